@@ -1,0 +1,70 @@
+# Plasma. `make help` lists what can be made.
+
+PLASMA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plasma
+CARGO_TARGET_DIR ?= $(PLASMA_CACHE)/target
+COMETBFT ?= $(PLASMA_CACHE)/bin/cometbft
+WEIGHTS ?= $(PLASMA_CACHE)/weights/smollm2-135m-instruct
+VALIDATORS ?= 1
+GPU_NODES ?= 1
+LOCALNET_HOME ?= .plasma/localnet
+BIN = $(CARGO_TARGET_DIR)/debug
+RELEASE = $(CARGO_TARGET_DIR)/release
+CARGO ?= cargo
+export PLASMA_CACHE CARGO_TARGET_DIR COMETBFT WEIGHTS
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-long lint fmt proto bench localnet release clean-data
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## Bring system packages, CometBFT and the model's weights (skips what is there)
+	@testnet/setup.sh system cometbft weights
+
+build: ## Build all binaries (the profile that demo and test share)
+	@testnet/setup.sh system
+	$(CARGO) build --workspace
+
+demo: ## Set up everything, then buy one inference on a real chain and tell the story
+	@testnet/setup.sh system cometbft weights
+	@$(CARGO) build --workspace
+	@$(BIN)/plasma-testnet demo --weights $(WEIGHTS)
+
+test: ## Set up everything, then run every test
+	@testnet/setup.sh system cometbft
+	$(CARGO) build --workspace
+	$(CARGO) test --workspace
+
+test-long: ## The same properties with many more cases, and the real weights
+	@testnet/setup.sh system cometbft weights
+	$(CARGO) build --workspace
+	PROPTEST_CASES=100000 $(CARGO) test --workspace -- --include-ignored
+
+lint: ## Formatting, clippy (the law of modules/ among it), generated code up to date
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+proto: ## Generate proto/src/gen anew from the .proto files
+	$(CARGO) run --quiet -p plasma-proto --features generate --bin plasma-proto-generate
+
+bench: ## Print what things cost on this machine
+	@testnet/setup.sh system cometbft weights
+	$(CARGO) build --release --workspace
+	$(CARGO) bench -p plasma-testnet --bench chain
+	$(CARGO) bench -p gpu-node --bench tokens -- --weights $(WEIGHTS)
+
+localnet: ## Keep a network up until Ctrl-C (VALIDATORS=1 GPU_NODES=1)
+	@testnet/setup.sh system cometbft
+	@$(CARGO) build --workspace
+	@$(BIN)/plasma-testnet up --validators $(VALIDATORS) --gpu-nodes $(GPU_NODES) --home $(LOCALNET_HOME)
+
+release: ## Optimised binaries
+	@testnet/setup.sh system
+	$(CARGO) build --release --workspace
+	@ls -1 $(RELEASE)/plasmad $(RELEASE)/gpu-node $(RELEASE)/xpl
+
+clean-data: ## Forget local networks (chains, keys, logs); builds and weights stay
+	rm -rf .plasma

@@ -1,0 +1,361 @@
+//! The door that CometBFT comes through: the only file that knows ABCI 0.38.
+//!
+//! A listener of our own on tendermint-abci's trait and messages: unix socket or TCP, one thread
+//! per connection, messages decoded without copying, replies written together once the input is
+//! drained or CometBFT asks for a flush.
+//!
+//! A panic in CheckTx, PrepareProposal or Query is answered with an exception; in ProcessProposal
+//! it rejects the proposal; in InitChain, FinalizeBlock and Commit it stops the process, because a
+//! wrong ledger is worse than a stopped node.
+
+mod listener;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use plasma_modules::{
+    Recorded,
+    chain::{TxResult, ValidatorUpdate},
+};
+use tendermint_abci::Application;
+use tendermint_proto::{
+    google::protobuf::Timestamp,
+    v0_38::{
+        abci::{self as pb, response_process_proposal::ProposalStatus},
+        crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
+    },
+};
+
+use crate::{
+    VERSION, commit,
+    doors::Doors,
+    files::genesis,
+    node::{Decided, Node, NodeError},
+};
+
+pub use listener::{Listener, ListenError, MESSAGE_BYTES_MAX};
+
+/// Version of the state machine's rules; governance raises it with an upgrade.
+pub const APP_VERSION: u64 = 1;
+
+/// Result code of a call that could not be answered, codespace `sdk`.
+const CODE_INVALID: u32 = 18;
+const CODE_UNKNOWN_PATH: u32 = 6;
+const CODESPACE: &str = "sdk";
+
+/// Names of the proof's steps.
+const PROOF_IN_STORE: &str = "ics23:jmt";
+const PROOF_OF_STORE: &str = "ics23:simple";
+
+/// The chain, as CometBFT sees it. Clones share one node.
+#[derive(Clone)]
+pub struct App {
+    node: Arc<Node>,
+    doors: Arc<Doors>,
+}
+
+impl App {
+    /// A node behind ABCI.
+    pub fn new(doors: Arc<Doors>) -> Self {
+        Self { node: Arc::clone(doors.node()), doors }
+    }
+
+    fn prove(&self, store: &str, request: &pb::RequestQuery) -> pb::ResponseQuery {
+        let Some(store) = commit::Store::named(store) else {
+            return refused(CODE_UNKNOWN_PATH, format!("there is no store {store:?}"));
+        };
+        let height = u64::try_from(request.height).unwrap_or_default();
+        let (reader, head) = match self.node.reader_at(height) {
+            Ok(found) => found,
+            Err(error) => return refused(CODE_INVALID, error.to_string()),
+        };
+        let mut answer = pb::ResponseQuery {
+            key: request.data.clone(),
+            height: head.height.cast_signed(),
+            ..Default::default()
+        };
+        if !request.prove {
+            let value = match store {
+                commit::Store::Plasma => plasma_modules::Read::get(&reader, &request.data),
+                commit::Store::Ibc => None,
+            };
+            answer.value = value.unwrap_or_default().into();
+            return answer;
+        }
+        match commit::prove(&reader, store, request.data.to_vec(), head.height) {
+            Ok(proven) => {
+                answer.value = proven.value.unwrap_or_default().into();
+                let op = |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
+                let name = store.name().as_bytes().to_vec();
+                answer.proof_ops = Some(ProofOps {
+                    ops: vec![
+                        op(PROOF_IN_STORE, request.data.to_vec(), proven.in_store),
+                        op(PROOF_OF_STORE, name, proven.of_store),
+                    ],
+                });
+                answer
+            }
+            Err(error) => refused(CODE_INVALID, error),
+        }
+    }
+}
+
+fn refused(code: u32, log: String) -> pb::ResponseQuery {
+    pb::ResponseQuery { code, log, codespace: CODESPACE.into(), ..Default::default() }
+}
+
+/// Stops the process: what CometBFT asked for must not be answered with anything else.
+fn abort(call: &str, why: impl std::fmt::Display) -> ! {
+    tracing::error!("{call}: {why}; the node stops");
+    eprintln!("plasmad: {call}: {why}; the node stops");
+    std::process::abort()
+}
+
+/// Runs a call whose failure is the end.
+fn or_abort<T>(call: &str, work: impl FnOnce() -> Result<T, NodeError>) -> T {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => abort(call, error),
+        Err(panic) => abort(call, panic_text(&*panic)),
+    }
+}
+
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic").to_owned()
+}
+
+fn seconds(time: Option<Timestamp>) -> u64 {
+    time.and_then(|time| u64::try_from(time.seconds).ok()).unwrap_or_default()
+}
+
+fn height(height: i64) -> u64 {
+    u64::try_from(height).unwrap_or_default()
+}
+
+fn slices(txs: &[Bytes]) -> Vec<&[u8]> {
+    txs.iter().map(|tx| &tx[..]).collect()
+}
+
+fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
+    let attribute = |(key, value): (&str, String)| pb::EventAttribute {
+        key: key.into(),
+        value,
+        index: true,
+    };
+    let event = |Recorded { kind, attributes }| pb::Event {
+        r#type: kind.into(),
+        attributes: attributes.into_iter().map(attribute).collect(),
+    };
+    events.into_iter().map(event).collect()
+}
+
+fn gas(gas: u64) -> i64 {
+    i64::try_from(gas).unwrap_or(i64::MAX)
+}
+
+fn tx_result(result: TxResult) -> pb::ExecTxResult {
+    let TxResult { codespace, code, log, data, gas_wanted, gas_used, events: recorded } = result;
+    pb::ExecTxResult {
+        code,
+        data: data.into(),
+        log,
+        info: String::new(),
+        gas_wanted: gas(gas_wanted),
+        gas_used: gas(gas_used),
+        events: events(recorded),
+        codespace: codespace.into(),
+    }
+}
+
+fn validators(updates: Vec<ValidatorUpdate>) -> Vec<pb::ValidatorUpdate> {
+    let update = |ValidatorUpdate { pubkey, power }| pb::ValidatorUpdate {
+        pub_key: Some(PublicKey { sum: Some(Sum::Ed25519(pubkey.to_vec())) }),
+        power: i64::try_from(power).unwrap_or(i64::MAX),
+    };
+    updates.into_iter().map(update).collect()
+}
+
+/// The same validators in the genesis file's list and in its app_state.
+fn same_validators(listed: &[pb::ValidatorUpdate], staked: &[pb::ValidatorUpdate]) -> bool {
+    let sorted = |updates: &[pb::ValidatorUpdate]| {
+        let mut keys: Vec<_> = updates
+            .iter()
+            .map(|update| match update.pub_key.as_ref().and_then(|key| key.sum.as_ref()) {
+                Some(Sum::Ed25519(key)) => (key.clone(), update.power),
+                _ => (Vec::new(), update.power),
+            })
+            .collect();
+        keys.sort_unstable();
+        keys
+    };
+    listed.is_empty() || sorted(listed) == sorted(staked)
+}
+
+impl Application for App {
+    fn info(&self, _: pb::RequestInfo) -> pb::ResponseInfo {
+        let head = self.node.head();
+        pb::ResponseInfo {
+            data: "plasma".into(),
+            version: VERSION.into(),
+            app_version: APP_VERSION,
+            last_block_height: head.as_ref().map_or(0, |head| head.height.cast_signed()),
+            last_block_app_hash: head.map(|head| head.app_hash.to_vec()).unwrap_or_default().into(),
+        }
+    }
+
+    fn init_chain(&self, request: pb::RequestInitChain) -> pb::ResponseInitChain {
+        let state = match genesis::state_from_json(&request.app_state_bytes) {
+            Ok(state) => state,
+            Err(error) => abort("InitChain", format!("app_state of the genesis file: {error:#}")),
+        };
+        let time_s = seconds(request.time);
+        let (updates, app_hash) = or_abort("InitChain", || {
+            self.node.init_chain(&request.chain_id, time_s, height(request.initial_height), &state)
+        });
+        let validators = validators(updates);
+        if !same_validators(&request.validators, &validators) {
+            abort(
+                "InitChain",
+                "the genesis file's `validators` are not those of `app_state.staking.validators`; \
+                 power must be whole XPL of `tokens_uxpl`",
+            );
+        }
+        tracing::info!(chain_id = request.chain_id, app_hash = hex::encode(app_hash), "genesis");
+        pb::ResponseInitChain {
+            consensus_params: None,
+            validators,
+            app_hash: app_hash.to_vec().into(),
+        }
+    }
+
+    fn query(&self, request: pb::RequestQuery) -> pb::ResponseQuery {
+        self.node.metrics().queried();
+        let path = request.path.trim_start_matches('/');
+        if path == "app/version" {
+            let newest = self.node.head().map_or(0, |head| head.height.cast_signed());
+            return pb::ResponseQuery {
+                value: VERSION.into(),
+                height: newest,
+                ..Default::default()
+            };
+        }
+        if let Some(rest) = path.strip_prefix("store/") {
+            return match rest.strip_suffix("/key") {
+                Some(store) => self.prove(store, &request),
+                None => refused(CODE_UNKNOWN_PATH, format!("unknown query path {:?}", request.path)),
+            };
+        }
+        let path = format!("/{path}");
+        match self.doors.answer(&path, height(request.height), &request.data) {
+            Ok(answer) => pb::ResponseQuery {
+                value: answer.value.into(),
+                height: answer.height.cast_signed(),
+                ..Default::default()
+            },
+            Err(failure) => pb::ResponseQuery {
+                code: failure.abci,
+                codespace: failure.codespace.into(),
+                log: failure.log,
+                height: self.node.head().map_or(0, |head| head.height.cast_signed()),
+                ..Default::default()
+            },
+        }
+    }
+
+    fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {
+        let result = match self.node.check_tx(&request.tx) {
+            Ok(result) => tx_result(result),
+            Err(error) => pb::ExecTxResult {
+                code: CODE_INVALID,
+                log: error.to_string(),
+                codespace: CODESPACE.into(),
+                ..Default::default()
+            },
+        };
+        self.node.metrics().checked(result.code != 0);
+        let pb::ExecTxResult { code, data, log, info, gas_wanted, gas_used, events, codespace } =
+            result;
+        pb::ResponseCheckTx { code, data, log, info, gas_wanted, gas_used, events, codespace }
+    }
+
+    fn prepare_proposal(&self, request: pb::RequestPrepareProposal) -> pb::ResponsePrepareProposal {
+        let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or_default();
+        let (at, time_s) = (height(request.height), seconds(request.time));
+        let txs = slices(&request.txs);
+        // An empty block is always a valid one.
+        let taken = self.node.prepare(at, time_s, &txs, bytes_max).unwrap_or_default();
+        // Slices of the request's own bytes: nothing is copied.
+        let mut taken = taken.into_iter().peekable();
+        let mut kept = Vec::new();
+        for tx in &request.txs {
+            let same = |other: &&[u8]| std::ptr::eq(other.as_ptr(), tx.as_ptr()) && other.len() == tx.len();
+            if taken.next_if(same).is_some() {
+                kept.push(tx.clone());
+            }
+        }
+        pb::ResponsePrepareProposal { txs: kept }
+    }
+
+    fn process_proposal(&self, request: pb::RequestProcessProposal) -> pb::ResponseProcessProposal {
+        let (at, time_s) = (height(request.height), seconds(request.time));
+        let verdict = catch_unwind(AssertUnwindSafe(|| {
+            self.node.process(at, time_s, &slices(&request.txs))
+        }));
+        let status = match verdict {
+            Ok(Ok(Ok(()))) => ProposalStatus::Accept,
+            Ok(Ok(Err(refusal))) => {
+                tracing::warn!(height = at, %refusal, "proposal rejected");
+                ProposalStatus::Reject
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(height = at, %error, "proposal rejected");
+                ProposalStatus::Reject
+            }
+            Err(panic) => {
+                self.node.metrics().panicked();
+                tracing::error!(height = at, "proposal rejected: panic: {}", panic_text(&*panic));
+                ProposalStatus::Reject
+            }
+        };
+        pb::ResponseProcessProposal { status: status.into() }
+    }
+
+    fn finalize_block(&self, request: pb::RequestFinalizeBlock) -> pb::ResponseFinalizeBlock {
+        let txs = slices(&request.txs);
+        let proposer = request.proposer_address.first_chunk().copied().unwrap_or_default();
+        let executed = or_abort("FinalizeBlock", || {
+            self.node.finalize(Decided {
+                height: height(request.height),
+                time_s: seconds(request.time),
+                proposer,
+                txs: &txs,
+            })
+        });
+        pb::ResponseFinalizeBlock {
+            events: events(executed.events),
+            tx_results: executed.txs.into_iter().map(tx_result).collect(),
+            validator_updates: validators(executed.validator_updates),
+            consensus_param_updates: None,
+            app_hash: executed.app_hash.to_vec().into(),
+        }
+    }
+
+    fn commit(&self) -> pb::ResponseCommit {
+        let head = or_abort("Commit", || self.node.commit());
+        tracing::debug!(height = head.height, app_hash = hex::encode(head.app_hash), "committed");
+        pb::ResponseCommit { retain_height: 0 }
+    }
+
+    fn verify_vote_extension(
+        &self,
+        _: pb::RequestVerifyVoteExtension,
+    ) -> pb::ResponseVerifyVoteExtension {
+        // This chain has no vote extensions; an empty one is all that may come.
+        let status = pb::response_verify_vote_extension::VerifyStatus::Accept;
+        pb::ResponseVerifyVoteExtension { status: status.into() }
+    }
+}

@@ -1,0 +1,204 @@
+//! State of the past: what each block overwrote, kept for the recent heights.
+//!
+//! The record of a key says what it held *before* a height. So the value after block `h` is the
+//! oldest record above `h`, or, where there is none, the value at the head.
+
+use std::{cmp::Ordering, collections::BTreeMap, iter};
+
+use plasma_modules::{Order, Pair, Read};
+
+use crate::rocks::{Batch, Reader, stop};
+
+/// Records of keys.
+const BY_KEY: u8 = b'k';
+/// Lists of the keys that a height changed.
+const BY_HEIGHT: u8 = b'h';
+/// Value of a record whose key was absent; a value that was present stands behind `PRESENT`.
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+/// Bytes of a height at the end of a record's key.
+const HEIGHT_BYTES: usize = 8;
+
+/// Changes of one block: key to (value before, value after). Keys that kept their value are not in.
+pub(crate) type Changes = BTreeMap<Vec<u8>, (Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+/// Compares `writes` with what stands in `base`.
+pub(crate) fn changes(base: &dyn Read, writes: plasma_modules::Writes) -> Changes {
+    let compare = |(key, after): (Vec<u8>, Option<Vec<u8>>)| {
+        let before = base.get(&key);
+        (before != after).then_some((key, (before, after)))
+    };
+    writes.into_iter().filter_map(compare).collect()
+}
+
+/// Records in `batch` what block `height` overwrote.
+pub(crate) fn record(batch: &mut Batch<'_>, height: u64, changes: &Changes) {
+    let mut list = Vec::new();
+    for (key, (before, _)) in changes {
+        let record = match before {
+            None => vec![ABSENT],
+            Some(value) => [&[PRESENT], value.as_slice()].concat(),
+        };
+        batch.undo(&by_key(key, height), Some(&record));
+        list.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes());
+        list.extend_from_slice(key);
+    }
+    batch.undo(&by_height(height), Some(&list));
+}
+
+/// Forgets what block `height` overwrote: states below it can no longer be read.
+pub(crate) fn forget(batch: &mut Batch<'_>, reader: &Reader<'_>, height: u64) {
+    let Some(list) = reader.undo(&by_height(height)) else { return };
+    let mut list = list.as_slice();
+    while let Some((len, tail)) = list.split_first_chunk() {
+        let len = u32::from_be_bytes(*len) as usize;
+        let Some((key, tail)) = tail.split_at_checked(len) else {
+            stop("the record of the past is damaged", height)
+        };
+        batch.undo(&by_key(key, height), None);
+        list = tail;
+    }
+    batch.undo(&by_height(height), None);
+}
+
+fn by_height(height: u64) -> Vec<u8> {
+    [&[BY_HEIGHT][..], &height.to_be_bytes()].concat()
+}
+
+fn by_key(key: &[u8], height: u64) -> Vec<u8> {
+    let mut out = escaped(key);
+    out.extend_from_slice(&[0, 1]);
+    out.extend_from_slice(&height.to_be_bytes());
+    out
+}
+
+/// Keeps the order of keys, also where one begins with another, whatever bytes follow.
+fn escaped(key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 16);
+    out.push(BY_KEY);
+    for byte in key {
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out
+}
+
+/// The key and the height of a record.
+fn parse(record: &[u8]) -> Option<(Vec<u8>, u64)> {
+    let (path, height) = record.split_at_checked(record.len().checked_sub(HEIGHT_BYTES)?)?;
+    let path = path.strip_prefix(&[BY_KEY])?.strip_suffix(&[0, 1])?;
+    let mut key = Vec::with_capacity(path.len());
+    let mut bytes = path.iter();
+    while let Some(byte) = bytes.next() {
+        key.push(*byte);
+        if *byte == 0 {
+            bytes.next();
+        }
+    }
+    Some((key, u64::from_be_bytes(height.try_into().ok()?)))
+}
+
+fn value(record: &[u8]) -> Option<Vec<u8>> {
+    match record.split_first() {
+        Some((&PRESENT, value)) => Some(value.to_vec()),
+        _ => None,
+    }
+}
+
+/// State after block `height`, below the head that `reader` sees.
+pub(crate) struct History<'a> {
+    pub reader: &'a Reader<'a>,
+    pub height: u64,
+}
+
+impl<'a> History<'a> {
+    /// The value of `key`, if it has changed since.
+    pub fn get(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        let from = by_key(key, self.height.saturating_add(1));
+        let (path, record) = self.reader.undo_from(&from, Order::Ascending).next()?;
+        let prefix = from.split_at(from.len() - HEIGHT_BYTES).0;
+        let same = path.len() == from.len() && path.starts_with(prefix);
+        same.then(|| value(&record))
+    }
+
+    /// `head` with the values of then.
+    pub fn over(
+        self,
+        head: Box<dyn Iterator<Item = Pair> + 'a>,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+    ) -> Box<dyn Iterator<Item = Pair> + 'a> {
+        if to.is_some_and(|to| to <= from) {
+            return Box::new(iter::empty());
+        }
+        let mut head = head.peekable();
+        let mut then = self.changed(from, to, order).peekable();
+        let merged = iter::from_fn(move || {
+            let side = match (then.peek(), head.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((then, _)), Some((head, _))) => match order {
+                    Order::Ascending => then.cmp(head),
+                    Order::Descending => head.cmp(then),
+                },
+            };
+            if side == Ordering::Equal {
+                head.next();
+            }
+            if side == Ordering::Greater {
+                head.next().map(|(key, value)| (key, Some(value)))
+            } else {
+                then.next()
+            }
+        });
+        Box::new(merged.filter_map(|(key, value)| value.map(|value| (key, value))))
+    }
+
+    /// Keys in the range that have changed since, with what they held then.
+    fn changed(
+        self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+    ) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + use<'a> {
+        let low = escaped(from);
+        let high = to.map_or_else(|| vec![BY_KEY + 1], escaped);
+        let start = match order {
+            Order::Ascending => low.clone(),
+            Order::Descending => high.clone(),
+        };
+        let inside = move |path: &[u8]| low.as_slice() <= path && path < high.as_slice();
+        let mut records = self
+            .reader
+            .undo_from(&start, order)
+            // Going down, the first record may be the one at the upper bound itself.
+            .skip_while({
+                let inside = inside.clone();
+                move |(path, _)| order == Order::Descending && !inside(path) && path.as_slice() >= start.as_slice()
+            })
+            .take_while(move |(path, _)| inside(path))
+            .filter_map(|(path, record)| parse(&path).map(|(key, height)| (key, height, record)))
+            .peekable();
+        let since = self.height;
+        iter::from_fn(move || {
+            loop {
+                let (key, height, record) = records.next()?;
+                let mut found = (height > since).then_some((height, record));
+                // All records of one key: the oldest above `since` counts.
+                while let Some((_, height, record)) = records.next_if(|(next, _, _)| *next == key) {
+                    let older = found.as_ref().is_none_or(|(found, _)| height < *found);
+                    if height > since && older {
+                        found = Some((height, record));
+                    }
+                }
+                if let Some((_, record)) = found {
+                    return Some((key, value(&record)));
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,350 @@
+//! The disk: one RocksDB, written by one atomic, synced batch per block, read through snapshots.
+//!
+//! | column family | key | value |
+//! |---|---|---|
+//! | `state` | a key of the chain's state | its value at the head |
+//! | `undo` | `k`, escaped key, height | what the key held before that height |
+//! | | `h`, height | the keys that the height changed |
+//! | `tree` | see [`crate::commit`] | nodes, stale nodes, preimages of key hashes |
+//! | `meta` | `head`; `past`, height | which block this is; time and app hash of recent blocks |
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+use plasma_modules::{Order, Pair, Read};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, Snapshot, WriteBatch,
+    WriteOptions,
+};
+
+use crate::{history::History, meta::Head};
+
+const STATE: &str = "state";
+const UNDO: &str = "undo";
+const TREE: &str = "tree";
+const META: &str = "meta";
+const HEAD_KEY: &[u8] = b"head";
+const PAST_PREFIX: &[u8] = b"past";
+
+/// Log files that RocksDB keeps of its own doings.
+const INFO_LOGS_MAX: usize = 4;
+/// Bytes of one such file.
+const INFO_LOG_BYTES_MAX: usize = 4 << 20;
+/// Files RocksDB may hold open.
+const OPEN_FILES_MAX: i32 = 512;
+/// Write-ahead log after which RocksDB moves tables to disk, bytes.
+const WAL_BYTES_MAX: u64 = 256 << 20;
+/// Bits per key of the Bloom filters.
+const BLOOM_BITS: f64 = 10.0;
+
+/// Exit status of a process whose disk failed or is full.
+pub const EXIT_DISK: i32 = 74;
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it.
+    #[error("another plasmad has {0} open; stop it first, or use another --home")]
+    Locked(PathBuf),
+    /// The layout is of another version of plasmad.
+    #[error("{path} was written in format {found}, this plasmad reads format {}; use the plasmad that wrote it, or sync anew", crate::meta::FORMAT)]
+    Format {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Bytes that are not what was written.
+    #[error("{0} is damaged: {1}; restore it from a backup or sync anew into an empty home")]
+    Damaged(PathBuf, String),
+    /// Anything else.
+    #[error("cannot open {0}: {1}")]
+    Rocks(PathBuf, rocksdb::Error),
+}
+
+/// Stops the process over a disk that fails: reads cannot return an error, because an error on one
+/// node would be a different answer on that node only.
+pub(crate) fn stop(what: &str, error: impl Display) -> ! {
+    tracing::error!(%error, "{what}; the node stops, nothing half-written is kept");
+    std::process::exit(EXIT_DISK)
+}
+
+/// The database of one node.
+pub struct Rocks {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Rocks {
+    /// Opens the database in `path`, which is created if it is not there.
+    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, OpenError> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        // Every batch is synced before Commit answers, so a record that ends early is one that was
+        // never acknowledged: dropping it leaves the state of the block before. A wrong record
+        // anywhere else is damage, and opening fails. PointInTime would silently fall back to an
+        // older block that CometBFT has long been told is committed; SkipAnyCorrupted would mix
+        // blocks; AbsoluteConsistency would refuse to start after every power cut.
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        options.set_paranoid_checks(true);
+        options.set_max_open_files(OPEN_FILES_MAX);
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
+        options.set_keep_log_file_num(INFO_LOGS_MAX);
+        options.set_max_log_file_size(INFO_LOG_BYTES_MAX);
+
+        let cache = Cache::new_lru_cache(cache_bytes);
+        let families = [STATE, UNDO, TREE, META].map(|name| {
+            let mut table = BlockBasedOptions::default();
+            table.set_block_cache(&cache);
+            table.set_bloom_filter(BLOOM_BITS, false);
+            let mut family = Options::default();
+            family.set_block_based_table_factory(&table);
+            family.set_compression_type(DBCompressionType::Lz4);
+            ColumnFamilyDescriptor::new(name, family)
+        });
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| {
+            if error.to_string().contains("LOCK") {
+                OpenError::Locked(path.to_owned())
+            } else if error.kind() == rocksdb::ErrorKind::Corruption {
+                OpenError::Damaged(path.to_owned(), error.to_string())
+            } else {
+                OpenError::Rocks(path.to_owned(), error)
+            }
+        })?;
+        let rocks = Self { db, path: path.to_owned() };
+        let bytes = rocks.reader().meta(HEAD_KEY);
+        if let Some(bytes) = bytes {
+            let found = Head::format(&bytes);
+            if found != crate::meta::FORMAT {
+                return Err(OpenError::Format { path: path.to_owned(), found });
+            }
+            if Head::decode(&bytes).is_none() {
+                let what = "the record of the last block cannot be read".to_owned();
+                return Err(OpenError::Damaged(path.to_owned(), what));
+            }
+        }
+        Ok(rocks)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything that is committed now, unchanged for as long as the reader lives.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { db: &self.db, snapshot: self.db.snapshot(), at: None }
+    }
+
+    /// Bytes of tables on disk, roughly.
+    pub fn bytes(&self) -> u64 {
+        let size = |name: &str| {
+            let size = self.db.property_int_value_cf(self.family(name), "rocksdb.total-sst-files-size");
+            size.ok().flatten().unwrap_or(0)
+        };
+        [STATE, UNDO, TREE, META].into_iter().map(size).sum()
+    }
+
+    fn family(&self, name: &str) -> &ColumnFamily {
+        family(&self.db, name)
+    }
+
+    /// Starts the batch of one block.
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch { rocks: self, batch: WriteBatch::default() }
+    }
+}
+
+fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
+    db.cf_handle(name).unwrap_or_else(|| stop("a column family is missing", name))
+}
+
+/// The changes of one block: all on disk, or none.
+pub(crate) struct Batch<'a> {
+    rocks: &'a Rocks,
+    batch: WriteBatch,
+}
+
+impl Batch<'_> {
+    /// Changes state.
+    pub fn state(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.put(STATE, key, value);
+    }
+
+    /// Changes the record of the past.
+    pub fn undo(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.put(UNDO, key, value);
+    }
+
+    /// Changes the tree.
+    pub fn tree(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.put(TREE, key, value);
+    }
+
+    /// Says which block this is.
+    pub fn head(&mut self, head: &Head) {
+        self.put(META, HEAD_KEY, Some(&head.encode()));
+        self.put(META, &past_key(head.height), Some(&head.encode()));
+    }
+
+    /// Forgets a block of the past.
+    pub fn forget(&mut self, height: u64) {
+        self.put(META, &past_key(height), None);
+    }
+
+    fn put(&mut self, name: &str, key: &[u8], value: Option<&[u8]>) {
+        let family = self.rocks.family(name);
+        match value {
+            Some(value) => self.batch.put_cf(family, key, value),
+            None => self.batch.delete_cf(family, key),
+        }
+    }
+
+    /// Writes the batch and waits until the disk has it. A disk that cannot take it stops the
+    /// process: the block was not acknowledged, so CometBFT sends it again after the restart.
+    pub fn write(self) {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        if let Err(error) = self.rocks.db.write_opt(self.batch, &options) {
+            stop("the block could not be written (is the disk full?)", error);
+        }
+    }
+}
+
+fn past_key(height: u64) -> Vec<u8> {
+    [PAST_PREFIX, &height.to_be_bytes()].concat()
+}
+
+/// Committed state as of one block.
+pub struct Reader<'a> {
+    db: &'a DB,
+    snapshot: Snapshot<'a>,
+    /// `None` is the head.
+    at: Option<u64>,
+}
+
+impl<'a> Reader<'a> {
+    /// The last block; `None` before the first.
+    pub fn head(&self) -> Option<Head> {
+        let bytes = self.meta(HEAD_KEY)?;
+        let head = Head::decode(&bytes);
+        Some(head.unwrap_or_else(|| stop("the record of the last block cannot be read", "meta")))
+    }
+
+    /// A block of the past, if its state can still be read.
+    pub fn past(&self, height: u64) -> Option<Head> {
+        Head::decode(&self.meta(&past_key(height))?)
+    }
+
+    /// The oldest block whose state can still be read.
+    pub fn oldest(&self) -> Option<u64> {
+        let key = self.iter(META, PAST_PREFIX, Direction::Forward).next()?.0;
+        let height = key.strip_prefix(PAST_PREFIX)?.first_chunk::<8>()?;
+        Some(u64::from_be_bytes(*height))
+    }
+
+    /// The same reader, of the state after block `height`. It must be one that [`Reader::past`]
+    /// knows.
+    pub fn at(mut self, height: u64) -> Self {
+        let head = self.head().map_or(0, |head| head.height);
+        self.at = (height < head).then_some(height);
+        self
+    }
+
+    /// The value of a tree key.
+    pub(crate) fn tree(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.one(TREE, key)
+    }
+
+    /// Tree keys that begin with `prefix`, in order, from `from` on.
+    pub(crate) fn tree_keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let prefix = prefix.to_vec();
+        let pairs = self.iter(TREE, &prefix, Direction::Forward);
+        pairs.map(|(key, _)| key).take_while(move |key| key.starts_with(&prefix))
+    }
+
+    /// The value of an undo key.
+    pub(crate) fn undo(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.one(UNDO, key)
+    }
+
+    /// Undo records from `from` on, or down from it.
+    pub(crate) fn undo_from(&self, from: &[u8], order: Order) -> impl Iterator<Item = Pair> {
+        let direction = match order {
+            Order::Ascending => Direction::Forward,
+            Order::Descending => Direction::Reverse,
+        };
+        self.iter(UNDO, from, direction)
+    }
+
+    fn meta(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.one(META, key)
+    }
+
+    fn one(&self, name: &str, key: &[u8]) -> Option<Vec<u8>> {
+        match self.snapshot.get_cf(family(self.db, name), key) {
+            Ok(value) => value,
+            Err(error) => stop("a value cannot be read", error),
+        }
+    }
+
+    fn iter(&self, name: &str, from: &[u8], direction: Direction) -> impl Iterator<Item = Pair> {
+        let mode = IteratorMode::From(from, direction);
+        let pairs = self.snapshot.iterator_cf(family(self.db, name), mode);
+        pairs.map(pair)
+    }
+
+    /// State at the head, whatever height this reader is of.
+    fn head_range(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+    ) -> Box<dyn Iterator<Item = Pair> + '_> {
+        if to.is_some_and(|to| to <= from) {
+            return Box::new(std::iter::empty());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        if let Some(to) = to {
+            options.set_iterate_upper_bound(to);
+        }
+        let mode = match order {
+            Order::Ascending => IteratorMode::Start,
+            Order::Descending => IteratorMode::End,
+        };
+        let family = family(self.db, STATE);
+        Box::new(self.snapshot.iterator_cf_opt(family, options, mode).map(pair))
+    }
+}
+
+fn pair(pair: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Pair {
+    match pair {
+        Ok((key, value)) => (key.into(), value.into()),
+        Err(error) => stop("values cannot be read", error),
+    }
+}
+
+impl Read for Reader<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let changed = self.at.and_then(|height| History { reader: self, height }.get(key));
+        changed.unwrap_or_else(|| self.one(STATE, key))
+    }
+
+    fn range<'b>(
+        &'b self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+    ) -> Box<dyn Iterator<Item = Pair> + 'b> {
+        let head = self.head_range(from, to, order);
+        match self.at {
+            None => head,
+            Some(height) => History { reader: self, height }.over(head, from, to, order),
+        }
+    }
+}

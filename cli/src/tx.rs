@@ -1,0 +1,302 @@
+//! Transactions: sending XPL, and what became of any of them.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use gpu_node::client::{Client, DENOM, TxOptions, TxOutcome, any};
+use plasma_modules::{Address, Amount};
+use plasma_proto::cosmos::bank::v1beta1::MsgSend;
+use plasma_proto::cosmos::base::v1beta1::Coin;
+use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, TxBody, TxRaw};
+use prost::Message as _;
+use prost_types::Any;
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::amount;
+use crate::contacts::{Contacts, look_alike};
+use crate::error::{Failure, Result};
+use crate::output::{Table, Tone, proto_json};
+
+/// How long a transaction is waited for, where nothing else is said.
+const WAIT: &str = "60s";
+/// Longest value of a message's field that a table shows, characters.
+const VALUE_CHARS_MAX: usize = 160;
+
+/// XPL.
+#[derive(Debug, Subcommand)]
+pub enum BankCommand {
+    /// Send XPL
+    Send {
+        /// Address, contact or key
+        to: String,
+        /// For example 5xpl, 1.5xpl or 2500uxpl
+        #[arg(value_parser = amount::parse)]
+        amount: Amount,
+        /// Send to an address that looks like another one that you know
+        #[arg(long)]
+        allow_lookalike: bool,
+        #[command(flatten)]
+        tx: TxArgs,
+    },
+    /// What an account holds
+    Balance {
+        /// Address, contact or key; your own if left out
+        account: Option<String>,
+    },
+}
+
+/// How a transaction is sent.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Transaction")]
+pub struct TxArgs {
+    /// Text beside the messages; public
+    #[arg(long, default_value = "", hide_default_value = true)]
+    memo: String,
+    /// Gas limit; found by simulation if left out
+    #[arg(long)]
+    gas: Option<u64>,
+    /// Fee, for example 500uxpl; a fifth above the price now if left out
+    #[arg(long, value_parser = amount::parse)]
+    fee: Option<Amount>,
+    /// How long to wait for the block
+    #[arg(long, value_parser = amount::duration, default_value = WAIT, value_name = "TIME")]
+    tx_timeout: Duration,
+}
+
+impl TxArgs {
+    fn options(&self) -> TxOptions {
+        TxOptions {
+            memo: self.memo.clone(),
+            gas: self.gas,
+            fee: self.fee.map(Amount::units),
+            timeout: self.tx_timeout,
+            ..TxOptions::default()
+        }
+    }
+}
+
+/// Signs with the key of this command, sends, and waits for the block.
+///
+/// # Errors
+/// What the chain refused it for; if it came into no block in time.
+pub async fn send(app: &App, client: &Client, msg: Any, args: &TxArgs) -> Result<TxOutcome> {
+    let wallet = app.wallet()?;
+    let spinner = app.out.spinner("sending");
+    let options = args.options();
+    let hash = client.submit(&wallet, vec![msg], &options).await?;
+    drop(wallet);
+    spinner.say(format!("waiting for the block of {}", short(&hash)));
+    let waited = tokio::select! {
+        waited = client.wait_tx(&hash, options.timeout) => waited,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::interrupted(format!("stopped waiting; the transaction {hash} was sent"))
+                .hint(format!("see what becomes of it:  xpl tx {hash} --wait")));
+        }
+    };
+    Ok(waited?.ok()?)
+}
+
+/// The begin of a long name, for places where the whole one does not fit.
+pub fn short(text: &str) -> String {
+    text.chars().take(10).collect()
+}
+
+/// Runs `xpl bank`.
+///
+/// # Errors
+/// If the chain refuses, or the recipient is doubtful.
+pub async fn run(app: &App, command: BankCommand) -> Result<()> {
+    match command {
+        BankCommand::Send { to, amount, allow_lookalike, tx } => {
+            pay(app, &to, amount, allow_lookalike, &tx).await
+        }
+        BankCommand::Balance { account } => {
+            let address = account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
+            let client = app.client().await?;
+            let balance = client.balance(address).await?;
+            let json = json!({
+                "address": address.text(),
+                "balance_uxpl": balance.text(),
+                "balance_xpl": amount::decimal(balance).replace(',', ""),
+            });
+            app.out.print(&app.out.tone(Tone::Strong, &amount::xpl(balance)), &json);
+            Ok(())
+        }
+    }
+}
+
+async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &TxArgs) -> Result<()> {
+    if amount == Amount::ZERO {
+        return Err(Failure::usage("the amount is zero"));
+    }
+    let (from, recipient) = (app.own_address()?, app.address(to)?);
+    let mut book = Contacts::load(&app.home)?;
+    let keys = app.keyring().list()?;
+    let address = recipient.text();
+
+    let known = || {
+        let own = keys.iter().map(|key| key.address.as_str());
+        own.chain(book.contacts.values().map(String::as_str)).chain(book.paid.keys().map(String::as_str))
+    };
+    let is_known = known().any(|known| known == address);
+    let name = keys
+        .iter()
+        .find(|key| key.address == address)
+        .map(|key| format!(" (your key {})", key.name))
+        .or_else(|| book.name_of(&address).map(|name| format!(" ({name})")))
+        .unwrap_or_default();
+    app.out.note(&format!("from    {from}\nto      {address}{name}\namount  {}", amount::xpl(amount)));
+    if let Some(other) = look_alike(&address, known()) {
+        let message = format!(
+            "{address} looks like {other}, which you know, but it is another address: this is how money is stolen"
+        );
+        if !allow_lookalike {
+            return Err(Failure::usage(message)
+                .hint("compare every character; if it is right after all, add --allow-lookalike"));
+        }
+        app.out.warn(&message);
+        app.confirm("Send to it all the same?")?;
+    } else if !is_known {
+        app.out.warn("you have never sent anything to this address: compare every character");
+        app.confirm("Send?")?;
+    }
+
+    let client = app.client().await?;
+    let balance = client.balance(from).await?;
+    if balance < amount {
+        return Err(short_of(balance, "the transfer needs", amount));
+    }
+    let coin = Coin { denom: DENOM.to_owned(), amount: amount.text() };
+    let msg = MsgSend { from_address: from.text(), to_address: address.clone(), amount: vec![coin] };
+    let outcome = send(app, &client, any(&msg), tx).await?;
+    let paid = book.paid.entry(address.clone()).or_default();
+    *paid = paid.saturating_add(1);
+    if let Err(failure) = book.save(&app.home) {
+        app.out.warn(&format!("sent, but the recipient could not be remembered: {failure}"));
+    }
+    app.out.done(
+        &format!("{} sent to {address}{name}\n  transaction {} in block {}", amount::xpl(amount), outcome.hash, outcome.height),
+        &outcome_json(&outcome),
+    );
+    Ok(())
+}
+
+/// Too little money, before anything was sent.
+pub fn short_of(balance: Amount, what: &str, needed: Amount) -> Failure {
+    Failure::refused("sdk", 5, format!("the balance is {}, {what} {}", amount::xpl(balance), amount::xpl(needed)))
+        .hint("see  xpl bank balance ; nothing was sent")
+}
+
+/// Refuses what the account cannot pay.
+///
+/// # Errors
+/// If the balance is too small, or no node answers.
+pub async fn check_balance(client: &Client, account: Address, what: &str, needed: Amount) -> Result<()> {
+    let balance = client.balance(account).await?;
+    if balance < needed { Err(short_of(balance, what, needed)) } else { Ok(()) }
+}
+
+/// What became of a transaction, as JSON.
+pub fn outcome_json(outcome: &TxOutcome) -> Value {
+    let events: Vec<Value> = outcome
+        .events
+        .iter()
+        .map(|event| {
+            let fields: Vec<Value> =
+                event.attributes.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+            json!({ "type": event.kind, "attributes": fields })
+        })
+        .collect();
+    json!({
+        "hash": outcome.hash,
+        "height": outcome.height,
+        "code": outcome.code,
+        "codespace": outcome.codespace,
+        "log": outcome.log,
+        "gas_wanted": outcome.gas_wanted,
+        "gas_used": outcome.gas_used,
+        "events": events,
+    })
+}
+
+/// Runs `xpl tx`. A transaction that failed is shown like any other: the question was answered.
+///
+/// # Errors
+/// If no node answers or the transaction is in no block.
+pub async fn show(app: &App, hash: &str, wait: bool) -> Result<()> {
+    let hash = hash.strip_prefix("0x").unwrap_or(hash);
+    let client = app.client().await?;
+    let found = if wait {
+        let _spinner = app.out.spinner("waiting for the block");
+        Some(client.wait_tx(hash, TxOptions::default().timeout).await?)
+    } else {
+        client.tx(hash).await?
+    };
+    let outcome = found.ok_or_else(|| {
+        Failure::refused("sdk", 22, format!("the transaction {hash} is in no block of this chain"))
+            .hint("just sent? add --wait; is it the right chain? see  xpl status")
+    })?;
+    let mut json = outcome_json(&outcome);
+    let mut table = Table::fields();
+    table.field("transaction", &outcome.hash);
+    table.field("block", outcome.height.to_string());
+    if outcome.is_ok() {
+        table.field_toned("result", "carried out", Tone::Good);
+    } else {
+        let failure = crate::error::explain(&outcome.codespace, outcome.code, &outcome.log);
+        let rule = format!("refused: {} ({}, code {})", failure.message, outcome.codespace, outcome.code);
+        table.field_toned("result", rule, Tone::Bad);
+    }
+    let count = |gas: u64| amount::thousands(gas.into());
+    table.field("gas", format!("{} of {}", count(outcome.gas_used), count(outcome.gas_wanted)));
+    if let Some((body, fee)) = parts(&client, &outcome).await? {
+        table.field("fee", amount::xpl_text(&fee));
+        if !body.memo.is_empty() {
+            table.field("memo", &body.memo);
+        }
+        let body = proto_json(&body)?;
+        for message in body["messages"].as_array().into_iter().flatten() {
+            fields_of(&mut table, message);
+        }
+        json["body"] = body;
+        json["fee_uxpl"] = fee.into();
+    }
+    app.out.table(&table, "", &json);
+    Ok(())
+}
+
+/// What a transaction asked for and paid; `None` if its block is not to be had any more.
+async fn parts(client: &Client, outcome: &TxOutcome) -> Result<Option<(TxBody, String)>> {
+    let Ok(block) = client.block(Some(outcome.height)).await else { return Ok(None) };
+    let found = block.txs.iter().find(|bytes| plasma_modules::tx::hash(bytes) == outcome.hash);
+    let read = |bytes: &[u8]| {
+        let raw = TxRaw::decode(bytes)?;
+        let fee = AuthInfo::decode(raw.auth_info_bytes.as_slice())?.fee.unwrap_or_default();
+        let uxpl = fee.amount.into_iter().find(|coin| coin.denom == DENOM).map(|coin| coin.amount);
+        Ok((TxBody::decode(raw.body_bytes.as_slice())?, uxpl.unwrap_or_default()))
+    };
+    found
+        .map(|bytes| read(bytes))
+        .transpose()
+        .map_err(|error: prost::DecodeError| Failure::usage(format!("the transaction cannot be read: {error}")))
+}
+
+/// A message's fields, one a line.
+fn fields_of(table: &mut Table, message: &Value) {
+    let kind = message["@type"].as_str().unwrap_or_default();
+    table.field_toned("message", kind.rsplit('.').next().unwrap_or(kind), Tone::Strong);
+    for (key, value) in message.as_object().into_iter().flatten().filter(|(key, _)| *key != "@type") {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) if text.is_empty() => continue,
+            Value::Array(list) if list.is_empty() => continue,
+            Value::String(text) if key.ends_with("_uxpl") => amount::xpl_text(text),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
+        let cut = if cut.len() < text.len() { format!("{cut}...") } else { cut };
+        table.field(&format!("  {key}"), cut);
+    }
+}

@@ -1,0 +1,422 @@
+//! Which token comes next: greedy, or the seeded Gumbel-max winner of the nucleus.
+//!
+//! The noise is a function of seed, position and token id only, so that anyone with the logits can name the
+//! winner. Logarithm and exponential are those of `libm`, never the platform's, so that two machines with
+//! the same logits agree on every bit.
+//!
+//! With temperature T > 0: the candidates are the shortest run of tokens, by falling logit (ties: lower id),
+//! whose probabilities under softmax(logits / T) sum to at least `top_p`; the winner is the candidate with
+//! the largest logit + T * g, where g = -ln(-ln(u)) is Gumbel noise (ties: lower id).
+
+use sha2::{Digest, Sha256};
+
+use super::EngineError;
+
+/// First bytes of what is hashed into the key of a position.
+const DOMAIN: &[u8] = b"xpl/sample/v1";
+/// All of the probability, thousandths.
+pub const TOP_P_ALL_MILLI: u32 = 1000;
+/// Highest temperature, thousandths: beyond it the text is noise.
+pub const TEMPERATURE_MILLI_MAX: u32 = 10_000;
+/// Above the largest noise that `gumbel` can give: -ln(-ln(1 - 2^-53)) = 36.74.
+const GUMBEL_MAX: f64 = 36.8;
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Thousandths; 0 is greedy, 1000 is temperature 1.
+    pub temperature_milli: u32,
+    /// Thousandths, 1 to 1000; 1000 keeps every token.
+    pub top_p_milli: u32,
+}
+
+impl Sampling {
+    /// The most likely token each time.
+    pub const GREEDY: Self = Self {
+        temperature_milli: 0,
+        top_p_milli: TOP_P_ALL_MILLI,
+    };
+
+    /// # Errors
+    /// [`EngineError::Invalid`] when a number is out of its range.
+    pub fn check(&self) -> Result<(), EngineError> {
+        if self.top_p_milli == 0 || self.top_p_milli > TOP_P_ALL_MILLI {
+            return Err(EngineError::Invalid(format!(
+                "top_p is {} thousandths; it must be 1 to {TOP_P_ALL_MILLI}",
+                self.top_p_milli
+            )));
+        }
+        if self.temperature_milli > TEMPERATURE_MILLI_MAX {
+            return Err(EngineError::Invalid(format!(
+                "temperature is {} thousandths; at most {TEMPERATURE_MILLI_MAX}",
+                self.temperature_milli
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// From the chain's message; the seed of a request is not the 64 bits in it, but derived from them.
+impl From<&plasma_proto::plasma::market::v1::Sampling> for Sampling {
+    fn from(sampling: &plasma_proto::plasma::market::v1::Sampling) -> Self {
+        Self {
+            temperature_milli: sampling.temperature_milli,
+            top_p_milli: sampling.top_p_milli,
+        }
+    }
+}
+
+/// Chooses the tokens of one sequence.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    sampling: Sampling,
+    seed: [u8; 32],
+}
+
+impl Sampler {
+    /// # Errors
+    /// [`EngineError::Invalid`] when a number is out of its range.
+    pub fn new(sampling: Sampling, seed: [u8; 32]) -> Result<Self, EngineError> {
+        sampling.check()?;
+        Ok(Self { sampling, seed })
+    }
+
+    /// The token at `position` (0 is the first token generated) for these logits.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when there are no logits or one is not a number.
+    pub fn choose(&self, logits: &[f32], position: u64) -> Result<u32, EngineError> {
+        if logits.iter().any(|logit| logit.is_nan()) {
+            return Err(EngineError::Model(
+                "the model computed a logit that is not a number".to_owned(),
+            ));
+        }
+        let greedy = argmax(logits)
+            .ok_or_else(|| EngineError::Model("the model computed no logits".to_owned()))?;
+        if self.sampling.temperature_milli == 0 {
+            return Ok(greedy);
+        }
+        let race = Race::new(self, logits, greedy, position);
+        Ok(race.winner(&race.candidates()).0)
+    }
+
+    /// How far `claimed` is from winning at `position`, in units of the logits: 0 for the winner, the
+    /// difference of the scores for another candidate, infinity for a token outside the nucleus.
+    ///
+    /// # Errors
+    /// As [`Sampler::choose`].
+    pub fn margin(&self, logits: &[f32], position: u64, claimed: u32) -> Result<f64, EngineError> {
+        let winner = self.choose(logits, position)?;
+        let logit = |token: u32| logits.get(token as usize).map(|logit| f64::from(*logit));
+        let (Some(best), Some(own)) = (logit(winner), logit(claimed)) else {
+            return Ok(f64::INFINITY);
+        };
+        if self.sampling.temperature_milli == 0 || winner == claimed {
+            return Ok(best - own);
+        }
+        let race = Race::new(self, logits, argmax(logits).unwrap_or(winner), position);
+        let candidates = race.candidates();
+        if !candidates.contains(&claimed) {
+            return Ok(f64::INFINITY);
+        }
+        Ok(race.winner(&candidates).1 - race.score(claimed))
+    }
+}
+
+/// One position's draw.
+struct Race<'a> {
+    logits: &'a [f32],
+    temperature: f64,
+    top_p: f64,
+    /// Largest logit.
+    top: f64,
+    key: u64,
+}
+
+impl<'a> Race<'a> {
+    fn new(sampler: &Sampler, logits: &'a [f32], greedy: u32, position: u64) -> Self {
+        Self {
+            logits,
+            temperature: f64::from(sampler.sampling.temperature_milli) / 1000.0,
+            top_p: f64::from(sampler.sampling.top_p_milli) / 1000.0,
+            top: f64::from(logits[greedy as usize]),
+            key: position_key(&sampler.seed, position),
+        }
+    }
+
+    /// The nucleus. In order of id when it holds every token, else by falling logit.
+    fn candidates(&self) -> Vec<u32> {
+        let ids = 0..u32::try_from(self.logits.len()).unwrap_or(u32::MAX);
+        if self.top_p >= 1.0 {
+            return ids.collect();
+        }
+        let weight = |id: u32| {
+            libm::exp((f64::from(self.logits[id as usize]) - self.top) / self.temperature)
+        };
+        let weights: Vec<f64> = ids.clone().map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        // All that lies below this floor weighs less than half of what may be left out, so that the nucleus
+        // is above it and the rest need not be sorted.
+        let floor = 0.5 * (1.0 - self.top_p) * total / weights.len() as f64;
+        let mut likely: Vec<u32> = ids.filter(|id| weights[*id as usize] >= floor).collect();
+        likely.sort_unstable_by(|a, b| {
+            let (x, y) = (self.logits[*a as usize], self.logits[*b as usize]);
+            y.total_cmp(&x).then(a.cmp(b))
+        });
+        let mut sum = 0.0;
+        let mut kept = 0;
+        for id in &likely {
+            kept += 1;
+            sum += weights[*id as usize];
+            if sum >= self.top_p * total {
+                break;
+            }
+        }
+        likely.truncate(kept);
+        likely
+    }
+
+    fn score(&self, id: u32) -> f64 {
+        f64::from(self.logits[id as usize]) + self.temperature * gumbel(self.key, id)
+    }
+
+    /// The best candidate and its score. A token that even the largest noise could not lift is passed over.
+    fn winner(&self, candidates: &[u32]) -> (u32, f64) {
+        let mut best = (0, f64::NEG_INFINITY);
+        for id in candidates {
+            let highest = f64::from(self.logits[*id as usize]) + self.temperature * GUMBEL_MAX;
+            if highest < best.1 {
+                continue;
+            }
+            let score = self.score(*id);
+            if score > best.1 || (score == best.1 && *id < best.0) {
+                best = (*id, score);
+            }
+        }
+        best
+    }
+}
+
+/// Index of the largest value; the first of equals; `None` for an empty slice. Values that are not numbers
+/// never win.
+#[must_use]
+pub fn argmax(values: &[f32]) -> Option<u32> {
+    let mut best: Option<(usize, f32)> = None;
+    for (index, value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, top)| *value > top || top.is_nan()) {
+            best = Some((index, *value));
+        }
+    }
+    best.and_then(|(index, _)| u32::try_from(index).ok())
+}
+
+/// Key of one position: the first 8 bytes of sha256(domain, seed, position), big-endian.
+fn position_key(seed: &[u8; 32], position: u64) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(DOMAIN);
+    hash.update(seed);
+    hash.update(position.to_be_bytes());
+    let digest = hash.finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |key, byte| (key << 8) | u64::from(*byte))
+}
+
+/// Finalizer of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input moves every bit of the output.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Gumbel noise of one token: u is an odd multiple of 2^-53 in (0, 1), exact, never 0 or 1.
+fn gumbel(key: u64, token: u32) -> f64 {
+    let bits = mix(key.wrapping_add((u64::from(token) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let u = ((bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
+    -libm::log(-libm::log(u))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sampler(temperature_milli: u32, top_p_milli: u32) -> Sampler {
+        Sampler::new(
+            Sampling {
+                temperature_milli,
+                top_p_milli,
+            },
+            [9; 32],
+        )
+        .unwrap()
+    }
+
+    fn logits() -> Vec<f32> {
+        (0..64u64)
+            .map(|i| (mix(i) >> 40) as f32 / 2f32.powi(22) - 2.0)
+            .collect()
+    }
+
+    /// The rule as it is written above, with nothing left out for speed.
+    fn by_the_book(sampler: &Sampler, logits: &[f32], position: u64) -> u32 {
+        let t = f64::from(sampler.sampling.temperature_milli) / 1000.0;
+        let p = f64::from(sampler.sampling.top_p_milli) / 1000.0;
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
+        let weights: Vec<f64> = logits
+            .iter()
+            .map(|l| libm::exp((f64::from(*l) - f64::from(logits[order[0]])) / t))
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let mut sum = 0.0;
+        let mut kept = vec![];
+        for id in order {
+            kept.push(id);
+            sum += weights[id];
+            if p < 1.0 && sum >= p * total {
+                break;
+            }
+        }
+        kept.sort_unstable();
+        let key = position_key(&sampler.seed, position);
+        let score = |id: usize| f64::from(logits[id]) + t * gumbel(key, id as u32);
+        let best = kept
+            .into_iter()
+            .reduce(|a, b| if score(b) > score(a) { b } else { a });
+        best.unwrap() as u32
+    }
+
+    /// These numbers are consensus between providers and verifiers: a change is a new protocol version.
+    #[test]
+    fn golden_vectors() {
+        assert_eq!(position_key(&[9; 32], 0), GOLDEN_KEYS[0]);
+        assert_eq!(position_key(&[9; 32], 1), GOLDEN_KEYS[1]);
+        let noise: Vec<u64> = [0, 1, 49_151]
+            .map(|token| gumbel(GOLDEN_KEYS[0], token).to_bits())
+            .to_vec();
+        assert_eq!(noise, GOLDEN_NOISE);
+        let chosen = |temperature, top_p| -> Vec<u32> {
+            let sampler = sampler(temperature, top_p);
+            (0..12)
+                .map(|position| sampler.choose(&logits(), position).unwrap())
+                .collect()
+        };
+        assert_eq!(chosen(0, 1000), [GOLDEN_GREEDY; 12]);
+        assert_eq!(chosen(1000, 1000), GOLDEN_T1);
+        assert_eq!(chosen(800, 900), GOLDEN_T08_P09);
+        assert_eq!(chosen(1500, 500), GOLDEN_T15_P05);
+    }
+    const GOLDEN_KEYS: [u64; 2] = [6_576_777_898_277_469_496, 5_200_005_261_063_578_976];
+    const GOLDEN_NOISE: [u64; 3] = [
+        4_617_000_650_398_438_025,
+        13_823_437_426_101_258_365,
+        13_830_725_805_189_245_498,
+    ];
+    const GOLDEN_GREEDY: u32 = 18;
+    const GOLDEN_T1: [u32; 12] = [35, 63, 5, 16, 41, 8, 44, 51, 22, 2, 16, 51];
+    const GOLDEN_T08_P09: [u32; 12] = [16, 63, 5, 16, 48, 8, 44, 51, 22, 2, 16, 51];
+    const GOLDEN_T15_P05: [u32; 12] = [16, 63, 21, 16, 25, 8, 44, 36, 13, 2, 16, 19];
+
+    #[test]
+    fn ties_go_to_the_lower_id() {
+        assert_eq!(
+            sampler(0, 1000).choose(&[1.0, 3.0, 3.0, 2.0], 0).unwrap(),
+            1
+        );
+        assert_eq!(argmax(&[]), None);
+        assert_eq!(argmax(&[f32::NAN, 1.0]), Some(1));
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_an_error() {
+        assert!(matches!(
+            sampler(0, 1000).choose(&[1.0, f32::NAN], 0),
+            Err(EngineError::Model(_))
+        ));
+        assert!(matches!(
+            sampler(700, 900).choose(&[], 0),
+            Err(EngineError::Model(_))
+        ));
+    }
+
+    #[test]
+    fn out_of_range_is_refused() {
+        for (t, p) in [(0, 0), (0, 1001), (10_001, 1000)] {
+            let sampling = Sampling {
+                temperature_milli: t,
+                top_p_milli: p,
+            };
+            assert!(matches!(sampling.check(), Err(EngineError::Invalid(_))));
+        }
+    }
+
+    #[test]
+    fn a_small_nucleus_is_greedy() {
+        let logits = logits();
+        let greedy = argmax(&logits).unwrap();
+        let sampler = sampler(900, 1);
+        assert!((0..200).all(|position| sampler.choose(&logits, position).unwrap() == greedy));
+    }
+
+    /// 20,000 draws at temperature 1 follow softmax: each frequency within 5 standard deviations.
+    #[test]
+    fn the_noise_draws_from_softmax() {
+        let logits = [0.0f32, 1.0, 2.0, -1.0, 0.5];
+        let sampler = sampler(1000, 1000);
+        let draws = 20_000u32;
+        let mut counts = [0u32; 5];
+        for position in 0..u64::from(draws) {
+            counts[sampler.choose(&logits, position).unwrap() as usize] += 1;
+        }
+        let total: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
+        for (logit, count) in logits.iter().zip(counts) {
+            let p = f64::from(*logit).exp() / total;
+            let sigma = (f64::from(draws) * p * (1.0 - p)).sqrt();
+            let off = (f64::from(count) - f64::from(draws) * p).abs();
+            assert!(
+                off < 5.0 * sigma,
+                "{logit}: {count}, expected {}",
+                f64::from(draws) * p
+            );
+        }
+    }
+
+    #[test]
+    fn the_bound_on_the_noise_holds() {
+        let u = (((1u64 << 52) - 1) as f64 + 0.5) / (1u64 << 52) as f64;
+        assert!(u < 1.0);
+        assert!(-libm::log(-libm::log(u)) < GUMBEL_MAX);
+    }
+
+    #[test]
+    fn margins_name_the_winner() {
+        let logits = logits();
+        let sampler = sampler(1000, 950);
+        for position in 0..50 {
+            let winner = sampler.choose(&logits, position).unwrap();
+            assert_eq!(sampler.margin(&logits, position, winner).unwrap(), 0.0);
+            let others = (0..64).filter(|id| *id != winner);
+            assert!(
+                others
+                    .map(|id| sampler.margin(&logits, position, id).unwrap())
+                    .all(|m| m > 0.0)
+            );
+        }
+        assert_eq!(sampler.margin(&logits, 0, 9999).unwrap(), f64::INFINITY);
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_is_the_rule(
+            logits in proptest::collection::vec(-30f32..30.0, 1..200),
+            temperature in 1u32..3000,
+            top_p in 1u32..=1000,
+            position in any::<u64>(),
+        ) {
+            let sampler = sampler(temperature, top_p);
+            prop_assert_eq!(sampler.choose(&logits, position).unwrap(), by_the_book(&sampler, &logits, position));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A rig's node: it runs models, signs receipts for what they wrote and reports them to the chain.
+//!
+//! Without the feature `engine` this is the part that others need too: the client of the chain and the key files.
+
+pub mod client;
+pub mod keyfile;
+pub mod wallet;
+
+#[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod hardware;
+#[cfg(feature = "engine")]
+pub mod models;

@@ -1,0 +1,194 @@
+//! What every transaction passes before its messages run: size, timeout, gas, fee, sequence,
+//! signature, in order of cost. Its own overlay: sequence and fee stay even when messages fail.
+
+use alloc::{format, string::ToString, vec, vec::Vec};
+
+use crate::{
+    Address, Amount, Block, Ctx, Event, Refusal, Sdk, SignatureMemory, auth,
+    msg::Msg,
+    staking, token,
+    tx::{self, Authenticated, Decoded},
+};
+
+/// Gas of any transaction.
+pub const TX_GAS: u64 = 20_000;
+
+/// Gas per byte of a transaction.
+pub const BYTE_GAS: u64 = 10;
+
+/// Gas per signature.
+pub const SIGNATURE_GAS: u64 = 5_000;
+
+/// Base fees are counted in billionths of a uxpl.
+const NANO: u128 = 1_000_000_000;
+
+/// What a transaction costs, known before it runs.
+pub fn gas(tx: &Decoded) -> u64 {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let own = TX_GAS
+        .saturating_add(BYTE_GAS.saturating_mul(count(tx.size)))
+        .saturating_add(SIGNATURE_GAS.saturating_mul(count(tx.signers.len())));
+    tx.msgs.iter().map(Msg::gas).fold(own, u64::saturating_add)
+}
+
+/// The least fee of a transaction, uxpl, rounded up twice:
+/// `ceil(gas * base / 10^9) + ceil(bytes * byte_price / 10^9)`.
+pub fn required_fee(gas: u64, size: usize, base: u64, byte_price: u64) -> u128 {
+    let bytes = u128::try_from(size).unwrap_or(u128::MAX);
+    let part = |units: u128, price: u64| units.saturating_mul(price.into()).div_ceil(NANO);
+    part(gas.into(), base).saturating_add(part(bytes, byte_price))
+}
+
+/// What needs no signature: limits, cost, fee, and each signer's sequence. `Ok` is the fee's part
+/// that is burned.
+pub fn examine(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Amount, Refusal> {
+    let params = token::params(ctx.store);
+    let height = ctx.block.height;
+    if tx.timeout_height != 0 && height > tx.timeout_height {
+        return Err(Sdk::TimeoutHeight { height, timeout: tx.timeout_height }.into());
+    }
+    if tx.memo_len > usize::try_from(params.memo_bytes_max).unwrap_or(usize::MAX) {
+        return Err(Sdk::MemoTooLarge { len: tx.memo_len, max: params.memo_bytes_max }.into());
+    }
+    if tx.gas_limit > params.block_gas_max {
+        let text = format!("gas limit {} is above a block's {}", tx.gas_limit, params.block_gas_max);
+        return Err(Sdk::InvalidRequest(text).into());
+    }
+    let needed = gas(tx);
+    if tx.gas_limit < needed {
+        return Err(Sdk::OutOfGas { wanted: tx.gas_limit, needed }.into());
+    }
+    let base = token::fee_market(ctx.store).base_fee_nuxpl_per_gas;
+    let required = required_fee(tx.gas_limit, tx.size, base, params.byte_price_nuxpl);
+    if tx.fee.units() < required {
+        return Err(Sdk::InsufficientFee { got: tx.fee.units(), required }.into());
+    }
+    check_sequences(ctx, tx)?;
+    Ok(Amount::new(required))
+}
+
+/// The account of every signer exists, its key fits, and the sequence is its next one.
+pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
+    for signer in &tx.signers {
+        let account = auth::account(ctx.store, signer.address).ok_or_else(|| {
+            Sdk::UnknownAddress(format!(
+                "account {} not found: it must be sent some uxpl before it can act",
+                signer.address
+            ))
+        })?;
+        if let Some(key) = signer.key
+            && Address::of_secp256k1(&key) != signer.address
+        {
+            let text = format!("the public key does not belong to {}", signer.address);
+            return Err(Sdk::InvalidPubKey(text).into());
+        }
+        if account.sequence != signer.sequence {
+            let (expected, got) = (account.sequence, signer.sequence);
+            return Err(Sdk::WrongSequence { expected, got }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Lets a transaction in: examines it, checks its signatures, takes the fee, raises the sequences.
+/// Refused, it has changed nothing that the caller keeps.
+pub fn admit(
+    ctx: &mut Ctx<'_>,
+    tx: Decoded,
+    proposer: Option<Address>,
+    memory: &dyn SignatureMemory,
+) -> Result<Authenticated, Refusal> {
+    let burned = examine(ctx, &tx)?;
+    let have = token::balance(ctx.store, tx.fee_payer);
+    if have < tx.fee {
+        let text = format!("{have}uxpl is smaller than the fee of {}uxpl", tx.fee);
+        return Err(Sdk::InsufficientFunds(text).into());
+    }
+    let Block { chain_id, .. } = ctx.block;
+    let tx = tx::authenticate(ctx.store, chain_id, tx, memory)?;
+
+    let Decoded { fee, fee_payer, signers, .. } = tx.tx();
+    let tip = fee.minus(burned).unwrap_or_default();
+    token::burn(ctx, *fee_payer, burned)?;
+    if tip != Amount::ZERO {
+        match proposer {
+            Some(proposer) => token::transfer(ctx, *fee_payer, proposer, tip)?,
+            None => staking::add_rewards(ctx, *fee_payer, tip)?,
+        }
+    }
+    for signer in signers {
+        auth::raise_sequence(ctx.store, signer.address, signer.key);
+    }
+    ctx.emit(&TxEvent::Fee { fee: *fee, payer: *fee_payer });
+    for signer in signers {
+        ctx.emit(&TxEvent::Sequence { address: signer.address, sequence: signer.sequence });
+    }
+    for signature in tx.signatures() {
+        ctx.emit(&TxEvent::Signature { signature });
+    }
+    Ok(tx)
+}
+
+/// What is reported of a transaction itself, in the Cosmos SDK's names.
+enum TxEvent<'a> {
+    Fee { fee: Amount, payer: Address },
+    Sequence { address: Address, sequence: u64 },
+    Signature { signature: &'a [u8] },
+}
+
+impl Event for TxEvent<'_> {
+    fn kind(&self) -> &'static str {
+        "tx"
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, alloc::string::String)> {
+        match self {
+            Self::Fee { fee, payer } => {
+                vec![("fee", format!("{fee}uxpl")), ("fee_payer", payer.to_string())]
+            }
+            Self::Sequence { address, sequence } => {
+                vec![("acc_seq", format!("{address}/{sequence}"))]
+            }
+            Self::Signature { signature } => vec![("signature", base64(signature))],
+        }
+    }
+}
+
+/// Standard base64 with padding (RFC 4648).
+fn base64(bytes: &[u8]) -> alloc::string::String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = alloc::string::String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let mut word = 0u32;
+        for at in 0..3usize {
+            word = (word << 8) | u32::from(chunk.get(at).copied().unwrap_or(0));
+        }
+        for (at, shift) in [18u32, 12, 6, 0].into_iter().enumerate() {
+            let digit = usize::try_from((word >> shift) & 63).unwrap_or(0);
+            let filled = at <= chunk.len();
+            text.push(if filled { DIGITS.get(digit).copied().map_or('=', char::from) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn the_price_is_rounded_up_part_by_part() {
+        assert_eq!(required_fee(1, 1, 1_000_000, 100_000_000), 2);
+        assert_eq!(required_fee(70_000, 300, 1_000_000, 100_000_000), 70 + 30);
+        assert_eq!(required_fee(u64::MAX, usize::MAX, u64::MAX, u64::MAX) > 0, true);
+    }
+}

@@ -1,0 +1,39 @@
+//! Questions about receipts.
+
+use alloc::format;
+
+use plasma_proto::plasma::attestation::v1::{
+    QueryReceiptRequest, QueryReceiptResponse, QueryReceiptsRequest, QueryReceiptsResponse,
+};
+
+use super::state::RECEIPTS;
+use crate::{
+    View,
+    query::{QueryError, Router, page},
+};
+
+/// Adds attestation's questions.
+pub fn routes(router: &mut Router) {
+    router.add("/plasma.attestation.v1.Query/Receipt", receipt);
+    router.add("/plasma.attestation.v1.Query/Receipts", receipts);
+}
+
+fn receipt(
+    view: &View<'_>,
+    request: QueryReceiptRequest,
+) -> Result<QueryReceiptResponse, QueryError> {
+    let QueryReceiptRequest { job_id } = request;
+    let receipt = RECEIPTS
+        .get(view.store, &job_id)
+        .ok_or_else(|| QueryError::not_found(format!("receipt of job {job_id} not found")))?;
+    Ok(QueryReceiptResponse { receipt: Some(receipt) })
+}
+
+fn receipts(
+    view: &View<'_>,
+    request: QueryReceiptsRequest,
+) -> Result<QueryReceiptsResponse, QueryError> {
+    let (entries, pagination) = page(view.store, &RECEIPTS, &(), request.pagination)?;
+    let receipts = entries.into_iter().map(|(_, receipt)| receipt).collect();
+    Ok(QueryReceiptsResponse { receipts, pagination: Some(pagination) })
+}

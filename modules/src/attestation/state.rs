@@ -1,0 +1,10 @@
+use plasma_proto::plasma::attestation::v1::AcceptedReceipt;
+
+use crate::{Map, Read, Table};
+
+pub(super) const RECEIPTS: Map<u64, AcceptedReceipt> = Map::new(Table::AttestationReceipts);
+
+/// The receipt that was accepted for a job.
+pub fn receipt(store: &dyn Read, job_id: u64) -> Option<AcceptedReceipt> {
+    RECEIPTS.get(store, &job_id)
+}

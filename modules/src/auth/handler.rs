@@ -1,0 +1,59 @@
+use alloc::string::String;
+
+use plasma_proto::cosmos::{auth::v1beta1::BaseAccount, crypto::secp256k1::PubKey};
+use prost::{Message, Name};
+use prost_types::Any;
+
+use super::state::{ACCOUNTS, MODULE_ACCOUNTS, NEXT_NUMBER};
+use crate::{Address, Read, Write};
+
+/// An account that has been paid or has signed.
+pub fn account(store: &dyn Read, address: Address) -> Option<BaseAccount> {
+    ACCOUNTS.get(store, &address)
+}
+
+/// The public key that an account has shown.
+pub fn key(account: &BaseAccount) -> Option<[u8; 33]> {
+    let any = account.pub_key.as_ref()?;
+    PubKey::decode(any.value.as_slice()).ok()?.key.try_into().ok()
+}
+
+/// Whether an address is a module's, which takes no plain transfers.
+pub fn is_module_account(address: Address) -> bool {
+    MODULE_ACCOUNTS.iter().any(|(name, _)| Address::of_module(name) == address)
+}
+
+/// Opens an account for an address that is paid for the first time.
+pub fn ensure_account(store: &mut dyn Write, address: Address) {
+    if ACCOUNTS.has(store, &address) || is_module_account(address) {
+        return;
+    }
+    let number = NEXT_NUMBER.get(store).unwrap_or_default();
+    NEXT_NUMBER.set(store, &number.saturating_add(1));
+    let account = BaseAccount {
+        address: address.text(),
+        pub_key: None,
+        account_number: number,
+        sequence: 0,
+    };
+    ACCOUNTS.set(store, &address, &account);
+}
+
+/// Counts a transaction of an account, and keeps the key that it showed.
+pub fn raise_sequence(store: &mut dyn Write, address: Address, key: Option<[u8; 33]>) {
+    let Some(mut account) = ACCOUNTS.get(store, &address) else { return };
+    account.sequence = account.sequence.saturating_add(1);
+    if let (None, Some(key)) = (&account.pub_key, key) {
+        let value = PubKey { key: key.into() }.encode_to_vec();
+        account.pub_key = Some(Any { type_url: PubKey::type_url(), value });
+    }
+    ACCOUNTS.set(store, &address, &account);
+}
+
+/// The name of a module account.
+pub(super) fn module_name(address: Address) -> Option<(String, &'static [&'static str])> {
+    MODULE_ACCOUNTS
+        .iter()
+        .find(|(name, _)| Address::of_module(name) == address)
+        .map(|(name, permissions)| ((*name).into(), *permissions))
+}

@@ -1,0 +1,14 @@
+use plasma_proto::cosmos::auth::v1beta1::BaseAccount;
+
+use crate::{Address, Item, Map, Table};
+
+pub(super) const ACCOUNTS: Map<Address, BaseAccount> = Map::new(Table::AuthAccounts);
+pub(super) const NEXT_NUMBER: Item<u64> = Item::new(Table::AuthNextNumber);
+
+/// The accounts of modules, with what each may do beside holding money.
+pub const MODULE_ACCOUNTS: [(&str, &[&str]); 4] = [
+    ("bonded_tokens_pool", &["burner", "staking"]),
+    ("distribution", &[]),
+    ("market_escrow", &["burner"]),
+    ("provider_bonds", &["burner"]),
+];

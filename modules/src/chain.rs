@@ -1,0 +1,431 @@
+//! Genesis, block, end of block: the order of everything.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use plasma_proto::{
+    cosmos::base::{abci::v1beta1::TxMsgData, v1beta1::Coin},
+    plasma::{
+        genesis::v1::{AuthGenesis, Balance, GenesisState},
+        staking::v1::Validator,
+    },
+};
+use prost::Message;
+
+use crate::{
+    Address, Amount, Block, Ctx, Denom, FeePaid, Item, Overlay, Read, Recorded, Refusal, Sdk, SignatureMemory,
+    Table, Write, Writes, ante, attestation, auth, error::fault, market, msg::Msg, staking, token,
+    tx::{self, Decoded, Purpose},
+    types::{Hash, hash32, sha256},
+};
+
+/// The block's randomness, 32 bytes.
+const BEACON: Item<Vec<u8>> = Item::new(Table::Beacon);
+
+/// A validator's power from the next block but one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidatorUpdate {
+    /// Consensus key, ed25519.
+    pub pubkey: [u8; 32],
+    /// Voting power: whole XPL of stake.
+    pub power: u64,
+}
+
+/// What became of a transaction. Code, data and gas are consensus; log and events are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TxResult {
+    /// Module that refused; empty on success.
+    pub codespace: &'static str,
+    /// 0 on success, else the module's code.
+    pub code: u32,
+    /// For people.
+    pub log: String,
+    /// `TxMsgData` with one response per message; empty when refused.
+    pub data: Vec<u8>,
+    /// Gas limit of the transaction.
+    pub gas_wanted: u64,
+    /// Gas that it cost.
+    pub gas_used: u64,
+    /// What happened, in order.
+    pub events: Vec<Recorded>,
+}
+
+impl TxResult {
+    fn refused(refusal: Refusal, gas_wanted: u64, gas_used: u64) -> Self {
+        let Refusal { codespace, code, log } = refusal;
+        Self { codespace, code, log, gas_wanted, gas_used, ..Self::default() }
+    }
+}
+
+/// A block to execute.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockInput<'a> {
+    /// The chain.
+    pub chain_id: &'a str,
+    /// The block's height.
+    pub height: u64,
+    /// The header's time, whole seconds.
+    pub time_s: u64,
+    /// Consensus address of the proposer.
+    pub proposer: [u8; 20],
+    /// Transactions, in order.
+    pub txs: &'a [&'a [u8]],
+}
+
+/// What a block did.
+#[derive(Clone, Debug)]
+pub struct BlockOutput {
+    /// Every change of state.
+    pub writes: Writes,
+    /// One result per transaction.
+    pub txs: Vec<TxResult>,
+    /// What happened outside of transactions.
+    pub events: Vec<Recorded>,
+    /// Changes of the validator set.
+    pub validator_updates: Vec<ValidatorUpdate>,
+}
+
+/// A new chain's state, but for accounts and validators.
+pub fn default_genesis() -> GenesisState {
+    GenesisState {
+        auth: Some(AuthGenesis::default()),
+        token: Some(token::default_genesis()),
+        staking: Some(staking::default_genesis()),
+        market: Some(market::default_genesis()),
+        attestation: Some(attestation::default_genesis()),
+        beacon: Vec::new(),
+    }
+}
+
+/// A new chain's state with its first holders and validators. Amounts are uxpl; the validators'
+/// stake is created beside the accounts' money.
+///
+/// # Errors
+/// An address that stands twice, or a sum past the largest amount.
+pub fn new_genesis(
+    accounts: &[(Address, Amount)],
+    validators: Vec<Validator>,
+) -> Result<GenesisState, Refusal> {
+    let overflow = || Sdk::InvalidCoins("the stake of all validators overflows".into());
+    let mut stake = Amount::ZERO;
+    for validator in &validators {
+        let tokens = Amount::parse(&validator.tokens_uxpl);
+        stake = tokens.and_then(|tokens| stake.plus(tokens)).ok_or_else(overflow)?;
+    }
+    let mut holders = BTreeMap::new();
+    holders.insert(Address::of_module(staking::BONDED_POOL), stake);
+    for (address, amount) in accounts {
+        if holders.insert(*address, *amount).is_some() {
+            return Err(Sdk::InvalidRequest(format!("account {address} stands twice")).into());
+        }
+    }
+    let mut genesis = default_genesis();
+    if let Some(staking) = &mut genesis.staking {
+        staking.validators = validators;
+    }
+    if let Some(token) = &mut genesis.token {
+        let coin = |amount: Amount| Coin { denom: Denom::uxpl().as_str().into(), amount: amount.text() };
+        token.balances = holders
+            .into_iter()
+            .filter(|(_, amount)| *amount != Amount::ZERO)
+            .map(|(address, amount)| Balance { address: address.text(), coins: vec![coin(amount)] })
+            .collect();
+    }
+    Ok(genesis)
+}
+
+/// Writes the first state. The order is that of the modules' imports.
+pub fn init(
+    store: &mut dyn Write,
+    chain_id: &str,
+    time_s: u64,
+    genesis: &GenesisState,
+) -> Result<Vec<ValidatorUpdate>, Refusal> {
+    let GenesisState { auth, token, staking, market, attestation, beacon } = genesis;
+    let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
+    let beacon = match beacon.as_slice() {
+        [] => sha256(chain_id.as_bytes()),
+        bytes => hash32(bytes).ok_or_else(|| missing("a beacon of 32 bytes"))?,
+    };
+    BEACON.set(store, &beacon.to_vec());
+    let block = Block { chain_id: chain_id.into(), height: 0, time_s, beacon };
+    auth::init(store, auth.as_ref().ok_or_else(|| missing("auth"))?)?;
+    token::init(store, token.as_ref().ok_or_else(|| missing("token"))?)?;
+    let validators = staking::init(store, staking.as_ref().ok_or_else(|| missing("staking"))?)?;
+    market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
+    attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
+    check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
+    Ok(validators)
+}
+
+/// The whole state, as a genesis from which the chain would go on.
+pub fn export(store: &dyn Read) -> GenesisState {
+    GenesisState {
+        auth: Some(auth::export(store)),
+        token: Some(token::export(store)),
+        staking: Some(staking::export(store)),
+        market: Some(market::export(store)),
+        attestation: Some(attestation::export(store)),
+        beacon: beacon(store).to_vec(),
+    }
+}
+
+/// The block at `height`, with its beacon, as it will be on top of this state.
+pub fn next_block(store: &dyn Read, chain_id: &str, height: u64, time_s: u64) -> Block {
+    let beacon = crate::types::sha256(&[&beacon(store)[..], &height.to_be_bytes()].concat());
+    Block { chain_id: chain_id.into(), height, time_s, beacon }
+}
+
+/// The block that this state is the result of.
+pub fn current_block(store: &dyn Read, chain_id: &str, height: u64, time_s: u64) -> Block {
+    Block { chain_id: chain_id.into(), height, time_s, beacon: beacon(store) }
+}
+
+/// Executes a block: beacon, transactions in order, end of block, invariants of what moved.
+pub fn execute_block(
+    base: &dyn Read,
+    input: &BlockInput<'_>,
+    memory: &dyn SignatureMemory,
+) -> BlockOutput {
+    let block = next_block(base, input.chain_id, input.height, input.time_s);
+    let mut state = Overlay::new(base);
+    BEACON.set(&mut state, &block.beacon.to_vec());
+    let proposer = staking::operator_of(&state, &input.proposer);
+
+    let mut txs = Vec::with_capacity(input.txs.len());
+    for bytes in input.txs {
+        txs.push(deliver(&mut state, &block, bytes, proposer, memory));
+    }
+
+    let gas = txs.iter().map(|tx| tx.gas_used).fold(0, u64::saturating_add);
+    let mut events = Vec::new();
+    let mut fee = FeePaid::default();
+    let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
+    market::end_block(&mut ctx);
+    token::end_block(&mut ctx, gas);
+
+    let writes = state.into_writes();
+    if let Err(text) = token::supply_moves_with_balances(base, &writes) {
+        fault(&text, &input.height.to_be_bytes());
+    }
+    BlockOutput { writes, txs, events, validator_updates: Vec::new() }
+}
+
+/// Runs one transaction of a block: ante in its overlay, messages in theirs.
+fn deliver(
+    state: &mut Overlay<'_>,
+    block: &Block,
+    bytes: &[u8],
+    proposer: Option<Address>,
+    memory: &dyn SignatureMemory,
+) -> TxResult {
+    let tx = match tx::decode(bytes, Purpose::Execute) {
+        Ok(tx) => tx,
+        Err(refusal) => return TxResult::refused(refusal, 0, 0),
+    };
+    let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
+    let mut events = Vec::new();
+    let mut fee = FeePaid { payer: tx.fee_payer, left: tx.fee };
+    let (admitted, writes) = within(state, block, &mut events, &mut fee, |ctx| {
+        ante::admit(ctx, tx, proposer, memory)
+    });
+    let tx = match admitted {
+        Ok(tx) => tx.into_tx(),
+        Err(refusal) => return TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)),
+    };
+    state.merge(writes);
+
+    let mut happened = Vec::new();
+    let (ran, writes) =
+        within(state, block, &mut happened, &mut fee, |ctx| run_messages(ctx, tx.msgs));
+    match ran {
+        Ok(data) => {
+            state.merge(writes);
+            events.append(&mut happened);
+            TxResult { data, gas_wanted, gas_used, events, ..TxResult::default() }
+        }
+        Err(refusal) => {
+            TxResult { events, ..TxResult::refused(refusal, gas_wanted, gas_used) }
+        }
+    }
+}
+
+/// Does `work` in an overlay of its own and hands back what it wrote.
+fn within<T>(
+    state: &Overlay<'_>,
+    block: &Block,
+    events: &mut Vec<Recorded>,
+    fee: &mut FeePaid,
+    work: impl FnOnce(&mut Ctx<'_>) -> T,
+) -> (T, Writes) {
+    let mut above = Overlay::new(state);
+    let done = work(&mut Ctx { store: &mut above, block, events, fee });
+    (done, above.into_writes())
+}
+
+/// Runs messages in order; the first that is refused ends it. `Ok` is the result's data.
+fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
+    let mut responses = Vec::with_capacity(msgs.len());
+    for (index, msg) in msgs.into_iter().enumerate() {
+        let from = ctx.events.len();
+        let (action, sender) = (msg.type_url(), msg.signer().to_string());
+        let response = msg.run(ctx).map_err(|refusal| Refusal {
+            log: format!("failed to execute message; message index: {index}: {}", refusal.log),
+            ..refusal
+        })?;
+        responses.push(response);
+        let module = action.split('.').nth(1).unwrap_or_default().to_string();
+        let attributes = vec![("action", action), ("sender", sender), ("module", module)];
+        ctx.events.insert(from, Recorded { kind: "message", attributes });
+        for event in ctx.events.iter_mut().skip(from) {
+            event.attributes.push(("msg_index", index.to_string()));
+        }
+    }
+    #[expect(deprecated, reason = "the field's older sibling stays empty")]
+    let data = TxMsgData { data: Vec::new(), msg_responses: responses };
+    Ok(data.encode_to_vec())
+}
+
+/// Whether a transaction may wait for a block. On success its fee and sequence stay in `store`, so
+/// that the account's next transaction is checked on top.
+pub fn check_tx(
+    store: &mut Overlay<'_>,
+    block: &Block,
+    bytes: &[u8],
+    memory: &dyn SignatureMemory,
+) -> TxResult {
+    let tx = match tx::decode(bytes, Purpose::Execute) {
+        Ok(tx) => tx,
+        Err(refusal) => return TxResult::refused(refusal, 0, 0),
+    };
+    let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
+    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    let (admitted, writes) =
+        within(store, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, None, memory));
+    match admitted {
+        Ok(_) => {
+            store.merge(writes);
+            TxResult { gas_wanted, gas_used, events, ..TxResult::default() }
+        }
+        Err(refusal) => TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)),
+    }
+}
+
+/// What a transaction would do now, without its signatures. Nothing is kept.
+pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
+    let tx = match tx::decode(bytes, Purpose::Simulate) {
+        Ok(tx) => tx,
+        Err(refusal) => return TxResult::refused(refusal, 0, 0),
+    };
+    let gas_used = ante::gas(&tx);
+    let state = Overlay::new(base);
+    let mut events = Vec::new();
+    let mut fee = FeePaid { payer: tx.fee_payer, left: tx.fee };
+    let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
+        ante::check_sequences(ctx, &tx)?;
+        for signer in &tx.signers {
+            auth::raise_sequence(ctx.store, signer.address, signer.key);
+        }
+        run_messages(ctx, tx.msgs)
+    });
+    match ran {
+        Ok(data) => TxResult { data, gas_used, events, ..TxResult::default() },
+        Err(refusal) => TxResult::refused(refusal, 0, gas_used),
+    }
+}
+
+/// The transactions that a proposal takes, in the order given: those that pass the ante on top of
+/// each other, within the block's bytes and gas. [`process`] accepts whatever this returns.
+pub fn prepare<'t>(
+    base: &dyn Read,
+    block: &Block,
+    txs: &[&'t [u8]],
+    bytes_max: usize,
+    memory: &dyn SignatureMemory,
+) -> Vec<&'t [u8]> {
+    let mut state = Overlay::new(base);
+    let gas_max = token::params(base).block_gas_max;
+    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
+    let mut taken = Vec::new();
+    for bytes in txs {
+        let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
+        let Ok(tx) = tx::decode(bytes, Purpose::Execute) else { continue };
+        let Some(gas_then) = gas_left.checked_sub(tx.gas_limit) else { continue };
+        if admit_into(&mut state, block, tx, memory).is_ok() {
+            (bytes_left, gas_left) = (bytes_then, gas_then);
+            taken.push(*bytes);
+        }
+    }
+    taken
+}
+
+/// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
+/// on top of those before it, and together they stay within the block's gas.
+pub fn process(
+    base: &dyn Read,
+    block: &Block,
+    txs: &[&[u8]],
+    memory: &dyn SignatureMemory,
+) -> Result<(), Refusal> {
+    let mut state = Overlay::new(base);
+    let gas_max = token::params(base).block_gas_max;
+    let mut gas_left = gas_max;
+    for bytes in txs {
+        let tx = tx::decode(bytes, Purpose::Execute)?;
+        gas_left = gas_left
+            .checked_sub(tx.gas_limit)
+            .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {gas_max} gas")))?;
+        admit_into(&mut state, block, tx, memory)?;
+    }
+    Ok(())
+}
+
+fn admit_into(
+    state: &mut Overlay<'_>,
+    block: &Block,
+    tx: Decoded,
+    memory: &dyn SignatureMemory,
+) -> Result<(), Refusal> {
+    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    let (admitted, writes) =
+        within(state, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, None, memory));
+    admitted?;
+    state.merge(writes);
+    Ok(())
+}
+
+/// Bytes that a transaction takes in a block: its own, a tag and its length as a varint. CometBFT
+/// counts a proposal so.
+fn framed(len: usize) -> usize {
+    let varint = usize::try_from(len.checked_ilog2().unwrap_or(0)).unwrap_or(0) / 7;
+    len.saturating_add(varint).saturating_add(2)
+}
+
+/// Every module's sentences about its state hold.
+pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    token::check_invariants(store)?;
+    staking::check_invariants(store)?;
+    market::check_invariants(store)
+}
+
+fn beacon(store: &dyn Read) -> Hash {
+    let bytes = BEACON.get(store).unwrap_or_default();
+    hash32(&bytes).unwrap_or_else(|| fault("no beacon: the chain has no genesis", &bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framed_counts_tag_and_length() {
+        for len in [1usize, 127, 128, 300, 16_383, 16_384, 65_536] {
+            assert_eq!(framed(len), prost::encoding::encoded_len_varint(len as u64) + 1 + len);
+        }
+    }
+}

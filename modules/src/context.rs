@@ -1,0 +1,71 @@
+//! What a handler may see and touch.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{Address, Amount, Read, Write};
+
+/// The block being executed, as consensus agreed on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The chain, as its genesis names it.
+    pub chain_id: String,
+    /// Its height.
+    pub height: u64,
+    /// Its time, in seconds, from the header; never the machine's clock.
+    pub time_s: u64,
+    /// Randomness. Derived from the height alone for now, so predictable.
+    pub beacon: [u8; 32],
+}
+
+/// A fact for the outside world.
+pub trait Event {
+    /// Its name.
+    fn kind(&self) -> &'static str;
+    /// Its fields, in a fixed order. No key is empty.
+    fn attributes(&self) -> Vec<(&'static str, String)>;
+}
+
+/// One recorded event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its name.
+    pub kind: &'static str,
+    /// Its fields, in a fixed order.
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+/// The fee of the transaction under way, as far as a duty message may still get it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeePaid {
+    /// Who paid.
+    pub payer: Address,
+    /// What has not been given back yet, uxpl.
+    pub left: Amount,
+}
+
+/// Read and write access for one message, or for the start or end of a block.
+pub struct Ctx<'a> {
+    /// State.
+    pub store: &'a mut dyn Write,
+    /// Agreed facts about now.
+    pub block: &'a Block,
+    /// What happened, in order.
+    pub events: &'a mut Vec<Recorded>,
+    /// The fee of the transaction under way; nothing at the start and end of a block.
+    pub fee: &'a mut FeePaid,
+}
+
+impl Ctx<'_> {
+    /// Records an event.
+    pub fn emit(&mut self, event: &dyn Event) {
+        self.events.push(Recorded { kind: event.kind(), attributes: event.attributes() });
+    }
+}
+
+/// Read access for one query.
+pub struct View<'a> {
+    /// State at one height.
+    pub store: &'a dyn Read,
+    /// That block.
+    pub block: &'a Block,
+}

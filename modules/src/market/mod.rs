@@ -1,0 +1,42 @@
+#![doc = include_str!("README.md")]
+
+mod block;
+mod digests;
+mod error;
+mod event;
+pub(crate) mod gas;
+mod genesis;
+mod handler;
+mod invariant;
+mod matching;
+mod msg;
+mod params;
+mod price;
+mod provider;
+mod query;
+mod state;
+mod timer;
+
+pub use block::end_block;
+pub use digests::{decline_digest, model_id, register_digest, request_hash};
+pub use error::Error;
+pub use genesis::{default_genesis, export, init};
+pub use handler::{cancel_job, decline_job, publish_model, submit_job};
+pub(crate) use handler::{client_fault, deliver, host_error};
+pub use invariant::{
+    bonds_are_sum_of_providers, busy_is_count_of_jobs, check_invariants,
+    escrow_is_sum_of_open_jobs, every_job_balances_its_escrow, every_object_has_its_appointment,
+    indexes_match_objects, jobs_are_counted_once, locked_is_sum_of_jobs,
+    queued_is_sum_of_withdrawals, receipt_keys_belong_to_providers,
+};
+pub use msg::{
+    AddBond, CancelJob, DeclineJob, DeregisterProvider, PublishModel, RegisterProvider, SubmitJob,
+    TEMPERATURE_MILLI_MAX, UpdateProvider, WithdrawBond,
+};
+pub use params::{default_params, validate as validate_params};
+pub use price::{PRICE_UXPL_PER_MTOK_MAX, bond_lock, charge, quote, terms};
+pub use provider::{
+    add_bond, deregister_provider, register_provider, update_provider, withdraw_bond,
+};
+pub use query::routes;
+pub use state::{BONDS, ESCROW, job, job_terms, model, offer, params, payload, provider};

@@ -1,0 +1,197 @@
+use alloc::vec::Vec;
+
+use plasma_proto::plasma::market::v1::{
+    Job, JobState, JobTerms, Model, Offer, Params, Payload, Provider, Totals, Withdrawal,
+};
+
+use super::timer;
+use crate::{
+    Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, Write,
+    error::fault,
+    store::{Order, prefix_end},
+    types::Hash,
+};
+
+/// Module account that holds what open jobs may cost.
+pub const ESCROW: &str = "market_escrow";
+
+/// Module account that holds the providers' bonds.
+pub const BONDS: &str = "provider_bonds";
+
+pub(super) fn escrow() -> Address {
+    Address::of_module(ESCROW)
+}
+
+pub(super) fn bonds() -> Address {
+    Address::of_module(BONDS)
+}
+
+pub(super) const PARAMS: Item<Params> = Item::new(Table::MarketParams);
+pub(super) const PROVIDERS: Map<Address, Provider> = Map::new(Table::MarketProviders);
+pub(super) const RECEIPT_KEYS: Map<Hash, Vec<u8>> = Map::new(Table::MarketReceiptKeys);
+pub(super) const OFFERS: IndexedMap<(Hash, Address), Offer> =
+    IndexedMap::new(Table::MarketOffers, offer_indexes);
+pub(super) const WITHDRAWALS: IndexedMap<u64, Withdrawal> =
+    IndexedMap::new(Table::MarketWithdrawals, withdrawal_indexes);
+pub(super) const NEXT_WITHDRAWAL: Item<u64> = Item::new(Table::MarketNextWithdrawal);
+pub(super) const MODELS: Map<Hash, Model> = Map::new(Table::MarketModels);
+pub(super) const JOBS: IndexedMap<u64, Job> = IndexedMap::new(Table::MarketJobs, job_indexes);
+pub(super) const NEXT_JOB: Item<u64> = Item::new(Table::MarketNextJob);
+pub(super) const PAYLOADS: Map<u64, Payload> = Map::new(Table::MarketPayloads);
+pub(super) const MATCH_CURSOR: Item<u64> = Item::new(Table::MarketMatchCursor);
+pub(super) const TOTALS: Item<Totals> = Item::new(Table::MarketTotals);
+
+fn bytes<K: Key>(key: &K) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    key.put(&mut out);
+    out
+}
+
+fn offer_indexes((model_id, operator): &(Hash, Address), _: &Offer) -> Vec<IndexEntry> {
+    [(Table::MarketOffersByOperator, bytes(&(*operator, *model_id)))].into()
+}
+
+fn withdrawal_indexes(id: &u64, withdrawal: &Withdrawal) -> Vec<IndexEntry> {
+    let operator = Address::stored(&withdrawal.operator);
+    [(Table::MarketWithdrawalsByOperator, bytes(&(operator, *id)))].into()
+}
+
+/// A job that waits is in no provider's list, whoever failed it before.
+fn job_indexes(id: &u64, job: &Job) -> Vec<IndexEntry> {
+    let state = state_byte(job.state());
+    let requester = Address::stored(&job.requester);
+    let mut indexes = Vec::with_capacity(3);
+    indexes.push((Table::MarketJobsByRequester, bytes(&(requester, *id))));
+    indexes.push((Table::MarketJobsByState, bytes(&(state, *id))));
+    if job.state() != JobState::Open && !job.provider.is_empty() {
+        let provider = Address::stored(&job.provider);
+        indexes.push((Table::MarketJobsByProvider, bytes(&(provider, state, *id))));
+    }
+    indexes
+}
+
+/// A job's state as a byte of an index.
+pub(super) fn state_byte(state: JobState) -> u8 {
+    match state {
+        JobState::Unspecified => 0,
+        JobState::Open => 1,
+        JobState::Assigned => 2,
+        JobState::Delivered => 3,
+        JobState::Settled => 4,
+        JobState::Refunded => 5,
+    }
+}
+
+/// Keys of an index between `from` and the end of `prefix`, without the prefix, read as `K`.
+fn index_keys<'a, P: Key, K: Key + 'a>(
+    store: &'a dyn Read,
+    table: Table,
+    prefix: &P,
+    from: Option<&K>,
+) -> impl Iterator<Item = K> + use<'a, P, K> {
+    let mut start = Vec::with_capacity(64);
+    start.push(table.id());
+    prefix.put(&mut start);
+    let (end, len) = (prefix_end(&start), start.len());
+    if let Some(from) = from {
+        from.put(&mut start);
+    }
+    store.range(&start, end.as_deref(), Order::Ascending).map(move |(key, _)| {
+        let rest = key.get(len..).and_then(|mut rest| K::take(&mut rest));
+        rest.unwrap_or_else(|| fault("bad index key", &key))
+    })
+}
+
+/// Ids of open jobs from `from` on, in order.
+pub(super) fn open_jobs(store: &dyn Read, from: u64) -> impl Iterator<Item = u64> + use<'_> {
+    index_keys(store, Table::MarketJobsByState, &state_byte(JobState::Open), Some(&from))
+}
+
+/// Models that an operator offers, in order of their ids.
+pub(super) fn models_of(store: &dyn Read, operator: Address) -> Vec<Hash> {
+    index_keys(store, Table::MarketOffersByOperator, &operator, None).collect()
+}
+
+/// An operator's offers, in order of the models' ids.
+pub(super) fn offers_of(store: &dyn Read, operator: Address) -> Vec<Offer> {
+    models_of(store, operator)
+        .into_iter()
+        .filter_map(|model_id| OFFERS.get(store, &(model_id, operator)))
+        .collect()
+}
+
+/// Ids of an operator's withdrawals, in order.
+pub(super) fn withdrawals_of(store: &dyn Read, operator: Address) -> Vec<u64> {
+    index_keys(store, Table::MarketWithdrawalsByOperator, &operator, None).collect()
+}
+
+/// Stores a job with its indexes, and moves its appointment to where its state wants it.
+pub(super) fn put_job(store: &mut dyn Write, job: &Job) {
+    if let Some(timer) = JOBS.get(store, &job.id).as_ref().and_then(timer::of_job) {
+        timer::cancel(store, &timer);
+    }
+    if let Some(timer) = timer::of_job(job) {
+        timer::schedule(store, &timer);
+    }
+    JOBS.set(store, &job.id, job);
+}
+
+/// The numbers of the market.
+pub fn params(store: &dyn Read) -> Params {
+    PARAMS.get(store).unwrap_or_else(|| fault("the market has no parameters", b""))
+}
+
+/// A job.
+pub fn job(store: &dyn Read, id: u64) -> Option<Job> {
+    JOBS.get(store, &id)
+}
+
+/// The parameters that a job keeps.
+pub fn job_terms(job: &Job) -> JobTerms {
+    job.terms.unwrap_or_else(|| fault("a job without terms", &job.id.to_be_bytes()))
+}
+
+/// A job's input and output, until they are forgotten.
+pub fn payload(store: &dyn Read, job_id: u64) -> Option<Payload> {
+    PAYLOADS.get(store, &job_id)
+}
+
+/// A provider.
+pub fn provider(store: &dyn Read, operator: Address) -> Option<Provider> {
+    PROVIDERS.get(store, &operator)
+}
+
+/// What a provider offers for a model.
+pub fn offer(store: &dyn Read, model_id: &Hash, operator: Address) -> Option<Offer> {
+    OFFERS.get(store, &(*model_id, operator))
+}
+
+/// A model.
+pub fn model(store: &dyn Read, model_id: &Hash) -> Option<Model> {
+    MODELS.get(store, model_id)
+}
+
+/// The totals, zero at first.
+pub(super) fn totals(store: &dyn Read) -> Totals {
+    TOTALS.get(store).unwrap_or_default()
+}
+
+/// A stored 32-byte id.
+pub(super) fn stored_hash(bytes: &[u8]) -> Hash {
+    crate::types::hash32(bytes).unwrap_or_else(|| fault("not 32 bytes", bytes))
+}
+
+/// Sums of money never pass the supply, so they fit.
+pub(super) fn sum(a: Amount, b: Amount) -> Amount {
+    a.plus(b).unwrap_or_else(|| fault("a sum of money passed the largest amount", b""))
+}
+
+/// What was counted in before can be counted out.
+pub(super) fn rest(a: Amount, b: Amount) -> Amount {
+    a.minus(b).unwrap_or_else(|| fault("less than nothing would be left", b""))
+}
+
+/// A count that went up before goes down.
+pub(super) fn one_less(count: u32) -> u32 {
+    count.checked_sub(1).unwrap_or_else(|| fault("a count below zero", b""))
+}

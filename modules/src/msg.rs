@@ -1,0 +1,97 @@
+//! Every message that a transaction may carry, and where each one goes.
+
+use alloc::{format, string::String, vec::Vec};
+
+use plasma_proto::{
+    cosmos::bank::v1beta1 as bank,
+    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
+};
+use prost::{Message, Name};
+use prost_types::Any;
+
+use crate::{Address, Ctx, Refusal, Sdk, attestation, market, token, tx::canonical};
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
+        /// A message that is well formed, whatever the state.
+        #[derive(Clone, Debug)]
+        pub enum Msg {
+            $($(#[$doc])* $name($checked),)+
+        }
+
+        impl Msg {
+            /// Reads a message by its type URL. Unknown types and fields are refused.
+            pub fn from_any(any: &Any) -> Result<Self, Refusal> {
+                $(if any.type_url == <$wire>::type_url() {
+                    let wire: $wire = canonical(&any.value, <$wire>::NAME)?;
+                    return Ok(Self::$name(<$checked>::new(wire)?));
+                })+
+                Err(Sdk::TxDecode(format!("unable to resolve type URL {}", any.type_url)).into())
+            }
+
+            /// Its type, as events and results name it.
+            pub fn type_url(&self) -> String {
+                match self {
+                    $(Self::$name(_) => <$wire>::type_url(),)+
+                }
+            }
+
+            /// Who must sign it.
+            pub fn signer(&self) -> Address {
+                match self {
+                    $(Self::$name(msg) => msg.signer(),)+
+                }
+            }
+
+            /// What running it costs.
+            pub fn gas(&self) -> u64 {
+                match self {
+                    $(Self::$name(msg) => msg.gas(),)+
+                }
+            }
+
+            /// Runs it. Refused, the caller drops what it wrote.
+            pub fn run(self, ctx: &mut Ctx<'_>) -> Result<Any, Refusal> {
+                match self {
+                    $(Self::$name(msg) => Ok(any(&$handle(ctx, msg)?)),)+
+                }
+            }
+
+            /// The types of all messages.
+            pub fn type_urls() -> Vec<String> {
+                [$(<$wire>::type_url(),)+].into()
+            }
+        }
+    };
+}
+
+messages! {
+    /// Moves coins.
+    Send: bank::MsgSend, token::Send, token::send;
+    /// Moves coins from one account to many.
+    MultiSend: bank::MsgMultiSend, token::MultiSend, token::multi_send;
+    /// Joins the market.
+    RegisterProvider: market_pb::MsgRegisterProvider, market::RegisterProvider, market::register_provider;
+    /// Changes what a provider offers.
+    UpdateProvider: market_pb::MsgUpdateProvider, market::UpdateProvider, market::update_provider;
+    /// Leaves the market.
+    DeregisterProvider: market_pb::MsgDeregisterProvider, market::DeregisterProvider, market::deregister_provider;
+    /// Adds to a provider's bond.
+    AddBond: market_pb::MsgAddBond, market::AddBond, market::add_bond;
+    /// Asks for part of a bond back.
+    WithdrawBond: market_pb::MsgWithdrawBond, market::WithdrawBond, market::withdraw_bond;
+    /// Makes a model known.
+    PublishModel: market_pb::MsgPublishModel, market::PublishModel, market::publish_model;
+    /// Buys an inference.
+    SubmitJob: market_pb::MsgSubmitJob, market::SubmitJob, market::submit_job;
+    /// Takes an unassigned job back.
+    CancelJob: market_pb::MsgCancelJob, market::CancelJob, market::cancel_job;
+    /// A provider passes a job on.
+    DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
+    /// A provider reports a result.
+    SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+}
+
+fn any<M: Message + Name>(message: &M) -> Any {
+    Any { type_url: M::type_url(), value: message.encode_to_vec() }
+}

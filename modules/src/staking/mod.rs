@@ -1,0 +1,15 @@
+#![doc = include_str!("README.md")]
+
+mod error;
+mod genesis;
+mod handler;
+mod invariant;
+mod query;
+mod state;
+
+pub use error::Error;
+pub use genesis::{default_genesis, export, init};
+pub use handler::{add_rewards, fund_community, operator_of};
+pub use invariant::check_invariants;
+pub use query::routes;
+pub use state::{BONDED_POOL, DISTRIBUTION, UXPL_PER_POWER};

@@ -1,0 +1,53 @@
+use alloc::string::String;
+
+use thiserror::Error as ThisError;
+
+use crate::{Address, Amount, Coded, Denom, Sdk};
+
+/// Why the token module refused.
+#[derive(Clone, Debug, ThisError, PartialEq, Eq)]
+pub enum Error {
+    /// A case that Cosmos clients know.
+    #[error(transparent)]
+    Sdk(#[from] Sdk),
+    /// A transfer of nothing.
+    #[error("the amount must not be zero")]
+    ZeroAmount,
+    /// The supply would pass the largest amount.
+    #[error("the supply of {0} would overflow")]
+    SupplyOverflow(Denom),
+    /// A transfer too small to be worth its place.
+    #[error("{amount}uxpl is below the least transfer of {least}uxpl")]
+    BelowLeast {
+        /// Asked for.
+        amount: Amount,
+        /// Least.
+        least: Amount,
+    },
+    /// A module's account is paid by its module alone.
+    #[error("{0} is a module account and is not allowed to receive funds")]
+    ModuleAccount(Address),
+    /// Numbers out of bounds.
+    #[error("token: {0}")]
+    BadGenesis(String),
+}
+
+impl Coded for Error {
+    fn codespace(&self) -> &'static str {
+        match self {
+            Self::Sdk(error) => error.codespace(),
+            _ => "token",
+        }
+    }
+
+    fn code(&self) -> u32 {
+        match self {
+            Self::Sdk(error) => error.code(),
+            Self::ZeroAmount => 2,
+            Self::SupplyOverflow(_) => 3,
+            Self::BelowLeast { .. } => 4,
+            Self::ModuleAccount(_) => 5,
+            Self::BadGenesis(_) => 6,
+        }
+    }
+}

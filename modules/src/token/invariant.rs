@@ -1,0 +1,63 @@
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use plasma_proto::cosmos::base::v1beta1::Coin;
+
+use super::state::{BALANCES, SUPPLY};
+use crate::{Address, Amount, Denom, Read, Table, Writes, store::entry};
+
+/// Every sentence about money holds.
+pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    supply_is_sum_of_balances(store)
+        .map_err(|denom| format!("the balances of {denom} do not sum to its supply"))
+}
+
+/// The balances of every denomination sum to its supply. `Err` names one that does not.
+pub fn supply_is_sum_of_balances(store: &dyn Read) -> Result<(), Denom> {
+    let mut sums = BTreeMap::<Denom, Amount>::new();
+    for ((_, denom), coin) in BALANCES.iter(store) {
+        let sum = sums.entry(denom.clone()).or_default();
+        *sum = sum.plus(Amount::stored(&coin.amount)).ok_or(denom)?;
+    }
+    for (denom, coin) in SUPPLY.iter(store) {
+        if sums.remove(&denom).unwrap_or_default() != Amount::stored(&coin.amount) {
+            return Err(denom);
+        }
+    }
+    sums.into_keys().next().map_or(Ok(()), Err)
+}
+
+/// What a block's writes put into balances and what they put into supplies is the same, for every
+/// denomination: the block's share of [`supply_is_sum_of_balances`], at the cost of the block.
+pub fn supply_moves_with_balances(base: &dyn Read, writes: &Writes) -> Result<(), String> {
+    // (put in, taken out): balances count as they are, supplies the other way round.
+    let mut moved = BTreeMap::<String, (Amount, Amount)>::new();
+    for (key, new) in writes {
+        let table = key.first().copied();
+        let is_balance = table == Some(Table::TokenBalances.id());
+        if !is_balance && table != Some(Table::TokenSupply.id()) {
+            continue;
+        }
+        let old = base.get(key);
+        let coin = |value: &Vec<u8>| -> Coin {
+            let pair = (key.clone(), value.clone());
+            if is_balance { entry::<(Address, Denom), Coin>(pair).1 } else { entry::<Denom, Coin>(pair).1 }
+        };
+        let (new, old) = (new.as_ref().map(coin), old.as_ref().map(coin));
+        let Some(denom) = new.as_ref().or(old.as_ref()).map(|coin| coin.denom.clone()) else {
+            continue;
+        };
+        let units = |coin: Option<Coin>| coin.map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount));
+        let (new, old) = (units(new), units(old));
+        let (put, taken) = if is_balance { (new, old) } else { (old, new) };
+        let sums = moved.entry(denom.clone()).or_default();
+        let overflow = || format!("the sum of moved {denom} overflows");
+        sums.0 = sums.0.plus(put).ok_or_else(overflow)?;
+        sums.1 = sums.1.plus(taken).ok_or_else(overflow)?;
+    }
+    match moved.iter().find(|(_, (put, taken))| put != taken) {
+        None => Ok(()),
+        Some((denom, (put, taken))) => Err(format!(
+            "balances and supply of {denom} moved apart: {put} in, {taken} out"
+        )),
+    }
+}

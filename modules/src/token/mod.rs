@@ -1,0 +1,22 @@
+#![doc = include_str!("README.md")]
+
+mod block;
+mod error;
+mod event;
+mod genesis;
+mod handler;
+mod invariant;
+mod msg;
+mod params;
+mod query;
+mod state;
+
+pub use block::end_block;
+pub use error::Error;
+pub use genesis::{default_genesis, export, init};
+pub use handler::{
+    balance, balance_of, burn, fee_market, multi_send, params, send, supply, transfer,
+};
+pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
+pub use msg::{Coins, MultiSend, Send};
+pub use query::routes;

@@ -1,0 +1,11 @@
+use plasma_proto::{
+    cosmos::base::v1beta1::Coin,
+    plasma::token::v1::{FeeMarket, Params},
+};
+
+use crate::{Address, Denom, Item, Map, Table};
+
+pub(super) const BALANCES: Map<(Address, Denom), Coin> = Map::new(Table::TokenBalances);
+pub(super) const SUPPLY: Map<Denom, Coin> = Map::new(Table::TokenSupply);
+pub(super) const PARAMS: Item<Params> = Item::new(Table::TokenParams);
+pub(super) const FEE_MARKET: Item<FeeMarket> = Item::new(Table::TokenFeeMarket);

@@ -1,0 +1,61 @@
+//! Values that mean one thing each.
+
+mod address;
+mod amount;
+mod denom;
+
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+
+pub use address::{Address, HRP};
+pub use amount::Amount;
+pub use denom::Denom;
+
+/// Basis points in the whole.
+pub const BPS: u32 = 10_000;
+
+/// A sha256 digest.
+pub type Hash = [u8; 32];
+
+/// sha256 of the parts, each preceded by its length (be32): what every signature outside of a
+/// transaction, and every digest of the protocol, is made over. The first part is the domain.
+pub fn digest(parts: &[&[u8]]) -> Hash {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        hash.update(len.to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// sha256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+/// 32 bytes, if that is what they are.
+pub fn hash32(bytes: &[u8]) -> Option<Hash> {
+    bytes.try_into().ok()
+}
+
+/// `bytes` in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> alloc::string::String {
+    bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
+}
+
+/// The bytes that hexadecimal text stands for; `None` if it is none.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    if !odd.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|pair| {
+            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+            digit(pair[0])?.checked_mul(16)?.checked_add(digit(pair[1])?)
+        })
+        .collect()
+}

@@ -1,0 +1,98 @@
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use bech32::{Bech32, Hrp, primitives::decode::CheckedHrpstring};
+use ripemd::Ripemd160;
+use sha2::Digest;
+
+use super::sha256;
+use crate::{error::Sdk, store::Key};
+
+/// Human-readable part of account addresses.
+pub const HRP: &str = "xpl";
+
+/// An account: the twenty bytes of a key's hash, or of a module's name.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub [u8; 20]);
+
+impl Address {
+    /// The account of a compressed secp256k1 key (33 bytes): ripemd160(sha256(key)).
+    pub fn of_secp256k1(key: &[u8]) -> Self {
+        Self(Ripemd160::digest(sha256(key)).into())
+    }
+
+    /// The account of a module: the first twenty bytes of sha256(name), as in the Cosmos SDK.
+    pub fn of_module(name: &str) -> Self {
+        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _] = sha256(name.as_bytes());
+        Self(bytes)
+    }
+
+    /// A validator's consensus address: the first twenty bytes of sha256(ed25519 key).
+    pub fn of_consensus(key: &[u8]) -> Self {
+        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _] = sha256(key);
+        Self(bytes)
+    }
+
+    /// Reads bech32 text with the prefix `xpl`.
+    pub fn parse(text: &str) -> Result<Self, Sdk> {
+        let bad = |why: &str| Sdk::InvalidAddress(alloc::format!("{text:?} {why}"));
+        let checked = CheckedHrpstring::new::<Bech32>(text).map_err(|_| bad("is not bech32"))?;
+        if checked.hrp().as_str() != HRP {
+            return Err(bad("does not begin with xpl1"));
+        }
+        let bytes: Vec<u8> = checked.byte_iter().collect();
+        bytes.try_into().map(Self).map_err(|_| bad("does not hold 20 bytes"))
+    }
+
+    /// Reads a stored address.
+    pub fn stored(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| crate::error::fault("bad address", text.as_bytes()))
+    }
+
+    /// As bech32 text, the form of every address in a message.
+    pub fn text(&self) -> String {
+        // A prefix of three letters and twenty bytes always fit.
+        bech32::encode::<Bech32>(Hrp::parse_unchecked(HRP), &self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl Key for Address {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        <[u8; 20]>::take(bytes).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_reads_back_and_nothing_else_does() {
+        let address = Address([7; 20]);
+        assert_eq!(Address::parse(&address.text()).unwrap(), address);
+        let other = bech32::encode::<Bech32>(Hrp::parse_unchecked("cosmos"), &[7; 20]).unwrap();
+        let long = bech32::encode::<Bech32>(Hrp::parse_unchecked(HRP), &[7; 32]).unwrap();
+        let mut wrong = address.text();
+        wrong.pop();
+        wrong.push('q');
+        for text in ["", "xpl1", &other, &long, &wrong, &address.text().to_uppercase()[1..]] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What a transaction must be, and what is left of one that is refused: its fee at most.
+
+mod common;
+
+use common::{Account, Chain, Draft, Remember, XPL, any, coin, genesis, send};
+use plasma_modules::{Overlay, chain, tx};
+use plasma_proto::cosmos::{
+    bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output},
+    tx::v1beta1::TxRaw,
+};
+use prost::Message;
+use prost_types::Any;
+
+fn start() -> (Chain, Account, Account) {
+    let (alice, bob) = (Account::new(1), Account::new(2));
+    (Chain::new(&genesis(&[&alice, &bob], 100 * XPL)), alice, bob)
+}
+
+#[test]
+fn a_send_moves_money_and_pays_its_fee() {
+    let (mut chain, alice, bob) = start();
+    let carol = Account::new(3);
+    let draft = chain.draft(&alice, vec![send(&alice, carol.address, XPL)]);
+    let results = chain.block(&[draft.sign(&alice)]);
+    assert_eq!(results[0].code, 0, "{}", results[0].log);
+    assert_eq!(chain.balance(carol.address), XPL);
+    assert_eq!(chain.balance(alice.address), 99 * XPL - 50_000);
+    assert_eq!(chain.balance(bob.address), 100 * XPL);
+    assert!((60_000..=80_000).contains(&results[0].gas_used), "{}", results[0].gas_used);
+    let kinds: Vec<_> = results[0].events.iter().map(|event| event.kind).collect();
+    assert_eq!(
+        kinds,
+        ["coin_spent", "burn", "coin_spent", "coin_received", "transfer", "tx", "tx", "tx", "message", "coin_spent", "coin_received", "transfer"]
+    );
+    // The new account can act at once.
+    let draft = chain.draft(&carol, vec![send(&carol, bob.address, 1)]);
+    assert_eq!(chain.block(&[draft.sign(&carol)])[0].code, 0);
+}
+
+/// Everything that a transaction can be refused for before its messages run changes nothing.
+#[test]
+fn the_ante_refuses_with_written_codes_and_changes_nothing() {
+    let (mut chain, alice, bob) = start();
+    let good = chain.draft(&alice, vec![send(&alice, bob.address, 5)]);
+    let with = |change: &dyn Fn(&mut Draft)| {
+        let mut draft = good.clone();
+        change(&mut draft);
+        draft.sign(&alice)
+    };
+    let stranger = Account::new(9);
+    let mut bad_signature = TxRaw::decode(good.sign(&alice).as_slice()).unwrap();
+    bad_signature.signatures[0][10] ^= 1;
+    let mut no_signature = bad_signature.clone();
+    no_signature.signatures.clear();
+    let mut unknown_field = good.sign(&alice);
+    unknown_field.extend([0xfa, 0x01, 0x00]);
+    let high_s = high_s(&good.sign(&alice));
+    let unknown_type = Any { type_url: "/cosmos.authz.v1beta1.MsgExec".into(), value: vec![] };
+    let mut foreign_fee = good.clone();
+    foreign_fee.fee = 0;
+
+    let cases: Vec<(&str, Vec<u8>, (&str, u32))> = vec![
+        ("chain id", with(&|d| d.chain_id = "other-1".into()), ("sdk", 4)),
+        ("account number", with(&|d| d.account_number += 1), ("sdk", 4)),
+        ("another's key", good.sign(&bob), ("sdk", 8)),
+        ("signature", bad_signature.encode_to_vec(), ("sdk", 4)),
+        ("high S", high_s, ("sdk", 4)),
+        ("no signature", no_signature.encode_to_vec(), ("sdk", 15)),
+        ("sequence", with(&|d| d.sequence += 1), ("sdk", 32)),
+        ("fee", with(&|d| d.fee = 99), ("sdk", 13)),
+        ("fee above the balance", with(&|d| d.fee = 101 * XPL), ("sdk", 5)),
+        ("fee that overflows", with(&|d| d.fee = u128::MAX), ("sdk", 5)),
+        ("gas", with(&|d| d.gas = 10_000), ("sdk", 11)),
+        ("gas above a block's", with(&|d| d.gas = u64::MAX), ("sdk", 18)),
+        ("memo", with(&|d| d.memo = "m".repeat(257)), ("sdk", 12)),
+        ("timeout", with(&|d| d.timeout_height = 1), ("sdk", 30)),
+        ("no message", with(&|d| d.msgs.clear()), ("sdk", 18)),
+        ("unknown message", with(&|d| d.msgs = vec![unknown_type.clone()]), ("sdk", 2)),
+        ("no account", Draft::new(vec![send(&stranger, bob.address, 1)], 0, 0).sign(&stranger), ("sdk", 9)),
+        ("unknown field", unknown_field, ("sdk", 2)),
+        ("nothing", vec![], ("sdk", 18)),
+        ("garbage", vec![0xff; 40], ("sdk", 2)),
+        ("injected", vec![0x00, 1, 2], ("sdk", 2)),
+        ("too large", vec![0x0a; tx::TX_BYTES_MAX + 1], ("sdk", 21)),
+        ("zero amount", with(&|d| d.msgs = vec![send(&alice, bob.address, 0)]), ("token", 2)),
+        ("bad amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "0x10")]), ("sdk", 10)),
+        ("overflowing amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "340282366920938463463374607431768211456")]), ("sdk", 10)),
+        ("bad address", with(&|d| d.msgs = vec![any(&MsgSend { from_address: alice.address.text(), to_address: "cosmos1qqq".into(), amount: vec![coin(1)] })]), ("sdk", 7)),
+    ];
+    chain.block(&[]);
+    for (name, bytes, (codespace, code)) in cases {
+        let before = chain.store.clone();
+        let result = chain.block(&[bytes]).remove(0);
+        assert_eq!((result.codespace, result.code), (codespace, code), "{name}: {}", result.log);
+        assert!(result.data.is_empty() && result.events.is_empty(), "{name}");
+        let mut twin = Chain { store: before, ..chain.clone() };
+        twin.height -= 1;
+        twin.time_s -= 1;
+        twin.block(&[]);
+        assert_eq!(twin.store, chain.store, "{name} changed more than an empty block does");
+    }
+}
+
+fn send_text(from: &Account, to: &Account, amount: &str) -> Any {
+    let coin = plasma_proto::cosmos::base::v1beta1::Coin { denom: "uxpl".into(), amount: amount.into() };
+    any(&MsgSend { from_address: from.address.text(), to_address: to.address.text(), amount: vec![coin] })
+}
+
+/// The same signature with S replaced by n - S.
+fn high_s(tx: &[u8]) -> Vec<u8> {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+        0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+    ];
+    let mut tx = TxRaw::decode(tx).unwrap();
+    let mut borrow = 0i16;
+    for at in (0..32).rev() {
+        let digit = i16::from(N[at]) - i16::from(tx.signatures[0][32 + at]) - borrow;
+        borrow = i16::from(digit < 0);
+        tx.signatures[0][32 + at] = u8::try_from(digit.rem_euclid(256)).unwrap();
+    }
+    tx.encode_to_vec()
+}
+
+/// A message that fails keeps the fee and the sequence, and undoes the messages before it.
+#[test]
+fn a_failed_message_pays_and_counts_but_moves_nothing() {
+    let (mut chain, alice, bob) = start();
+    let msgs = vec![send(&alice, bob.address, XPL), send(&alice, bob.address, 1_000 * XPL)];
+    let draft = chain.draft(&alice, msgs);
+    let result = chain.block(&[draft.sign(&alice)]).remove(0);
+    assert_eq!((result.codespace, result.code), ("sdk", 5), "{}", result.log);
+    assert_eq!(chain.balance(bob.address), 100 * XPL);
+    assert_eq!(chain.balance(alice.address), 100 * XPL - 50_000);
+    assert_eq!(chain.sequence(alice.address), 1);
+    // The same bytes again are a used sequence.
+    let again = chain.block(&[draft.sign(&alice)]).remove(0);
+    assert_eq!((again.codespace, again.code), ("sdk", 32));
+    assert_eq!(again.log, "account sequence mismatch, expected 1, got 0: incorrect account sequence");
+}
+
+#[test]
+fn a_module_account_takes_no_transfer() {
+    let (mut chain, alice, _) = start();
+    for (name, _) in plasma_modules::auth::MODULE_ACCOUNTS {
+        let to = plasma_modules::Address::of_module(name);
+        let draft = chain.draft(&alice, vec![send(&alice, to, 5)]);
+        let result = chain.block(&[draft.sign(&alice)]).remove(0);
+        assert_eq!((result.codespace, result.code), ("token", 5), "{name}");
+    }
+}
+
+#[test]
+fn a_multi_send_pays_each_output() {
+    let (mut chain, alice, bob) = start();
+    let carol = Account::new(3);
+    let output = |to: &Account, units| Output { address: to.address.text(), coins: vec![coin(units)] };
+    let multi = |total| {
+        any(&MsgMultiSend {
+            inputs: vec![Input { address: alice.address.text(), coins: vec![coin(total)] }],
+            outputs: vec![output(&bob, 3), output(&carol, 4)],
+        })
+    };
+    let draft = chain.draft(&alice, vec![multi(7)]);
+    assert_eq!(chain.block(&[draft.sign(&alice)])[0].code, 0);
+    assert_eq!(chain.balance(carol.address), 4);
+    for total in [6, 8] {
+        let draft = chain.draft(&alice, vec![multi(total)]);
+        let result = chain.block(&[draft.sign(&alice)]).remove(0);
+        assert_eq!((result.codespace, result.code), ("sdk", 18));
+    }
+}
+
+/// CheckTx carries an account's pending transactions, and what it checked is not checked again.
+#[test]
+fn check_keeps_pending_sequences_and_remembers_signatures() {
+    let (chain, alice, bob) = start();
+    let memory = Remember::default();
+    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s);
+    let mut pending = Overlay::new(&chain.store);
+    let first = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    let second = Draft { sequence: 1, ..first.clone() };
+    let (first, second) = (first.sign(&alice), second.sign(&alice));
+    assert_eq!(chain::check_tx(&mut pending, &block, &second, &memory).code, 32);
+    assert_eq!(chain::check_tx(&mut pending, &block, &first, &memory).code, 0);
+    assert_eq!(chain::check_tx(&mut pending, &block, &second, &memory).code, 0);
+    assert_eq!(chain::check_tx(&mut pending, &block, &second, &memory).code, 32);
+    assert_eq!(memory.hits.get(), 0);
+    let txs = [first.as_slice(), second.as_slice()];
+    assert_eq!(chain::prepare(&chain.store, &block, &txs, 1 << 20, &memory), txs);
+    assert_eq!(memory.hits.get(), 2);
+}
+
+/// What was remembered for one signature is not taken for another.
+#[test]
+fn memory_does_not_pass_other_bytes() {
+    let (chain, alice, bob) = start();
+    let memory = Remember::default();
+    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s);
+    let good = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    let signed = good.sign(&alice);
+    assert_eq!(chain::check_tx(&mut Overlay::new(&chain.store), &block, &signed, &memory).code, 0);
+    let mut other = TxRaw::decode(signed.as_slice()).unwrap();
+    other.body_bytes = Draft { memo: "other".into(), ..good }.body().encode_to_vec();
+    let other = other.encode_to_vec();
+    assert_eq!(chain::check_tx(&mut Overlay::new(&chain.store), &block, &other, &memory).code, 4);
+}
+
+/// A simulation needs no signature, checks the sequence, and changes nothing.
+#[test]
+fn simulate_tells_the_cost() {
+    let (chain, alice, bob) = start();
+    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s);
+    let draft = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    let mut unsigned = TxRaw::decode(draft.sign(&alice).as_slice()).unwrap();
+    unsigned.signatures = vec![vec![]];
+    let result = chain::simulate(&chain.store, &block, &unsigned.encode_to_vec());
+    assert_eq!(result.code, 0, "{}", result.log);
+    assert!(result.gas_used > 60_000);
+    let late = Draft { sequence: 4, ..draft }.sign(&alice);
+    assert_eq!(chain::simulate(&chain.store, &block, &late).code, 32);
+}
+
+/// The exported state starts a chain that is the same.
+#[test]
+fn export_of_init_is_the_genesis() {
+    let (mut chain, alice, bob) = start();
+    let draft = chain.draft(&alice, vec![send(&alice, bob.address, XPL)]);
+    chain.block(&[draft.sign(&alice)]);
+    let exported = chain::export(&chain.store);
+    let mut again = plasma_modules::Memory::default();
+    chain::init(&mut again, common::CHAIN_ID, chain.time_s, &exported).unwrap();
+    assert_eq!(chain::export(&again), exported);
+    assert_eq!(again, chain.store);
+}

@@ -1,0 +1,112 @@
+//! Reads Plasma's `.proto` files and those of the Cosmos SDK's published Go module, and writes
+//! `src/gen`: one Rust file per package, and the descriptor set. No `protoc` is needed.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use prost_build::Config;
+
+/// Go modules that hold the `.proto` files: module, folders below it to search.
+const GO_MODULES: [(&str, &[&str]); 5] = [
+    ("github.com/cosmos/cosmos-sdk@v0.53.8", &["proto"]),
+    ("github.com/cosmos/gogoproto@v1.7.2", &[""]),
+    ("github.com/cosmos/cosmos-proto@v1.0.0-beta.5", &["proto"]),
+    ("github.com/cometbft/cometbft@v0.38.26", &["proto"]),
+    ("github.com/grpc-ecosystem/grpc-gateway@v1.16.0", &["third_party/googleapis"]),
+];
+
+/// Cosmos files that we speak. What they import comes along. The first must stay first: it brings
+/// `cosmos/base/abci`, whose relative names resolve only while `cosmos.base.tendermint` is unknown.
+const COSMOS: [&str; 12] = [
+    "cosmos/tx/v1beta1/service.proto",
+    "cosmos/auth/v1beta1/query.proto",
+    "cosmos/auth/v1beta1/tx.proto",
+    "cosmos/bank/v1beta1/query.proto",
+    "cosmos/bank/v1beta1/tx.proto",
+    "cosmos/base/node/v1beta1/query.proto",
+    "cosmos/base/tendermint/v1beta1/query.proto",
+    "cosmos/crypto/ed25519/keys.proto",
+    "cosmos/crypto/multisig/keys.proto",
+    "cosmos/crypto/multisig/v1beta1/multisig.proto",
+    "cosmos/crypto/secp256k1/keys.proto",
+    "cosmos/consensus/v1/query.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut includes = vec![root.clone()];
+    for (module, folders) in GO_MODULES {
+        let dir = go_module(module)?;
+        includes.extend(folders.iter().map(|folder| dir.join(folder)));
+    }
+
+    let mut files: Vec<PathBuf> = COSMOS.iter().map(PathBuf::from).collect();
+    files.extend(protos(&root.join("plasma"))?);
+    let names: Vec<PathBuf> =
+        files.iter().map(|file| file.strip_prefix(&root).unwrap_or(file).to_owned()).collect();
+
+    let mut compiler = protox::Compiler::new(&includes)?;
+    compiler.include_imports(true).include_source_info(true).open_files(&names)?;
+    let set = compiler.file_descriptor_set();
+
+    let out = root.join("src/gen");
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    fs::create_dir_all(&out)?;
+
+    let mut bare = protox::Compiler::new(&includes)?;
+    bare.include_imports(true).include_source_info(false).open_files(&names)?;
+    // Encoded by protox: it keeps options (http annotations, signers) that prost-types would drop.
+    fs::write(out.join("descriptors.bin"), bare.encode_file_descriptor_set())?;
+
+    Config::new()
+        .out_dir(&out)
+        .include_file("mod.rs")
+        .btree_map(["."])
+        .enable_type_names()
+        .type_name_domain(["."], "")
+        .disable_comments(["cosmos", "google", "tendermint", "amino", "gogoproto", "cosmos_proto"])
+        .compile_fds(set)?;
+    for file in fs::read_dir(&out)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|ext| ext == "rs") {
+            let text = fs::read_to_string(&path)?.replace("::std::", "::core::");
+            fs::write(&path, text)?;
+            Command::new("rustfmt").args(["--edition", "2024"]).arg(&path).status()?;
+        }
+    }
+    println!("wrote {}", out.display());
+    Ok(())
+}
+
+fn go_module(module: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let out = Command::new("go")
+        .args(["mod", "download", "-json", module])
+        .current_dir(std::env::temp_dir())
+        .output()?;
+    let text = String::from_utf8(out.stdout)?;
+    let dir = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("\"Dir\": \"")?.strip_suffix("\","))
+        .ok_or_else(|| format!("go mod download {module}: {text}"))?;
+    Ok(dir.into())
+}
+
+fn protos(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(protos(&path)?);
+        } else if path.extension().is_some_and(|ext| ext == "proto") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
