@@ -410,7 +410,8 @@ fn framed(len: usize) -> usize {
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     token::check_invariants(store)?;
     staking::check_invariants(store)?;
-    market::check_invariants(store)
+    market::check_invariants(store)?;
+    attestation::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

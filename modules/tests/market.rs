@@ -645,7 +645,10 @@ fn declined_by_all_is_refunded_as_refused() {
             (1, 625, "0")
         );
         if attempt < 3 {
-            assert_eq!(net.job(id).state(), JobState::Open);
+            let waiting = net.job(id);
+            assert_eq!(waiting.state(), JobState::Open);
+            let since = (waiting.assigned_height, waiting.assigned_s);
+            assert_eq!(since, (net.block.height, net.block.time_s));
             net.end(1, 1);
             assert_eq!(net.job(id).state(), JobState::Open, "not with the beacon of its block");
             net.end(1, 1);
@@ -825,6 +828,39 @@ fn an_offer_taken_back_goes_with_its_last_job() {
     assert_eq!(net.job(job.id).state(), JobState::Settled);
     assert_eq!(net.job(job.id + 1).outcome(), Outcome::Timeout, "its deadline passed");
     assert_eq!(net.balance(USERS[1]), START);
+}
+
+#[test]
+fn nobody_leaves_while_a_job_is_under_way() {
+    let mut net = Net::new(Params { unbond_blocks: 1, unbond_s: 0, ..params() });
+    let model = net.publish("base", 0).unwrap();
+    net.register(OPERATORS[0], 10 * XPL, vec![ask(&model, 2)]).unwrap();
+    let job = net.assigned();
+    net.leave(OPERATORS[0]).unwrap();
+    net.end(2, 2);
+    net.receipt(OPERATORS[0], net.answer(&job, 3)).unwrap();
+    net.end(3, 2);
+    assert!(net.provider(OPERATORS[0]).is_some(), "its windows have passed, its job has not");
+    net.end(30, 2);
+    assert_eq!(net.job(job.id).state(), JobState::Settled);
+    assert!(net.provider(OPERATORS[0]).is_none());
+    assert_eq!(net.balance(Address::of_module(market::BONDS)), 0);
+}
+
+#[test]
+fn a_bond_backs_no_two_jobs() {
+    let mut net = Net::new(Params { bond_min_uxpl: 20_000, ..params() });
+    let model = net.publish("base", 0).unwrap();
+    // A job locks 20,510.
+    net.register(OPERATORS[0], 3 * 20_510 - 1, vec![ask(&model, 9)]).unwrap();
+    for _ in 0..4 {
+        net.submit(job_for(USERS[0], &model)).unwrap();
+    }
+    net.end(2, 1);
+    let assigned = (1..=4).filter(|id| net.job(*id).state() == JobState::Assigned).count();
+    assert_eq!(assigned, 2);
+    refused(net.withdraw(OPERATORS[0], 20_510), "market", 13);
+    net.withdraw(OPERATORS[0], 20_509).unwrap();
 }
 
 #[test]
@@ -1045,10 +1081,10 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..20usize).prop_map(|job| Act::Decline { job }),
         4 => (0..20usize, 0..8u8, 0u32..100, 0u128..30_000)
             .prop_map(|(job, outcome, n_out, fee)| Act::Answer { job, outcome, n_out, fee }),
-        1 => (0..3usize, 0u128..3_000_000, 0u64..10_000_000)
+        1 => (0..3usize, 0u128..100_000, 0u64..10_000_000)
             .prop_map(|(operator, bond, price)| Act::Register { operator, bond, price }),
-        1 => (0..3usize, 1u128..2_000_000).prop_map(|(operator, units)| Act::AddBond { operator, units }),
-        1 => (0..3usize, 1u128..2_000_000).prop_map(|(operator, units)| Act::Withdraw { operator, units }),
+        1 => (0..3usize, 1u128..60_000).prop_map(|(operator, units)| Act::AddBond { operator, units }),
+        1 => (0..3usize, 1u128..60_000).prop_map(|(operator, units)| Act::Withdraw { operator, units }),
         1 => (0..3usize, 0u64..10_000_000, 0u32..4)
             .prop_map(|(operator, price, slots)| Act::Update { operator, price, slots }),
         1 => (0..3usize).prop_map(|operator| Act::Leave { operator }),
@@ -1167,7 +1203,9 @@ fn price(model_id: &[u8], price: u64, slots: u32) -> Ask {
 }
 
 fn play(acts: Vec<Act>) {
-    let mut net = Net::new(params());
+    // Bonds that hold a few jobs each, and windows shorter than a job's.
+    let tight = Params { bond_min_uxpl: 30_000, unbond_blocks: 2, unbond_s: 8, ..params() };
+    let mut net = Net::new(tight);
     let model_id = net.publish("base", 200).unwrap();
     let supply = net.supply();
     let mut model = Model::default();
@@ -1277,7 +1315,7 @@ fn play(acts: Vec<Act>) {
                 });
                 assert_eq!(result.is_ok(), may, "{result:?}");
                 if let Ok(id) = result {
-                    let due = (net.block.height + 5, net.block.time_s + 20);
+                    let due = (net.block.height + 2, net.block.time_s + 8);
                     model.withdrawals.insert(id, (who, units, due.0, due.1));
                 }
             }
@@ -1294,7 +1332,7 @@ fn play(acts: Vec<Act>) {
                 let stays = model.providers.get(&who).is_some_and(|(_, leaves)| leaves.is_none());
                 assert_eq!(result.is_ok(), stays, "{result:?}");
                 if stays {
-                    let due = (net.block.height + 5, net.block.time_s + 20);
+                    let due = (net.block.height + 2, net.block.time_s + 8);
                     model.providers.get_mut(&who).unwrap().1 = Some(due);
                 }
             }
@@ -1353,7 +1391,7 @@ proptest! {
     fn the_market_agrees_with_a_plain_reading_of_its_rules(
         acts in proptest::collection::vec(act(), 1..120),
     ) {
-        let start = (0..3).map(|operator| Act::Register { operator, bond: 3_000_000, price: 1_000_000 });
+        let start = (0..3).map(|operator| Act::Register { operator, bond: 75_000, price: 1_000_000 });
         play(start.chain(acts).collect());
     }
 }

@@ -1,0 +1,229 @@
+//! Validators: each a real `cometbft` and a real `plasmad`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use plasma_app::files::{GenesisAccount, NodeFiles, TestnetSpec, testnet};
+use plasma_modules::Address;
+use serde::Serialize;
+
+use crate::process::{Process, Programs};
+
+/// Stake of each validator, uxpl.
+pub const STAKE_UXPL: u128 = 1_000_000 * 1_000_000;
+
+/// First port, unless one is named.
+pub const PORT_BASE: u16 = 26_600;
+
+/// How long a network may take to its first block.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a wait looks again.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A network to bring up.
+#[derive(Clone, Debug)]
+pub struct NetworkSpec {
+    /// Folder of the homes, made if it is not there.
+    pub home: PathBuf,
+    /// The chain's name.
+    pub chain_id: String,
+    /// How many validators.
+    pub validators: usize,
+    /// Who has money.
+    pub accounts: Vec<GenesisAccount>,
+    /// First port; each validator takes ten.
+    pub port_base: u16,
+    /// Pause after a block, for example `500ms`.
+    pub timeout_commit: String,
+    /// Changes of the default genesis: `market.dispute_window_s=5`.
+    pub set: Vec<String>,
+}
+
+/// Where a validator answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Urls {
+    /// CometBFT's RPC.
+    pub rpc: String,
+    /// REST.
+    pub rest: String,
+    /// gRPC, `HOST:PORT`.
+    pub grpc: String,
+}
+
+/// A validator: its two processes.
+pub struct Validator {
+    /// Its home.
+    pub home: PathBuf,
+    /// Where it answers.
+    pub urls: Urls,
+    /// Where its metrics are, `HOST:PORT`.
+    pub metrics: String,
+    programs: Programs,
+    index: usize,
+    // CometBFT goes first: it ends with an error when its application is gone.
+    cometbft: Option<Process>,
+    plasmad: Option<Process>,
+}
+
+impl Validator {
+    fn start(&mut self) -> Result<()> {
+        let logs = self.home.join("logs");
+        let mut plasmad = Command::new(&self.programs.plasmad);
+        plasmad.arg("start").arg("--home").arg(&self.home);
+        let name = format!("plasmad {}", self.index);
+        self.plasmad = Some(Process::spawn(&name, plasmad, &logs.join("plasmad.log"))?);
+        let mut cometbft = Command::new(&self.programs.cometbft);
+        cometbft.arg("start").arg("--home").arg(self.home.join("cometbft"));
+        let name = format!("cometbft {}", self.index);
+        self.cometbft = Some(Process::spawn(&name, cometbft, &logs.join("cometbft.log"))?);
+        Ok(())
+    }
+
+    /// Process id of plasmad, if it runs.
+    pub fn plasmad_id(&self) -> Option<u32> {
+        self.plasmad.as_ref().map(Process::id)
+    }
+
+    /// Ends both processes without warning, as a power cut would.
+    pub fn kill(&mut self) {
+        for process in [self.plasmad.take(), self.cometbft.take()].iter_mut().flatten() {
+            process.kill();
+        }
+    }
+
+    /// Starts both processes anew.
+    ///
+    /// # Errors
+    /// A program cannot be started.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop();
+        self.start()
+    }
+
+    /// Stops both processes in order.
+    pub fn stop(&mut self) {
+        self.cometbft = None;
+        self.plasmad = None;
+    }
+
+    fn check(&mut self) -> Result<()> {
+        for process in [&mut self.plasmad, &mut self.cometbft].into_iter().flatten() {
+            process.check()?;
+        }
+        Ok(())
+    }
+
+    /// The last height that CometBFT has, 0 before the first block.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn height(&self) -> Result<u64> {
+        let status: serde_json::Value =
+            reqwest::blocking::get(format!("{}/status", self.urls.rpc))?.json()?;
+        let height = status["result"]["sync_info"]["latest_block_height"].as_str();
+        Ok(height.context("status without a height")?.parse()?)
+    }
+}
+
+/// A running network.
+pub struct Network {
+    /// The chain's name.
+    pub chain_id: String,
+    /// Its validators.
+    pub validators: Vec<Validator>,
+}
+
+impl Network {
+    /// Makes homes that are not there, starts every process, and waits for the first new block.
+    ///
+    /// # Errors
+    /// A home cannot be made, a program is missing, a process ends, or no block comes in time.
+    pub fn up(spec: &NetworkSpec, programs: &Programs) -> Result<Self> {
+        let nodes = homes(spec)?;
+        let mut validators = Vec::new();
+        for (index, node) in nodes.into_iter().enumerate() {
+            let at = |port: u16| format!("127.0.0.1:{port}");
+            let urls = Urls {
+                rpc: format!("http://{}", at(node.ports.rpc)),
+                rest: format!("http://{}", at(node.ports.rest)),
+                grpc: at(node.ports.grpc),
+            };
+            let mut validator = Validator {
+                home: node.home,
+                urls,
+                metrics: at(node.ports.metrics),
+                programs: programs.clone(),
+                index,
+                cometbft: None,
+                plasmad: None,
+            };
+            validator.start()?;
+            validators.push(validator);
+        }
+        let mut network = Self { chain_id: spec.chain_id.clone(), validators };
+        network.wait_for_block(0)?;
+        Ok(network)
+    }
+
+    /// Waits until every validator is past `height`.
+    ///
+    /// # Errors
+    /// A process has ended, or [`START_TIMEOUT`] has passed.
+    pub fn wait_for_block(&mut self, height: u64) -> Result<()> {
+        let until = Instant::now() + START_TIMEOUT;
+        loop {
+            self.check()?;
+            if self.validators.iter().all(|validator| validator.height().is_ok_and(|h| h > height)) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                bail!("no block after {height} in {} s; the logs are in each home's logs folder", START_TIMEOUT.as_secs());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Fails if a process has ended by itself.
+    ///
+    /// # Errors
+    /// As said; the message holds the end of its log.
+    pub fn check(&mut self) -> Result<()> {
+        self.validators.iter_mut().try_for_each(Validator::check)
+    }
+}
+
+/// The homes of a network: those of an earlier run, or new ones.
+fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
+    // Each validator's operator is an account that nobody needs to sign for yet.
+    let operators =
+        (0..spec.validators).map(|index| Address::of_module(&format!("operator {index}")).text());
+    let spec_ = TestnetSpec {
+        dir: spec.home.clone(),
+        chain_id: spec.chain_id.clone(),
+        operators: operators.collect(),
+        stake_uxpl: STAKE_UXPL,
+        accounts: spec.accounts.clone(),
+        port_base: spec.port_base,
+        timeout_commit: spec.timeout_commit.clone(),
+        overrides: spec.set.clone(),
+    };
+    testnet(&spec_).with_context(|| format!("cannot make a network in {}", spec.home.display()))
+}
+
+/// A folder that is not there yet or holds nothing; a network is not built over another.
+///
+/// # Errors
+/// It holds something.
+pub fn check_empty(home: &Path) -> Result<()> {
+    let empty = std::fs::read_dir(home).map_or(true, |mut entries| entries.next().is_none());
+    if empty {
+        return Ok(());
+    }
+    bail!("{} holds an earlier network: remove it (`make clean-data`), or name another --home", home.display())
+}
