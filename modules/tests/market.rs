@@ -956,6 +956,19 @@ fn work_per_block_is_bounded_and_everybody_comes_to_turn() {
 }
 
 #[test]
+fn jobs_that_nobody_takes_hold_up_no_others() {
+    let mut net = Net::open(Params { matches_per_block_max: 2, ..params() });
+    let poor = MsgSubmitJob { max_fee_uxpl: "20010".into(), ..job_for(USERS[0], &net.model()) };
+    for _ in 0..4 {
+        net.submit(poor.clone()).unwrap();
+    }
+    let last = net.submit(job_for(USERS[1], &net.model())).unwrap();
+    net.end(4, 1);
+    assert_eq!(net.job(last).state(), JobState::Assigned);
+    assert!((1..=4).all(|id| net.job(id).state() == JobState::Open));
+}
+
+#[test]
 fn matching_takes_only_those_that_can() {
     let mut net = Net::new(params());
     let model = net.publish("base", 0).unwrap();
