@@ -36,7 +36,7 @@ use crate::{
     node::{Decided, Node, NodeError},
 };
 
-pub use listener::{Listener, ListenError, MESSAGE_BYTES_MAX};
+pub use listener::{ListenError, Listener, MESSAGE_BYTES_MAX};
 
 /// Version of the state machine's rules; governance raises it with an upgrade.
 pub const APP_VERSION: u64 = 1;
@@ -88,7 +88,8 @@ impl App {
         match commit::prove(&reader, store, request.data.to_vec(), head.height) {
             Ok(proven) => {
                 answer.value = proven.value.unwrap_or_default().into();
-                let op = |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
+                let op =
+                    |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
                 let name = store.name().as_bytes().to_vec();
                 answer.proof_ops = Some(ProofOps {
                     ops: vec![
@@ -141,11 +142,8 @@ fn slices(txs: &[Bytes]) -> Vec<&[u8]> {
 }
 
 fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
-    let attribute = |(key, value): (&str, String)| pb::EventAttribute {
-        key: key.into(),
-        value,
-        index: true,
-    };
+    let attribute =
+        |(key, value): (&str, String)| pb::EventAttribute { key: key.into(), value, index: true };
     let event = |Recorded { kind, attributes }| pb::Event {
         r#type: kind.into(),
         attributes: attributes.into_iter().map(attribute).collect(),
@@ -246,7 +244,9 @@ impl Application for App {
         if let Some(rest) = path.strip_prefix("store/") {
             return match rest.strip_suffix("/key") {
                 Some(store) => self.prove(store, &request),
-                None => refused(CODE_UNKNOWN_PATH, format!("unknown query path {:?}", request.path)),
+                None => {
+                    refused(CODE_UNKNOWN_PATH, format!("unknown query path {:?}", request.path))
+                }
             };
         }
         let path = format!("/{path}");
@@ -292,7 +292,9 @@ impl Application for App {
         let mut taken = taken.into_iter().peekable();
         let mut kept = Vec::new();
         for tx in &request.txs {
-            let same = |other: &&[u8]| std::ptr::eq(other.as_ptr(), tx.as_ptr()) && other.len() == tx.len();
+            let same = |other: &&[u8]| {
+                std::ptr::eq(other.as_ptr(), tx.as_ptr()) && other.len() == tx.len()
+            };
             if taken.next_if(same).is_some() {
                 kept.push(tx.clone());
             }
@@ -302,9 +304,8 @@ impl Application for App {
 
     fn process_proposal(&self, request: pb::RequestProcessProposal) -> pb::ResponseProcessProposal {
         let (at, time_s) = (height(request.height), seconds(request.time));
-        let verdict = catch_unwind(AssertUnwindSafe(|| {
-            self.node.process(at, time_s, &slices(&request.txs))
-        }));
+        let verdict =
+            catch_unwind(AssertUnwindSafe(|| self.node.process(at, time_s, &slices(&request.txs))));
         let status = match verdict {
             Ok(Ok(Ok(()))) => ProposalStatus::Accept,
             Ok(Ok(Err(refusal))) => {

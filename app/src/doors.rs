@@ -2,7 +2,7 @@
 //! [`Doors::answer`] with the gRPC method's name and the request's bytes.
 
 pub mod grpc;
-pub(crate) mod json;
+pub mod json;
 pub mod rest;
 mod template;
 
@@ -226,11 +226,8 @@ impl Doors {
         GetNodeInfoRequest::decode(request)
             .map_err(|error| QueryError::invalid(error.to_string()))?;
         let head = self.node.head().ok_or(NodeError::NoBlock)?;
-        let sdk = Module {
-            path: SDK_PATH.into(),
-            version: SDK_VERSION.into(),
-            ..Module::default()
-        };
+        let sdk =
+            Module { path: SDK_PATH.into(), version: SDK_VERSION.into(), ..Module::default() };
         let reply = GetNodeInfoResponse {
             default_node_info: Some(DefaultNodeInfo {
                 network: head.chain_id,

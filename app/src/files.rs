@@ -62,7 +62,11 @@ pub fn create_keys(home: &Path) -> anyhow::Result<HomeKeys> {
     let (node, node_id) = comet::node_key();
     write_new(&comet_dir.join("config/priv_validator_key.json"), &validator, SECRET_MODE)?;
     write_new(&comet_dir.join("config/node_key.json"), &node, SECRET_MODE)?;
-    write_new(&comet_dir.join("data/priv_validator_state.json"), comet::SIGNED_NOTHING, SECRET_MODE)?;
+    write_new(
+        &comet_dir.join("data/priv_validator_state.json"),
+        comet::SIGNED_NOTHING,
+        SECRET_MODE,
+    )?;
     Ok(HomeKeys { consensus_pubkey, node_id })
 }
 
@@ -82,9 +86,14 @@ fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let mut file = match file {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("{} is there already and is not overwritten; choose another --home, or move the old one away", path.display())
+            bail!(
+                "{} is there already and is not overwritten; choose another --home, or move the old one away",
+                path.display()
+            )
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot create {}", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot create {}", path.display()));
+        }
     };
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.with_context(|| format!("cannot write {}", path.display()))

@@ -178,7 +178,11 @@ impl<'a> History<'a> {
             // Going down, the first record may be the one at the upper bound itself.
             .skip_while({
                 let inside = inside.clone();
-                move |(path, _)| order == Order::Descending && !inside(path) && path.as_slice() >= start.as_slice()
+                move |(path, _)| {
+                    order == Order::Descending
+                        && !inside(path)
+                        && path.as_slice() >= start.as_slice()
+                }
             })
             .take_while(move |(path, _)| inside(path))
             .filter_map(|(path, record)| parse(&path).map(|(key, height)| (key, height, record)))

@@ -1,1 +1,297 @@
-fn main(){}
+//! `plasmad`: a node of the Plasma chain, behind CometBFT.
+
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand};
+use plasma_app::{
+    VERSION,
+    config::{Config, db_dir},
+    files::{
+        self, GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, TestnetSpec,
+        comet::CometSpec, genesis,
+    },
+    node::{Keep, Node},
+    run,
+};
+use tracing_subscriber::EnvFilter;
+
+/// Stake of a genesis validator, uxpl, where nothing else is said: a million XPL.
+const STAKE_UXPL: u128 = 1_000_000_000_000;
+
+#[derive(Parser)]
+#[command(name = "plasmad", version, about = "A node of the Plasma chain, behind CometBFT")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a home: keys, settings, and the genesis of a new chain with this node as validator.
+    Init(Init),
+    /// Runs the node until Ctrl-C or SIGTERM.
+    Start(Start),
+    /// Writes the whole state as a genesis.json from which a chain can go on. The node must not run.
+    Export(Export),
+    /// Reads every key: the app hash belongs to them, and every invariant holds. The node must not run.
+    Check(Home),
+    /// Writes the homes of a network on this machine.
+    TestnetFiles(TestnetFiles),
+    /// Says which plasmad this is.
+    Version,
+}
+
+#[derive(Args)]
+struct Home {
+    /// Folder of the node.
+    #[arg(long, env = "PLASMA_HOME", default_value_os_t = default_home())]
+    home: PathBuf,
+}
+
+#[derive(Args)]
+struct Init {
+    #[command(flatten)]
+    home: Home,
+    /// Name of the new chain.
+    #[arg(long)]
+    chain_id: String,
+    /// Name of this node, for people.
+    #[arg(long)]
+    moniker: String,
+    /// Account that operates the validator, bech32 xpl. Its key stays elsewhere.
+    #[arg(long)]
+    operator: String,
+    /// Stake of the validator, uxpl, whole XPL.
+    #[arg(long, default_value_t = STAKE_UXPL)]
+    stake: u128,
+    /// Money at genesis, ADDRESS=UXPL. May be given many times.
+    #[arg(long = "genesis-account", value_name = "ADDRESS=UXPL")]
+    accounts: Vec<GenesisAccount>,
+    /// Change of the default app_state, for example market.dispute_window_s=5.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct Start {
+    #[command(flatten)]
+    home: Home,
+    /// Start cometbft too, stop it with this node, and end when it ends.
+    #[arg(long)]
+    with_cometbft: bool,
+    /// The cometbft program, 0.38.
+    #[arg(long, value_name = "PATH", requires = "with_cometbft")]
+    cometbft: Option<PathBuf>,
+    /// Overrides abci.listen.
+    #[arg(long, value_name = "ADDRESS")]
+    abci: Option<String>,
+    /// Overrides grpc.listen.
+    #[arg(long, value_name = "HOST:PORT")]
+    grpc: Option<SocketAddr>,
+    /// Overrides rest.listen.
+    #[arg(long, value_name = "HOST:PORT")]
+    rest: Option<SocketAddr>,
+    /// Overrides metrics.listen.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Overrides store.keep_recent.
+    #[arg(long, value_name = "BLOCKS")]
+    keep_recent: Option<u64>,
+    /// Overrides log.level.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Logs JSON, whatever log.json says.
+    #[arg(long)]
+    log_json: bool,
+}
+
+#[derive(Args)]
+struct Export {
+    #[command(flatten)]
+    home: Home,
+    /// State after this block; 0 is the last one.
+    #[arg(long, default_value_t = 0)]
+    height: u64,
+    /// First height of the chain that goes on; the next one if not given.
+    #[arg(long)]
+    initial_height: Option<u64>,
+}
+
+#[derive(Args)]
+struct TestnetFiles {
+    /// Folder for the homes node0, node1, ...
+    #[arg(long)]
+    dir: PathBuf,
+    /// Name of the chain.
+    #[arg(long, default_value = "plasma-local")]
+    chain_id: String,
+    /// Operator's account of a validator, bech32 xpl; one node per operator.
+    #[arg(long = "operator", value_name = "ADDRESS", required = true)]
+    operators: Vec<String>,
+    /// Stake of each validator, uxpl, whole XPL.
+    #[arg(long, default_value_t = STAKE_UXPL)]
+    stake: u128,
+    /// Money at genesis, ADDRESS=UXPL. May be given many times.
+    #[arg(long = "genesis-account", value_name = "ADDRESS=UXPL")]
+    accounts: Vec<GenesisAccount>,
+    /// First port; each node takes ten.
+    #[arg(long, default_value_t = 26600)]
+    port_base: u16,
+    /// Pause after a block.
+    #[arg(long, default_value = "500ms")]
+    timeout_commit: String,
+    /// Change of the default app_state, for example market.dispute_window_s=5.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+}
+
+fn default_home() -> PathBuf {
+    std::env::home_dir().unwrap_or_default().join(".plasma")
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Init(args) => init(args),
+        Command::Start(args) => start(args),
+        Command::Export(args) => export(&args),
+        Command::Check(args) => check(&args),
+        Command::TestnetFiles(args) => testnet_files(args),
+        Command::Version => {
+            println!("{VERSION}");
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plasmad: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn init(args: Init) -> anyhow::Result<()> {
+    let Init { home: Home { home }, chain_id, moniker, operator, stake, accounts, overrides } =
+        args;
+    let home = std::path::absolute(home)?;
+    let validator = |consensus_pubkey| GenesisValidator {
+        operator: operator.clone(),
+        moniker: moniker.clone(),
+        consensus_pubkey,
+        tokens_uxpl: stake,
+    };
+    let spec = |consensus_pubkey| GenesisSpec {
+        chain_id: chain_id.clone(),
+        time: SystemTime::now(),
+        accounts: accounts.clone(),
+        validators: vec![validator(consensus_pubkey)],
+        overrides: overrides.clone(),
+    };
+    // A mistake shows before anything is written.
+    genesis::file(&spec([1; 32]))?;
+    let keys = files::create_keys(&home)?;
+    let genesis = genesis::file(&spec(keys.consensus_pubkey))?;
+    let config = Config::default();
+    // The only validator of a new chain could never start again if it looked back.
+    let comet = CometSpec { double_sign_check_height: 0, ..CometSpec::default() };
+    let spec = HomeSpec { moniker: moniker.clone(), config, comet };
+    files::write_home(&home, &spec, &genesis)?;
+    println!("{} is a home of chain {chain_id}; node id {}", home.display(), keys.node_id);
+    println!("start it with: plasmad start --home {} --with-cometbft", home.display());
+    Ok(())
+}
+
+fn start(args: Start) -> anyhow::Result<()> {
+    let home = std::path::absolute(&args.home.home)?;
+    ensure!(home.is_dir(), "{} is not there; make it with `plasmad init`", home.display());
+    let mut config = Config::load(&home)?;
+    if let Some(abci) = args.abci {
+        config.abci.listen = abci;
+    }
+    if let Some(grpc) = args.grpc {
+        config.grpc.listen = grpc;
+    }
+    if let Some(rest) = args.rest {
+        config.rest.listen = rest;
+    }
+    if let Some(metrics) = args.metrics {
+        config.metrics.listen = metrics;
+    }
+    if let Some(keep_recent) = args.keep_recent {
+        ensure!(keep_recent > 0, "--keep-recent must be at least 1");
+        config.store.keep_recent = keep_recent;
+    }
+    if let Some(level) = args.log_level {
+        config.log.level = level;
+    }
+    config.log.json |= args.log_json;
+    log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run::run(&home, &config, args.with_cometbft, args.cometbft.as_deref()))
+}
+
+/// Logs to stderr; stdout is for what commands answer.
+fn log(config: &Config) -> anyhow::Result<()> {
+    let level = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| config.log.level.clone());
+    let filter = EnvFilter::try_new(&level)
+        .with_context(|| format!("log level {level:?} is not understood"))?;
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    if config.log.json {
+        logger.json().init()
+    } else {
+        logger.init()
+    }
+    Ok(())
+}
+
+/// Opens the state of a home that no node runs in.
+fn open(home: &std::path::Path) -> anyhow::Result<Node> {
+    let db = db_dir(home);
+    ensure!(db.is_dir(), "{} has no state yet", home.display());
+    let keep = Config::load(home)?.keep();
+    Ok(Node::open(&db, Keep { recent: u64::MAX, ..keep })?)
+}
+
+fn export(args: &Export) -> anyhow::Result<()> {
+    let (state, head) = open(&args.home.home)?.export(args.height)?;
+    let initial_height = args.initial_height.unwrap_or(head.height + 1);
+    print!("{}", genesis::file_of(&head.chain_id, head.time_s, initial_height, &state)?);
+    Ok(())
+}
+
+fn check(args: &Home) -> anyhow::Result<()> {
+    let head = open(&args.home)?.check()?;
+    println!("block {} of {}: app hash and invariants hold", head.height, head.chain_id);
+    Ok(())
+}
+
+fn testnet_files(args: TestnetFiles) -> anyhow::Result<()> {
+    let nodes = files::testnet(&TestnetSpec {
+        dir: args.dir,
+        chain_id: args.chain_id,
+        operators: args.operators,
+        stake_uxpl: args.stake,
+        accounts: args.accounts,
+        port_base: args.port_base,
+        timeout_commit: args.timeout_commit,
+        overrides: args.overrides,
+    })?;
+    for node in nodes {
+        println!(
+            "{} id {} p2p {} rpc {} grpc {} rest {} metrics {}",
+            node.home.display(),
+            node.node_id,
+            node.ports.p2p,
+            node.ports.rpc,
+            node.ports.grpc,
+            node.ports.rest,
+            node.ports.metrics
+        );
+    }
+    Ok(())
+}

@@ -69,7 +69,11 @@ impl Metrics {
             registry: Mutex::default(),
         };
         registry.register("height", "Last committed block", metrics.height.clone());
-        registry.register("block_time_seconds", "Time of the last block", metrics.block_time_s.clone());
+        registry.register(
+            "block_time_seconds",
+            "Time of the last block",
+            metrics.block_time_s.clone(),
+        );
         registry.register(
             "block_interval_seconds",
             "Between the last two blocks",
@@ -78,8 +82,16 @@ impl Metrics {
         registry.register("txs", "Transactions in blocks", metrics.txs.clone());
         registry.register("txs_refused", "Those of them that failed", metrics.txs_refused.clone());
         registry.register("checks", "Transactions checked for the mempool", metrics.checks.clone());
-        registry.register("checks_refused", "Those of them refused", metrics.checks_refused.clone());
-        registry.register("panics", "Calls that panicked and were answered", metrics.panics.clone());
+        registry.register(
+            "checks_refused",
+            "Those of them refused",
+            metrics.checks_refused.clone(),
+        );
+        registry.register(
+            "panics",
+            "Calls that panicked and were answered",
+            metrics.panics.clone(),
+        );
         registry.register("queries", "Questions answered", metrics.queries.clone());
         registry.register("disk_bytes", "Tables on disk, roughly", metrics.disk_bytes.clone());
         registry.register("execute_seconds", "Executing a block", metrics.execute_s.clone());

@@ -12,9 +12,8 @@ use std::{
 };
 
 use plasma_modules::{
-    Block, Memory, Overlay, Read, Refusal, Writes,
+    Block, Memory, Overlay, Read, Recorded, Refusal, Writes,
     chain::{self, BlockInput, TxResult, ValidatorUpdate},
-    Recorded,
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
 use tokio::sync::watch;
@@ -80,7 +79,9 @@ pub enum NodeError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// Tree and head do not belong together.
-    #[error("the state on disk does not have the app hash of block {height}: {found} instead of {wanted}; restore a backup or sync anew into an empty home")]
+    #[error(
+        "the state on disk does not have the app hash of block {height}: {found} instead of {wanted}; restore a backup or sync anew into an empty home"
+    )]
     AppHash {
         /// The head.
         height: u64,
@@ -112,7 +113,9 @@ pub enum NodeError {
     #[error("no block has been committed yet")]
     NoBlock,
     /// CometBFT and this node disagree about what comes next.
-    #[error("block {got} was sent, block {expected} comes next; the homes of cometbft and plasmad do not belong together")]
+    #[error(
+        "block {got} was sent, block {expected} comes next; the homes of cometbft and plasmad do not belong together"
+    )]
     Height {
         /// Sent.
         got: u64,

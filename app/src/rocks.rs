@@ -47,10 +47,14 @@ pub const EXIT_DISK: i32 = 74;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process holds it.
-    #[error("another plasmad has {0} open; stop it first, or use another --home")]
+    #[error("another plasmad has {} open; stop it first, or use another --home", .0.display())]
     Locked(PathBuf),
     /// The layout is of another version of plasmad.
-    #[error("{path} was written in format {found}, this plasmad reads format {}; use the plasmad that wrote it, or sync anew", crate::meta::FORMAT)]
+    #[error(
+        "{} was written in format {found}, this plasmad reads format {}; use the plasmad that wrote it, or sync anew",
+        .path.display(),
+        crate::meta::FORMAT
+    )]
     Format {
         /// The database.
         path: PathBuf,
@@ -58,10 +62,10 @@ pub enum OpenError {
         found: u32,
     },
     /// Bytes that are not what was written.
-    #[error("{0} is damaged: {1}; restore it from a backup or sync anew into an empty home")]
+    #[error("{} is damaged: {}; restore it from a backup or sync anew into an empty home", .0.display(), .1)]
     Damaged(PathBuf, String),
     /// Anything else.
-    #[error("cannot open {0}: {1}")]
+    #[error("cannot open {}: {}", .0.display(), .1)]
     Rocks(PathBuf, rocksdb::Error),
 }
 
@@ -143,7 +147,8 @@ impl Rocks {
     /// Bytes of tables on disk, roughly.
     pub fn bytes(&self) -> u64 {
         let size = |name: &str| {
-            let size = self.db.property_int_value_cf(self.family(name), "rocksdb.total-sst-files-size");
+            let size =
+                self.db.property_int_value_cf(self.family(name), "rocksdb.total-sst-files-size");
             size.ok().flatten().unwrap_or(0)
         };
         [STATE, UNDO, TREE, META].into_iter().map(size).sum()
@@ -261,7 +266,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Tree keys that begin with `prefix`, in order, from `from` on.
-    pub(crate) fn tree_keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    pub(crate) fn tree_keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<'_, 'a> {
         let prefix = prefix.to_vec();
         let pairs = self.iter(TREE, &prefix, Direction::Forward);
         pairs.map(|(key, _)| key).take_while(move |key| key.starts_with(&prefix))
@@ -273,7 +278,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Undo records from `from` on, or down from it.
-    pub(crate) fn undo_from(&self, from: &[u8], order: Order) -> impl Iterator<Item = Pair> {
+    pub(crate) fn undo_from(
+        &self,
+        from: &[u8],
+        order: Order,
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
         let direction = match order {
             Order::Ascending => Direction::Forward,
             Order::Descending => Direction::Reverse,
@@ -292,7 +301,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn iter(&self, name: &str, from: &[u8], direction: Direction) -> impl Iterator<Item = Pair> {
+    fn iter(
+        &self,
+        name: &str,
+        from: &[u8],
+        direction: Direction,
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
         let mode = IteratorMode::From(from, direction);
         let pairs = self.snapshot.iterator_cf(family(self.db, name), mode);
         pairs.map(pair)
@@ -322,7 +336,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn pair(pair: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Pair {
+/// A pair as RocksDB's iterators hand it out.
+type RawPair = (Box<[u8]>, Box<[u8]>);
+
+fn pair(pair: Result<RawPair, rocksdb::Error>) -> Pair {
     match pair {
         Ok((key, value)) => (key.into(), value.into()),
         Err(error) => stop("values cannot be read", error),

@@ -100,9 +100,8 @@ impl Running {
     pub async fn stop(self) {
         let Self { node, mut abci, stopping, mut tasks } = self;
         stopping.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN, async {
-            while tasks.join_next().await.is_some() {}
-        });
+        let drained =
+            tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
         if drained.await.is_err() {
             tasks.shutdown().await;
         }
@@ -115,10 +114,7 @@ impl Running {
     }
 }
 
-async fn bind(
-    enabled: bool,
-    address: std::net::SocketAddr,
-) -> anyhow::Result<Option<TcpListener>> {
+async fn bind(enabled: bool, address: std::net::SocketAddr) -> anyhow::Result<Option<TcpListener>> {
     if enabled { Ok(Some(grpc::bind(address).await?)) } else { Ok(None) }
 }
 
@@ -132,7 +128,10 @@ fn metrics(node: Arc<Node>) -> Router {
         let head = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
         (head, node.metrics().page(node.disk_bytes()))
     };
-    Router::new().route("/metrics", get(page)).route("/healthz", get(|| async { "ok\n" })).with_state(node)
+    Router::new()
+        .route("/metrics", get(page))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .with_state(node)
 }
 
 /// Where cometbft is looked for when no path is given.
@@ -143,9 +142,8 @@ fn find_cometbft(given: Option<&Path>) -> PathBuf {
     let go = std::env::var_os("GOPATH").map(PathBuf::from);
     let go = go.or_else(|| std::env::home_dir().map(|home| home.join("go")));
     let built = go.map(|go| go.join("bin/cometbft")).filter(|path| path.is_file());
-    let in_path = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| dir.join("cometbft").is_file())
-    });
+    let in_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("cometbft").is_file()));
     match built {
         Some(built) if !in_path => built,
         _ => "cometbft".into(),

@@ -31,7 +31,12 @@ impl Signatures {
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner).iter().map(HashSet::len).sum()
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(HashSet::len)
+            .sum()
     }
 
     /// Whether none is.

@@ -26,9 +26,9 @@ pub fn parse(text: &str) -> Result<Amount, String> {
     } else {
         return Err(format!("{text:?} is no amount; it looks like 5xpl, 1.5xpl or 2500uxpl"));
     };
-    fixed(number.trim_end(), decimals)
-        .map(Amount::new)
-        .map_err(|why| format!("{text:?} is no amount: {why}; it looks like 5xpl, 1.5xpl or 2500uxpl"))
+    fixed(number.trim_end(), decimals).map(Amount::new).map_err(|why| {
+        format!("{text:?} is no amount: {why}; it looks like 5xpl, 1.5xpl or 2500uxpl")
+    })
 }
 
 /// Reads a decimal number as a count of 10^-`decimals`: `1.5` with three decimals is 1500.
@@ -158,8 +158,24 @@ mod tests {
     #[test]
     fn what_is_no_amount_is_refused() {
         for text in [
-            "", "xpl", "uxpl", "5", "1.5", ".5xpl", "5.xpl", "1.5uxpl", "0.0000001xpl", "-1xpl", "+1xpl", "1e3xpl",
-            "1,000xpl", "0x10xpl", "5atom", "1 5xpl", "1.2.3xpl", "340282366920938463463374607431768211456uxpl",
+            "",
+            "xpl",
+            "uxpl",
+            "5",
+            "1.5",
+            ".5xpl",
+            "5.xpl",
+            "1.5uxpl",
+            "0.0000001xpl",
+            "-1xpl",
+            "+1xpl",
+            "1e3xpl",
+            "1,000xpl",
+            "0x10xpl",
+            "5atom",
+            "1 5xpl",
+            "1.2.3xpl",
+            "340282366920938463463374607431768211456uxpl",
             "340282366920938463463374607431768211455xpl",
         ] {
             assert!(parse(text).is_err(), "{text}");
@@ -183,7 +199,10 @@ mod tests {
         for text in ["", "10", "m", "1.5h", "-1s", "99999999999999999999s", "5é"] {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert_eq!([span(42), span(185), span(7_800), span(90_000)], ["42s", "3m 5s", "2h 10m", "1d 1h"]);
+        assert_eq!(
+            [span(42), span(185), span(7_800), span(90_000)],
+            ["42s", "3m 5s", "2h 10m", "1d 1h"]
+        );
         assert_eq!(milli("0.7"), Ok(700));
         assert!(milli("0.7001").is_err());
     }

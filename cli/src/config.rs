@@ -100,15 +100,21 @@ impl Config {
     pub fn load(home: &Path) -> Result<Self> {
         let path = Self::path(home);
         match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(Failure::file(&path, &error)),
             Ok(file) if file.len() > FILE_BYTES_MAX => {
-                return Err(Failure::usage(format!("{}: larger than {FILE_BYTES_MAX} bytes", path.display())));
+                return Err(Failure::usage(format!(
+                    "{}: larger than {FILE_BYTES_MAX} bytes",
+                    path.display()
+                )));
             }
             Ok(_) => {}
         }
         let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        toml::from_str(&text).map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
+        toml::from_str(&text)
+            .map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
     }
 
     /// Writes the configuration.
@@ -116,7 +122,8 @@ impl Config {
     /// # Errors
     /// If the disk refuses.
     pub fn save(&self, home: &Path) -> Result<()> {
-        let text = toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
+        let text =
+            toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
         write_private(&Self::path(home), &text)
     }
 
@@ -153,7 +160,10 @@ impl Config {
                 self.from = text;
             }
             Setting::Output => {
-                let read = |text: String| Format::from_str(&text, true).map_err(|_| Failure::usage("output is text or json"));
+                let read = |text: String| {
+                    Format::from_str(&text, true)
+                        .map_err(|_| Failure::usage("output is text or json"))
+                };
                 self.output = text.map(read).transpose()?;
             }
             Setting::Models => self.models = text.map(PathBuf::from),
@@ -197,7 +207,9 @@ pub fn default_home() -> Result<PathBuf> {
     std::env::home_dir()
         .filter(|home| !home.as_os_str().is_empty())
         .map(|home| home.join(HOME_FOLDER))
-        .ok_or_else(|| Failure::usage("this user has no home folder").hint("name a folder by --home"))
+        .ok_or_else(|| {
+            Failure::usage("this user has no home folder").hint("name a folder by --home")
+        })
 }
 
 /// Makes a folder that only its owner can enter.
@@ -294,7 +306,9 @@ mod tests {
         assert_eq!(config.get(Setting::Output).as_deref(), Some("json"));
         config.set(Setting::From, "").unwrap();
         assert_eq!(config.from, None);
-        for (key, value) in [(Setting::Node, "10.0.0.1"), (Setting::Output, "xml"), (Setting::From, "a b")] {
+        for (key, value) in
+            [(Setting::Node, "10.0.0.1"), (Setting::Output, "xml"), (Setting::From, "a b")]
+        {
             assert!(config.set(key, value).is_err(), "{value}");
         }
         fs::write(home.path().join("config.toml"), "nod = \"x\"").unwrap();
@@ -304,7 +318,8 @@ mod tests {
     #[test]
     fn what_is_given_comes_first() {
         let flags = Config { node: Some("http://a".into()), ..Config::default() };
-        let file = Config { node: Some("http://b".into()), from: Some("x".into()), ..Config::default() };
+        let file =
+            Config { node: Some("http://b".into()), from: Some("x".into()), ..Config::default() };
         let both = flags.or(file);
         assert_eq!((both.node.as_deref(), both.from.as_deref()), (Some("http://a"), Some("x")));
     }

@@ -68,15 +68,21 @@ impl Contacts {
     pub fn load(home: &Path) -> Result<Self> {
         let path = Self::path(home);
         match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(Failure::file(&path, &error)),
             Ok(file) if file.len() > FILE_BYTES_MAX => {
-                return Err(Failure::usage(format!("{}: larger than {FILE_BYTES_MAX} bytes", path.display())));
+                return Err(Failure::usage(format!(
+                    "{}: larger than {FILE_BYTES_MAX} bytes",
+                    path.display()
+                )));
             }
             Ok(_) => {}
         }
         let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        toml::from_str(&text).map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
+        toml::from_str(&text)
+            .map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
     }
 
     /// Writes the address book, readable by its owner alone.
@@ -84,7 +90,8 @@ impl Contacts {
     /// # Errors
     /// If the disk refuses.
     pub fn save(&self, home: &Path) -> Result<()> {
-        let text = toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
+        let text =
+            toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
         write_private(&Self::path(home), &text)
     }
 
@@ -106,7 +113,9 @@ pub fn check_name(name: &str) -> Result<()> {
         )));
     }
     if name.starts_with(PREFIX) {
-        return Err(Failure::usage(format!("a name must not begin with {PREFIX}: it would look like an address")));
+        return Err(Failure::usage(format!(
+            "a name must not begin with {PREFIX}: it would look like an address"
+        )));
     }
     Ok(())
 }
@@ -134,8 +143,9 @@ pub fn run(app: &App, command: ContactsCommand) -> Result<()> {
     match command {
         ContactsCommand::Add { name, address } => {
             check_name(&name)?;
-            let address = Address::parse(&address).map_err(|error| Failure::usage(error.to_string()))?.text();
-            let keys = crate::keys::Keyring::new(&app.home).list()?;
+            let address =
+                Address::parse(&address).map_err(|error| Failure::usage(error.to_string()))?.text();
+            let keys = app.keyring().list()?;
             if keys.iter().any(|key| key.name == name) {
                 return Err(Failure::usage(format!("{name} is the name of one of your keys")));
             }
@@ -146,12 +156,17 @@ pub fn run(app: &App, command: ContactsCommand) -> Result<()> {
             let own = keys.iter().map(|key| key.address.as_str());
             let known = own.chain(book.contacts.values().map(String::as_str));
             if let Some(other) = look_alike(&address, known) {
-                app.out.warn(&format!("this address looks like {other}, which you know, but it is another one"));
+                app.out.warn(&format!(
+                    "this address looks like {other}, which you know, but it is another one"
+                ));
                 app.confirm("Add it all the same?")?;
             }
             book.contacts.insert(name.clone(), address.clone());
             book.save(&app.home)?;
-            app.out.done(&format!("{name} is {address}"), &serde_json::json!({ "name": name, "address": address }));
+            app.out.done(
+                &format!("{name} is {address}"),
+                &serde_json::json!({ "name": name, "address": address }),
+            );
         }
         ContactsCommand::List => {
             let mut table = Table::new(["NAME", "ADDRESS"]);
@@ -166,10 +181,9 @@ pub fn run(app: &App, command: ContactsCommand) -> Result<()> {
             app.out.table(&table, "no contacts yet: xpl contacts add NAME ADDRESS", &json);
         }
         ContactsCommand::Remove { name } => {
-            let address = book
-                .contacts
-                .remove(&name)
-                .ok_or_else(|| Failure::usage(format!("no contact is named {name}")).hint("see  xpl contacts list"))?;
+            let address = book.contacts.remove(&name).ok_or_else(|| {
+                Failure::usage(format!("no contact is named {name}")).hint("see  xpl contacts list")
+            })?;
             book.save(&app.home)?;
             app.out.done(
                 &format!("{name} ({address}) is forgotten"),

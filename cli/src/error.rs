@@ -46,7 +46,13 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     fn own(exit: u8, message: impl Into<String>) -> Self {
-        Self { code: exit.into(), codespace: OWN.to_owned(), message: message.into(), hint: None, exit }
+        Self {
+            code: exit.into(),
+            codespace: OWN.to_owned(),
+            message: message.into(),
+            hint: None,
+            exit,
+        }
     }
 
     /// The command as given makes no sense, or this machine cannot do it.
@@ -113,12 +119,16 @@ impl From<KeyfileError> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Url { url, reason } => Self::usage(format!("{url:?} is no node's address: {reason}"))
-                .hint("it looks like http://127.0.0.1:26657; set it by --node or xpl config set node URL"),
-            ClientError::Unreachable { url, reason } => {
-                Self::unreachable(format!("no node answers at {url} ({reason})"))
-                    .hint("is it running? Choose another by --node, or for good: xpl config set node URL")
-            }
+            ClientError::Url { url, reason } => Self::usage(format!(
+                "{url:?} is no node's address: {reason}"
+            ))
+            .hint(
+                "it looks like http://127.0.0.1:26657; set it by --node or xpl config set node URL",
+            ),
+            ClientError::Unreachable { url, reason } => Self::unreachable(format!(
+                "no node answers at {url} ({reason})"
+            ))
+            .hint("is it running? Choose another by --node, or for good: xpl config set node URL"),
             ClientError::Node { .. } => Self::unreachable(error.to_string()),
             ClientError::OtherChain { expected, got, .. } => {
                 Self::usage(format!("the node serves the chain {got}, not {expected}"))
@@ -129,12 +139,18 @@ impl From<ClientError> for Failure {
                 amount::span(*waited_s)
             ))
             .hint(format!("it still may come: look with  xpl tx {hash}  before you send another")),
-            ClientError::InMempool(hash) => Self::timeout(format!("the transaction {hash} waits at the node already"))
-                .hint(format!("look with  xpl tx {hash}")),
-            ClientError::MempoolFull(_) => {
-                Self::unreachable("the node has no room for more transactions now").hint("try again in some seconds")
+            ClientError::InMempool(hash) => {
+                Self::timeout(format!("the transaction {hash} waits at the node already"))
+                    .hint(format!("look with  xpl tx {hash}"))
             }
-            ClientError::NotFound(what) => Self::refused(SDK, 22, format!("not found: {what}")),
+            ClientError::MempoolFull(_) => {
+                Self::unreachable("the node has no room for more transactions now")
+                    .hint("try again in some seconds")
+            }
+            ClientError::NotFound(what) => {
+                let what = what.strip_suffix(": key not found").unwrap_or(what);
+                Self::refused(SDK, 22, what)
+            }
             ClientError::Failed(outcome) => {
                 let mut failure = explain(&outcome.codespace, outcome.code, &outcome.log);
                 let paid = format!("the fee was paid all the same; see  xpl tx {}", outcome.hash);
@@ -163,16 +179,24 @@ impl From<ClientError> for Failure {
 pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
     let (message, hint): (Option<&str>, Option<&str>) = match (codespace, code) {
         ("sdk", 4) => (
-            Some("the signature does not fit: this key, this chain or this account's state is another than expected"),
+            Some(
+                "the signature does not fit: this key, this chain or this account's state is another than expected",
+            ),
             Some("check --chain-id and --node; if another program uses the same key, try again"),
         ),
-        ("sdk", 5) => (None, Some("see  xpl bank balance ; send the account more XPL, or ask for less")),
+        ("sdk", 5) => {
+            (None, Some("see  xpl bank balance ; send the account more XPL, or ask for less"))
+        }
         ("sdk", 7) => (None, Some("addresses look like xpl1..., 42 characters")),
         ("sdk", 9) => (None, Some("an account comes to life when it is first sent some XPL")),
-        ("sdk", 11) => (None, Some("set a higher --gas, or leave it out and it is found by simulation")),
+        ("sdk", 11) => {
+            (None, Some("set a higher --gas, or leave it out and it is found by simulation"))
+        }
         ("sdk", 13) => (
             None,
-            Some("the price of gas has risen, or --fee is too low; leave --fee out and it is computed"),
+            Some(
+                "the price of gas has risen, or --fee is too low; leave --fee out and it is computed",
+            ),
         ),
         ("sdk", 21) => (None, Some("make the prompt shorter")),
         ("sdk", 32) => (
@@ -187,12 +211,16 @@ pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
         ("market", 3) => (None, Some("see the models with  xpl model list")),
         ("market", 4) => (None, Some("see your jobs with  xpl job list")),
         ("market", 5) => (None, Some("see the providers with  xpl provider list")),
-        ("market", 16) => (Some("this very model is published already"), Some("see it with  xpl model show")),
+        ("market", 16) => {
+            (Some("this very model is published already"), Some("see it with  xpl model show"))
+        }
         ("market", 18) => (None, Some("shorten the prompt")),
         ("market", 19) => (None, Some("choose another --max-tokens")),
         ("market", 20) => (None, Some("choose another --temperature or --top-p")),
         ("market", 21) => (None, Some("use fewer or shorter --stop texts")),
-        ("market", 22) => (None, Some("raise --max-fee, or leave it out; what is not used comes back")),
+        ("market", 22) => {
+            (None, Some("raise --max-fee, or leave it out; what is not used comes back"))
+        }
         ("market", 23) => (None, Some("choose another --deadline, for example 10m")),
         ("market", 25) => (None, Some("use the key that submitted it, by --from")),
         ("market", 26) => (
@@ -201,10 +229,18 @@ pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
         ),
         _ => (None, None),
     };
-    let message = message.map_or_else(|| people(log), str::to_owned);
+    let message = message.map_or_else(|| people(bare(log)), str::to_owned);
     let mut failure = Failure::refused(codespace, code, message);
     failure.hint = hint.map(str::to_owned);
     failure
+}
+
+/// A log without the words that say which message of the transaction it was: there is one.
+fn bare(log: &str) -> &str {
+    let rest = log
+        .strip_prefix("failed to execute message; message index: ")
+        .and_then(|rest| rest.split_once(": "));
+    rest.map_or(log, |(_, rest)| rest)
 }
 
 /// A log with its amounts in XPL: `2500000uxpl` becomes `2.5 XPL`.
@@ -234,7 +270,11 @@ mod tests {
 
     #[test]
     fn logs_speak_of_xpl() {
-        assert_eq!(people("2500000uxpl is smaller than 5000000uxpl"), "2.5 XPL is smaller than 5 XPL");
+        assert_eq!(
+            people("2500000uxpl is smaller than 5000000uxpl"),
+            "2.5 XPL is smaller than 5 XPL"
+        );
+        assert_eq!(bare("failed to execute message; message index: 0: no: why"), "no: why");
         assert_eq!(people("no uxpl, 12uxplx and xuxpl"), "no uxpl, 12uxplx and xuxpl");
     }
 
@@ -255,6 +295,9 @@ mod tests {
         assert_eq!(Failure::from(unreachable).exit, EXIT_UNREACHABLE);
         let timeout = ClientError::Timeout { hash: "AB".into(), waited_s: 60 };
         assert_eq!(Failure::from(timeout).exit, EXIT_TIMEOUT);
-        assert_eq!(Failure::from(ClientError::InsufficientFunds("1uxpl".into())).exit, EXIT_REFUSED);
+        assert_eq!(
+            Failure::from(ClientError::InsufficientFunds("1uxpl".into())).exit,
+            EXIT_REFUSED
+        );
     }
 }

@@ -5,13 +5,19 @@ mod config;
 mod contacts;
 mod error;
 mod job;
+mod keyring;
 mod keys;
+mod model;
+mod node;
 mod output;
 mod query;
+#[cfg(feature = "verify")]
+mod replay;
 mod submit;
 mod tx;
 #[cfg(feature = "verify")]
 mod verify;
+mod view;
 mod watch;
 
 use std::io::{self, IsTerminal, Write as _};
@@ -26,7 +32,7 @@ use plasma_modules::Address;
 use config::{Config, Format, NODE_DEFAULT};
 use contacts::Contacts;
 use error::{EXIT_USAGE, Failure, Result};
-use keys::{Keyring, PasswordSource};
+use keyring::{Keyring, PasswordSource};
 use output::Out;
 
 /// Shown at the end of `xpl --help`.
@@ -111,7 +117,7 @@ enum Command {
     Job(job::JobCommand),
     /// Publish and look at models, and who serves them at what price
     #[command(subcommand)]
-    Model(query::ModelCommand),
+    Model(model::ModelCommand),
     /// Look at those who rent out compute
     #[command(subcommand)]
     Provider(query::ProviderCommand),
@@ -172,10 +178,11 @@ impl App {
         let _spinner = self.out.spinner(format!("connecting to {url}"));
         let client = Client::connect(url).await?;
         match &self.settings.chain_id {
-            Some(expected) if expected != client.chain_id() => {
-                Err(Failure::usage(format!("the node at {url} serves the chain {}, not {expected}", client.chain_id()))
-                    .hint("choose the right --node or --chain-id"))
-            }
+            Some(expected) if expected != client.chain_id() => Err(Failure::usage(format!(
+                "the node at {url} serves the chain {}, not {expected}",
+                client.chain_id()
+            ))
+            .hint("choose the right --node or --chain-id")),
             _ => Ok(client),
         }
     }
@@ -207,7 +214,8 @@ impl App {
     pub fn wallet(&self) -> Result<Wallet> {
         let (ring, name) = (self.keyring(), self.key_name()?);
         ring.info(&name)?;
-        self.password.unlock(&format!("Password of {name}: "), |password| ring.open(&name, password))
+        self.password
+            .unlock(&format!("Password of {name}: "), |password| ring.open(&name, password))
     }
 
     /// The account that an address, a contact's name or a key's name stands for.
@@ -217,7 +225,8 @@ impl App {
     pub fn address(&self, text: &str) -> Result<Address> {
         let read = |text: &str| {
             Address::parse(text).map_err(|error| {
-                Failure::usage(error.to_string()).hint("every address begins with xpl1; was it copied as a whole?")
+                Failure::usage(error.to_string())
+                    .hint("every address begins with xpl1; was it copied as a whole?")
             })
         };
         if text.starts_with("xpl1") {
@@ -251,7 +260,8 @@ impl App {
             return Ok(());
         }
         if !io::stdin().is_terminal() {
-            return Err(Failure::usage(format!("this needs a yes ({question})")).hint("add --yes if you mean it"));
+            return Err(Failure::usage(format!("this needs a yes ({question})"))
+                .hint("add --yes if you mean it"));
         }
         let mut stderr = io::stderr().lock();
         let mut answer = String::new();
@@ -268,9 +278,11 @@ impl App {
 
 impl Global {
     fn app(self) -> Result<App, (Out, Failure)> {
-        let Self { node, grpc, chain_id, home, output, yes, from, password_file, no_color, quiet } = self;
+        let Self { node, grpc, chain_id, home, output, yes, from, password_file, no_color, quiet } =
+            self;
         let early = Out::new(output == Some(Format::Json), no_color, quiet);
-        let home = home.map_or_else(config::default_home, Ok).map_err(|failure| (early, failure))?;
+        let home =
+            home.map_or_else(config::default_home, Ok).map_err(|failure| (early, failure))?;
         let given = Config { node, grpc, chain_id, from, output, models: None };
         let kept = Config::load(&home).map_err(|failure| (early, failure))?;
         let settings = given.or(kept);
@@ -285,13 +297,13 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Bank(command) => tx::run(app, command).await,
         Command::Contacts(command) => contacts::run(app, command),
         Command::Job(command) => job::run(app, command).await,
-        Command::Model(command) => query::model(app, command).await,
+        Command::Model(command) => model::run(app, command).await,
         Command::Provider(command) => query::provider(app, command).await,
         #[cfg(feature = "verify")]
         Command::Verify(args) => verify::run(app, args).await,
         Command::Tx { hash, wait } => tx::show(app, &hash, wait).await,
-        Command::Block { height } => query::block(app, height).await,
-        Command::Status => query::status(app).await,
+        Command::Block { height } => node::block(app, height).await,
+        Command::Status => node::status(app).await,
         Command::Config(command) => config::run(app, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -304,9 +316,10 @@ async fn run(app: &App, command: Command) -> Result<()> {
 
 /// Whether the arguments ask for JSON, where they cannot be read as a whole.
 fn asks_for_json() -> bool {
-    let args: Vec<_> = std::env::args().collect();
+    let args: Vec<_> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let pair = args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
-    pair || args.iter().any(|arg| arg == "--output=json") || std::env::var("XPL_OUTPUT").is_ok_and(|value| value == "json")
+    pair || args.iter().any(|arg| arg == "--output=json")
+        || std::env::var("XPL_OUTPUT").is_ok_and(|value| value == "json")
 }
 
 fn main() -> ExitCode {
@@ -315,7 +328,8 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() && asks_for_json() => {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default();
-            let failure = Failure::usage(first.trim_start_matches("error: ")).hint("see  xpl --help");
+            let failure =
+                Failure::usage(first.trim_start_matches("error: ")).hint("see  xpl --help");
             Out::new(true, true, true).failure(&failure);
             return ExitCode::from(EXIT_USAGE);
         }
@@ -332,13 +346,14 @@ fn main() -> ExitCode {
             return ExitCode::from(failure.exit);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            app.out.failure(&Failure::usage(error.to_string()));
-            return ExitCode::from(EXIT_USAGE);
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                app.out.failure(&Failure::usage(error.to_string()));
+                return ExitCode::from(EXIT_USAGE);
+            }
+        };
     let code = match runtime.block_on(run(&app, cli.command)) {
         Ok(()) => 0,
         Err(failure) => {
@@ -362,7 +377,9 @@ mod tests {
 
     #[test]
     fn flags_stand_before_or_after_the_command() {
-        for args in [["xpl", "--node", "http://a", "status"], ["xpl", "status", "--node", "http://a"]] {
+        for args in
+            [["xpl", "--node", "http://a", "status"], ["xpl", "status", "--node", "http://a"]]
+        {
             assert_eq!(Cli::try_parse_from(args).unwrap().global.node.as_deref(), Some("http://a"));
         }
     }

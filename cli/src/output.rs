@@ -108,7 +108,9 @@ impl Table {
     pub fn render(&self, colour: bool) -> String {
         let width = |text: &str| text.chars().count();
         let columns = self.rows.iter().map(Vec::len).chain([self.head.len()]).max().unwrap_or(0);
-        let cell = |row: &Vec<(String, Tone)>, column: usize| row.get(column).map_or(0, |(text, _)| width(text));
+        let cell = |row: &Vec<(String, Tone)>, column: usize| {
+            row.get(column).map_or(0, |(text, _)| width(text))
+        };
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
                 let head = self.head.get(column).map_or(0, |text| width(text));
@@ -116,15 +118,20 @@ impl Table {
             })
             .collect();
         let number = |text: &str| {
-            text == "-" || text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(|c: char| c.is_ascii_alphabetic() && !"XPL%smh".contains(c))
+            text == "-"
+                || text.starts_with(|c: char| c.is_ascii_digit())
+                    && !text.contains(|c: char| c.is_ascii_alphabetic() && !"XPL%smh".contains(c))
         };
         let right: Vec<bool> = (0..columns)
             .map(|column| {
                 let texts = || self.rows.iter().filter_map(|row| row.get(column));
-                !self.head.is_empty() && texts().next().is_some() && texts().all(|(text, _)| number(text))
+                !self.head.is_empty()
+                    && texts().next().is_some()
+                    && texts().all(|(text, _)| number(text))
             })
             .collect();
-        let head: Vec<(String, Tone)> = self.head.iter().map(|text| (text.clone(), Tone::Dim)).collect();
+        let head: Vec<(String, Tone)> =
+            self.head.iter().map(|text| (text.clone(), Tone::Dim)).collect();
         let mut text = String::new();
         for row in std::iter::once(&head).filter(|head| !head.is_empty()).chain(&self.rows) {
             let mut written = String::new();
@@ -155,7 +162,8 @@ pub struct Out {
 impl Out {
     /// As asked for; colour only on a terminal and without `NO_COLOR`.
     pub fn new(json: bool, no_color: bool, quiet: bool) -> Self {
-        let refused = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let refused =
+            no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self { json, colour: !json && !refused && !dumb && io::stdout().is_terminal(), quiet }
     }
@@ -186,7 +194,8 @@ impl Out {
 
     /// A result as a table.
     pub fn table(&self, table: &Table, when_empty: &str, json: &impl Serialize) {
-        let text = if table.rows.is_empty() { when_empty.to_owned() } else { table.render(self.colour) };
+        let text =
+            if table.rows.is_empty() { when_empty.to_owned() } else { table.render(self.colour) };
         self.print(text.trim_end_matches('\n'), json);
     }
 
@@ -218,7 +227,10 @@ impl Out {
         let text = if self.json {
             serde_json::json!({ "warning": text }).to_string()
         } else {
-            format!("{} {text}", Tone::Warn.paint("warning:", self.colour && io::stderr().is_terminal()))
+            format!(
+                "{} {text}",
+                Tone::Warn.paint("warning:", self.colour && io::stderr().is_terminal())
+            )
         };
         say(&mut io::stderr().lock(), &text);
     }
@@ -230,7 +242,10 @@ impl Out {
             return say(&mut stderr, &failure.json().to_string());
         }
         let colour = self.colour && io::stderr().is_terminal();
-        say(&mut stderr, &format!("{} {}", Tone::Bad.paint("error:", colour), clean(&failure.message)));
+        say(
+            &mut stderr,
+            &format!("{} {}", Tone::Bad.paint("error:", colour), clean(&failure.message)),
+        );
         if let Some(hint) = &failure.hint {
             say(&mut stderr, &format!("{} {}", Tone::Dim.paint(" hint:", colour), clean(hint)));
         }
@@ -241,7 +256,11 @@ impl Out {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_message(text.into());
         let later = self.is_lively().then(|| {
-            let template = if self.colour { "{spinner:.cyan} {msg} {elapsed:.dim}" } else { "{spinner} {msg} {elapsed}" };
+            let template = if self.colour {
+                "{spinner:.cyan} {msg} {elapsed:.dim}"
+            } else {
+                "{spinner} {msg} {elapsed}"
+            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

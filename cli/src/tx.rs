@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gpu_node::client::{Client, DENOM, TxOptions, TxOutcome, any};
-use plasma_modules::{Address, Amount};
+use plasma_modules::msg::Msg;
+use plasma_modules::{Address, Amount, ante};
 use plasma_proto::cosmos::bank::v1beta1::MsgSend;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, TxBody, TxRaw};
@@ -15,11 +16,15 @@ use serde_json::{Value, json};
 use crate::App;
 use crate::amount;
 use crate::contacts::{Contacts, look_alike};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, explain};
 use crate::output::{Table, Tone, proto_json};
 
 /// How long a transaction is waited for, where nothing else is said.
 const WAIT: &str = "60s";
+/// Bytes of a transaction beside its message: key, signature, fee, gas limit.
+const ENVELOPE_BYTES: usize = 200;
+/// What is offered, in hundredths of the price now: it may rise until the block.
+const FEE_PERCENT: u128 = 120;
 /// Longest value of a message's field that a table shows, characters.
 const VALUE_CHARS_MAX: usize = 160;
 
@@ -112,7 +117,8 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
             pay(app, &to, amount, allow_lookalike, &tx).await
         }
         BankCommand::Balance { account } => {
-            let address = account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
+            let address =
+                account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
             let client = app.client().await?;
             let balance = client.balance(address).await?;
             let json = json!({
@@ -126,7 +132,13 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
     }
 }
 
-async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &TxArgs) -> Result<()> {
+async fn pay(
+    app: &App,
+    to: &str,
+    amount: Amount,
+    allow_lookalike: bool,
+    tx: &TxArgs,
+) -> Result<()> {
     if amount == Amount::ZERO {
         return Err(Failure::usage("the amount is zero"));
     }
@@ -137,7 +149,8 @@ async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &Tx
 
     let known = || {
         let own = keys.iter().map(|key| key.address.as_str());
-        own.chain(book.contacts.values().map(String::as_str)).chain(book.paid.keys().map(String::as_str))
+        own.chain(book.contacts.values().map(String::as_str))
+            .chain(book.paid.keys().map(String::as_str))
     };
     let is_known = known().any(|known| known == address);
     let name = keys
@@ -146,7 +159,8 @@ async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &Tx
         .map(|key| format!(" (your key {})", key.name))
         .or_else(|| book.name_of(&address).map(|name| format!(" ({name})")))
         .unwrap_or_default();
-    app.out.note(&format!("from    {from}\nto      {address}{name}\namount  {}", amount::xpl(amount)));
+    app.out
+        .note(&format!("from    {from}\nto      {address}{name}\namount  {}", amount::xpl(amount)));
     if let Some(other) = look_alike(&address, known()) {
         let message = format!(
             "{address} looks like {other}, which you know, but it is another address: this is how money is stolen"
@@ -163,20 +177,24 @@ async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &Tx
     }
 
     let client = app.client().await?;
-    let balance = client.balance(from).await?;
-    if balance < amount {
-        return Err(short_of(balance, "the transfer needs", amount));
-    }
     let coin = Coin { denom: DENOM.to_owned(), amount: amount.text() };
-    let msg = MsgSend { from_address: from.text(), to_address: address.clone(), amount: vec![coin] };
-    let outcome = send(app, &client, any(&msg), tx).await?;
+    let msg =
+        MsgSend { from_address: from.text(), to_address: address.clone(), amount: vec![coin] };
+    let msg = any(&msg);
+    check_funds(&client, from, "the transfer needs", amount, &msg, tx).await?;
+    let outcome = send(app, &client, msg, tx).await?;
     let paid = book.paid.entry(address.clone()).or_default();
     *paid = paid.saturating_add(1);
     if let Err(failure) = book.save(&app.home) {
         app.out.warn(&format!("sent, but the recipient could not be remembered: {failure}"));
     }
     app.out.done(
-        &format!("{} sent to {address}{name}\n  transaction {} in block {}", amount::xpl(amount), outcome.hash, outcome.height),
+        &format!(
+            "{} sent to {address}{name}\n  transaction {} in block {}",
+            amount::xpl(amount),
+            outcome.hash,
+            outcome.height
+        ),
         &outcome_json(&outcome),
     );
     Ok(())
@@ -184,17 +202,58 @@ async fn pay(app: &App, to: &str, amount: Amount, allow_lookalike: bool, tx: &Tx
 
 /// Too little money, before anything was sent.
 pub fn short_of(balance: Amount, what: &str, needed: Amount) -> Failure {
-    Failure::refused("sdk", 5, format!("the balance is {}, {what} {}", amount::xpl(balance), amount::xpl(needed)))
-        .hint("see  xpl bank balance ; nothing was sent")
+    Failure::refused(
+        "sdk",
+        5,
+        format!("the balance is {}, {what} {}", amount::xpl(balance), amount::xpl(needed)),
+    )
+    .hint("see  xpl bank balance ; nothing was sent")
 }
 
-/// Refuses what the account cannot pay.
+/// Refuses what the account cannot pay, fee included, before it costs anything.
 ///
 /// # Errors
-/// If the balance is too small, or no node answers.
-pub async fn check_balance(client: &Client, account: Address, what: &str, needed: Amount) -> Result<()> {
+/// If the balance is too small, the message is not well formed, or no node answers.
+pub async fn check_funds(
+    client: &Client,
+    account: Address,
+    what: &str,
+    needed: Amount,
+    msg: &Any,
+    args: &TxArgs,
+) -> Result<()> {
     let balance = client.balance(account).await?;
-    if balance < needed { Err(short_of(balance, what, needed)) } else { Ok(()) }
+    if balance < needed {
+        return Err(short_of(balance, what, needed));
+    }
+    let fee = match args.fee {
+        Some(fee) => fee,
+        None => {
+            let bytes = msg.encoded_len().saturating_add(ENVELOPE_BYTES);
+            let gas = args.gas.unwrap_or(gas_of(msg, bytes)?);
+            let required = client.prices().await?.required_uxpl(gas, bytes);
+            Amount::new(required.saturating_mul(FEE_PERCENT).div_ceil(100))
+        }
+    };
+    match needed.plus(fee) {
+        Some(all) if all <= balance => Ok(()),
+        _ => Err(short_of(
+            balance,
+            &format!("with a fee of {} {what}", amount::xpl(fee)),
+            needed.plus(fee).unwrap_or(needed),
+        )),
+    }
+}
+
+/// What a transaction of one message and one signer costs, by the chain's own rules.
+fn gas_of(msg: &Any, bytes: usize) -> Result<u64> {
+    let msg = Msg::from_any(msg)
+        .map_err(|refusal| explain(refusal.codespace, refusal.code, &refusal.log))?;
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    Ok(ante::TX_GAS
+        .saturating_add(ante::BYTE_GAS.saturating_mul(bytes))
+        .saturating_add(ante::SIGNATURE_GAS)
+        .saturating_add(msg.gas()))
 }
 
 /// What became of a transaction, as JSON.
@@ -203,8 +262,11 @@ pub fn outcome_json(outcome: &TxOutcome) -> Value {
         .events
         .iter()
         .map(|event| {
-            let fields: Vec<Value> =
-                event.attributes.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+            let fields: Vec<Value> = event
+                .attributes
+                .iter()
+                .map(|(key, value)| json!({ "key": key, "value": value }))
+                .collect();
             json!({ "type": event.kind, "attributes": fields })
         })
         .collect();
@@ -244,8 +306,9 @@ pub async fn show(app: &App, hash: &str, wait: bool) -> Result<()> {
     if outcome.is_ok() {
         table.field_toned("result", "carried out", Tone::Good);
     } else {
-        let failure = crate::error::explain(&outcome.codespace, outcome.code, &outcome.log);
-        let rule = format!("refused: {} ({}, code {})", failure.message, outcome.codespace, outcome.code);
+        let failure = explain(&outcome.codespace, outcome.code, &outcome.log);
+        let rule =
+            format!("refused: {} ({}, code {})", failure.message, outcome.codespace, outcome.code);
         table.field_toned("result", rule, Tone::Bad);
     }
     let count = |gas: u64| amount::thousands(gas.into());
@@ -276,17 +339,17 @@ async fn parts(client: &Client, outcome: &TxOutcome) -> Result<Option<(TxBody, S
         let uxpl = fee.amount.into_iter().find(|coin| coin.denom == DENOM).map(|coin| coin.amount);
         Ok((TxBody::decode(raw.body_bytes.as_slice())?, uxpl.unwrap_or_default()))
     };
-    found
-        .map(|bytes| read(bytes))
-        .transpose()
-        .map_err(|error: prost::DecodeError| Failure::usage(format!("the transaction cannot be read: {error}")))
+    found.map(|bytes| read(bytes)).transpose().map_err(|error: prost::DecodeError| {
+        Failure::usage(format!("the transaction cannot be read: {error}"))
+    })
 }
 
 /// A message's fields, one a line.
 fn fields_of(table: &mut Table, message: &Value) {
     let kind = message["@type"].as_str().unwrap_or_default();
     table.field_toned("message", kind.rsplit('.').next().unwrap_or(kind), Tone::Strong);
-    for (key, value) in message.as_object().into_iter().flatten().filter(|(key, _)| *key != "@type") {
+    for (key, value) in message.as_object().into_iter().flatten().filter(|(key, _)| *key != "@type")
+    {
         let text = match value {
             Value::Null => continue,
             Value::String(text) if text.is_empty() => continue,

@@ -37,7 +37,7 @@ mod error;
 mod transaction;
 
 pub use error::ClientError;
-pub use transaction::{Block, TxEvent, TxOptions, TxOutcome};
+pub use transaction::{Block, TxEvent, TxOptions, TxOutcome, sign_tx};
 
 /// Longest that one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -194,11 +194,12 @@ impl Client {
             .await
             .map_err(|error| self.failed(&error))?;
         let code = u32::from(answer.code);
-        if code == error::CODE_NOT_FOUND {
+        if code == error::CODE_NOT_FOUND && ["", error::SDK].contains(&answer.codespace.as_str()) {
             return Err(ClientError::NotFound(plain(&answer.log).to_owned()));
         }
         if code != 0 {
-            return Err(ClientError::Query { path: path.to_owned(), code, log: answer.log });
+            let (path, codespace) = (path.to_owned(), answer.codespace);
+            return Err(ClientError::Query { path, codespace, code, log: answer.log });
         }
         A::decode(answer.value.as_slice())
             .map_err(|error| ClientError::Decode { what: format!("the answer to {path}"), reason: error.to_string() })

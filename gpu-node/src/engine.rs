@@ -267,11 +267,8 @@ impl Transcript {
             from -= 1;
         }
         self.text.push_str(more);
-        let found = self
-            .stops
-            .iter()
-            .filter_map(|stop| self.text[from..].find(stop.as_str()))
-            .min();
+        let found =
+            self.stops.iter().filter_map(|stop| self.text[from..].find(stop.as_str())).min();
         if let Some(at) = found {
             self.text.truncate(from + at);
             self.finish = Some(Finish::Stop);
@@ -282,9 +279,7 @@ impl Transcript {
     fn held(&self) -> usize {
         let begins = |stop: &String| {
             let cuts = stop.char_indices().map(|(at, _)| at).filter(|at| *at > 0);
-            cuts.rev()
-                .find(|at| self.text.ends_with(&stop[..*at]))
-                .unwrap_or(0)
+            cuts.rev().find(|at| self.text.ends_with(&stop[..*at])).unwrap_or(0)
         };
         self.stops.iter().map(begins).max().unwrap_or(0)
     }
@@ -360,16 +355,9 @@ impl EngineHandle {
         // Room for every event: the engine never waits for a slow client. The channel grows as it is used.
         let room = request.max_tokens.min(self.info.context_tokens) as usize + 2;
         let (events, receiver) = mpsc::channel(room);
-        let command = Command {
-            request,
-            events,
-            began: Instant::now(),
-        };
+        let command = Command { request, events, began: Instant::now() };
         if let Err(refused) = self.commands.send(command) {
-            let _ = refused
-                .0
-                .events
-                .try_send(Event::Failed(EngineError::Stopped));
+            let _ = refused.0.events.try_send(Event::Failed(EngineError::Stopped));
         }
         receiver
     }
@@ -489,28 +477,14 @@ impl Owner {
 
     /// Checks a request and begins its sequence.
     fn admit(&self, command: Command) -> Result<Running, EngineError> {
-        let Command {
-            request,
-            events,
-            began,
-        } = command;
-        let Request {
-            prompt,
-            max_tokens,
-            stop,
-            sampling,
-            seed,
-        } = request;
+        let Command { request, events, began } = command;
+        let Request { prompt, max_tokens, stop, sampling, seed } = request;
         let sampler = Sampler::new(sampling, seed)?;
         if max_tokens == 0 {
-            return Err(EngineError::Invalid(
-                "max_tokens must be at least 1".to_owned(),
-            ));
+            return Err(EngineError::Invalid("max_tokens must be at least 1".to_owned()));
         }
         if stop.len() > STOPS_MAX
-            || stop
-                .iter()
-                .any(|stop| stop.is_empty() || stop.len() > STOP_BYTES_MAX)
+            || stop.iter().any(|stop| stop.is_empty() || stop.len() > STOP_BYTES_MAX)
         {
             return Err(EngineError::Invalid(format!(
                 "at most {STOPS_MAX} stop strings, of 1 to {STOP_BYTES_MAX} bytes each"
@@ -524,23 +498,11 @@ impl Owner {
         let context = self.engine.info().context_tokens;
         if capacity > context as usize {
             let prompt_tokens = u32::try_from(prompt_tokens.len()).unwrap_or(u32::MAX);
-            return Err(EngineError::TooLong {
-                prompt_tokens,
-                max_tokens,
-                context,
-            });
+            return Err(EngineError::TooLong { prompt_tokens, max_tokens, context });
         }
         let sequence = guarded(|| self.engine.open(&prompt_tokens, capacity))?;
         let transcript = Transcript::new(&stop, max_tokens);
-        Ok(Running {
-            sequence,
-            sampler,
-            transcript,
-            prompt_tokens,
-            events,
-            began,
-            t_first: None,
-        })
+        Ok(Running { sequence, sampler, transcript, prompt_tokens, events, began, t_first: None })
     }
 
     /// One turn of one sequence, which leaves when it is done, has failed, or nobody listens any more.
@@ -557,9 +519,7 @@ impl Owner {
             Some(Ok(Step::Reading)) => return,
             Some(Err(error)) => Some(Event::Failed(error)),
             Some(Ok(Step::Token(id))) => {
-                let t_first = *running
-                    .t_first
-                    .get_or_insert_with(|| running.began.elapsed());
+                let t_first = *running.t_first.get_or_insert_with(|| running.began.elapsed());
                 let text = running.transcript.push(self.engine.tokenizer(), id);
                 let _ = running.events.try_send(Event::Token(Token { id, text }));
                 let Some(finish) = running.transcript.finish() else {
@@ -616,32 +576,19 @@ mod tests {
 
     fn request(prompt: &str, max_tokens: u32) -> Request {
         let (stop, sampling) = (vec![], Sampling::GREEDY);
-        Request {
-            prompt: prompt.to_owned(),
-            max_tokens,
-            stop,
-            sampling,
-            seed: [1; 32],
-        }
+        Request { prompt: prompt.to_owned(), max_tokens, stop, sampling, seed: [1; 32] }
     }
 
     fn warm(prompt: &str, max_tokens: u32) -> Request {
-        let sampling = Sampling {
-            temperature_milli: 800,
-            top_p_milli: 950,
-        };
-        Request {
-            sampling,
-            ..request(prompt, max_tokens)
-        }
+        let sampling = Sampling { temperature_milli: 800, top_p_milli: 950 };
+        Request { sampling, ..request(prompt, max_tokens) }
     }
 
     #[test]
     fn the_echo_repeats_and_ends() {
         let mut streamed = String::new();
-        let done = echo(0)
-            .generate(request("hé!", 10), |token| streamed.push_str(&token.text))
-            .unwrap();
+        let done =
+            echo(0).generate(request("hé!", 10), |token| streamed.push_str(&token.text)).unwrap();
         assert_eq!(done.text, "hé!");
         assert_eq!(streamed, done.text);
         assert_eq!(done.finish, Finish::Eos);
@@ -654,10 +601,7 @@ mod tests {
     fn the_length_is_kept() {
         let done = echo(0).generate(request("é", 1), |_| {}).unwrap();
         assert_eq!((done.finish, done.output_tokens.len()), (Finish::Length, 1));
-        assert_eq!(
-            done.text, "\u{fffd}",
-            "a character that is not whole is replaced"
-        );
+        assert_eq!(done.text, "\u{fffd}", "a character that is not whole is replaced");
     }
 
     #[test]
@@ -665,22 +609,10 @@ mod tests {
         let mut request = request("one END two", 100);
         request.stop = vec!["ENDE".into(), "END".into(), "two".into()];
         let mut tokens = vec![];
-        let done = echo(0)
-            .generate(request, |token| tokens.push(token.clone()))
-            .unwrap();
+        let done = echo(0).generate(request, |token| tokens.push(token.clone())).unwrap();
         assert_eq!((done.text.as_str(), done.finish), ("one ", Finish::Stop));
-        assert_eq!(
-            done.output_tokens.len(),
-            7,
-            "the tokens of the stop string were generated"
-        );
-        assert_eq!(
-            tokens
-                .iter()
-                .map(|token| token.text.as_str())
-                .collect::<String>(),
-            "one "
-        );
+        assert_eq!(done.output_tokens.len(), 7, "the tokens of the stop string were generated");
+        assert_eq!(tokens.iter().map(|token| token.text.as_str()).collect::<String>(), "one ");
     }
 
     #[test]
@@ -688,9 +620,7 @@ mod tests {
         let mut request = request("abcEN", 100);
         request.stop = vec!["END".into()];
         let mut text = String::new();
-        let done = echo(0)
-            .generate(request, |token| text.push_str(&token.text))
-            .unwrap();
+        let done = echo(0).generate(request, |token| text.push_str(&token.text)).unwrap();
         assert_eq!((done.text.as_str(), done.finish), ("abcEN", Finish::Eos));
         assert_eq!(text, "abcEN");
     }
@@ -699,42 +629,21 @@ mod tests {
     fn requests_that_cannot_be_served_are_the_clients_fault() {
         let engine = EngineHandle::spawn(Box::new(tiny())).unwrap();
         let long = engine.generate(request("hello", 5000), |_| {}).unwrap_err();
-        assert!(matches!(
-            long,
-            EngineError::TooLong {
-                max_tokens: 5000,
-                context: 1024,
-                ..
-            }
-        ));
-        let stops = |stop: Vec<String>| Request {
-            stop,
-            ..request("x", 1)
-        };
-        let sampling = Sampling {
-            temperature_milli: 0,
-            top_p_milli: 0,
-        };
+        assert!(matches!(long, EngineError::TooLong { max_tokens: 5000, context: 1024, .. }));
+        let stops = |stop: Vec<String>| Request { stop, ..request("x", 1) };
+        let sampling = Sampling { temperature_milli: 0, top_p_milli: 0 };
         for bad in [
             request("x", 0),
             stops(vec![String::new()]),
             stops(vec!["x".repeat(STOP_BYTES_MAX + 1)]),
             stops(vec!["x".into(); STOPS_MAX + 1]),
-            Request {
-                sampling,
-                ..request("x", 1)
-            },
+            Request { sampling, ..request("x", 1) },
         ] {
             let error = engine.generate(bad, |_| {}).unwrap_err();
             assert!(error.is_clients_fault(), "{error}");
         }
         assert!(long.is_clients_fault());
-        assert!(
-            echo(0)
-                .generate(request("", 1), |_| {})
-                .unwrap_err()
-                .is_clients_fault()
-        );
+        assert!(echo(0).generate(request("", 1), |_| {}).unwrap_err().is_clients_fault());
     }
 
     #[test]
@@ -758,9 +667,8 @@ mod tests {
     fn dropping_the_receiver_stops_the_work() {
         let engine = echo(20);
         // As many as may run: the next can only start when they have left.
-        let blocked: Vec<_> = (0..RUNNING_MAX)
-            .map(|_| engine.start(request(&"x".repeat(9000), 9000)))
-            .collect();
+        let blocked: Vec<_> =
+            (0..RUNNING_MAX).map(|_| engine.start(request(&"x".repeat(9000), 9000))).collect();
         drop(blocked);
         let began = Instant::now();
         engine.generate(request("hi", 10), |_| {}).unwrap();
@@ -798,10 +706,7 @@ mod tests {
         }
         let broken = Broken(echo::Echo::new(Duration::ZERO).unwrap());
         let engine = EngineHandle::spawn(Box::new(broken)).unwrap();
-        assert!(matches!(
-            engine.generate(request("b", 9), |_| {}),
-            Err(EngineError::Model(_))
-        ));
+        assert!(matches!(engine.generate(request("b", 9), |_| {}), Err(EngineError::Model(_))));
         assert_eq!(engine.generate(request("a", 9), |_| {}).unwrap().text, "a");
     }
 
@@ -846,15 +751,10 @@ mod tests {
     fn requests_do_not_see_each_other() {
         let engine = EngineHandle::spawn(Box::new(tiny())).unwrap();
         let requests: Vec<Request> = (0..6u8)
-            .map(|i| Request {
-                seed: [i; 32],
-                ..warm(&format!("request {i}"), 20 + u32::from(i))
-            })
+            .map(|i| Request { seed: [i; 32], ..warm(&format!("request {i}"), 20 + u32::from(i)) })
             .collect();
-        let alone: Vec<Completion> = requests
-            .iter()
-            .map(|r| engine.generate(r.clone(), |_| {}).unwrap())
-            .collect();
+        let alone: Vec<Completion> =
+            requests.iter().map(|r| engine.generate(r.clone(), |_| {}).unwrap()).collect();
         let receivers: Vec<_> = requests.iter().map(|r| engine.start(r.clone())).collect();
         for (mut receiver, alone) in receivers.into_iter().zip(alone) {
             let together = loop {
@@ -884,9 +784,7 @@ mod tests {
     #[test]
     fn long_prompts_are_read_in_turns() {
         let engine = EngineHandle::spawn(Box::new(tiny())).unwrap();
-        let done = engine
-            .generate(warm(&"long ".repeat(150), 8), |_| {})
-            .unwrap();
+        let done = engine.generate(warm(&"long ".repeat(150), 8), |_| {}).unwrap();
         assert!(done.prompt_tokens.len() > 750);
         assert!(!done.output_tokens.is_empty());
     }

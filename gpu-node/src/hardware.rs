@@ -137,11 +137,7 @@ pub fn measure(backend: Backend) -> Result<Hardware, EngineError> {
 /// Name and memory (bytes) as NVIDIA's driver tells them.
 fn nvidia(number: usize) -> Option<(String, u64)> {
     let output = Command::new("nvidia-smi")
-        .args([
-            "--query-gpu=name,memory.total",
-            "--format=csv,noheader,nounits",
-            "-i",
-        ])
+        .args(["--query-gpu=name,memory.total", "--format=csv,noheader,nounits", "-i"])
         .arg(number.to_string())
         .output()
         .ok()?;
@@ -156,11 +152,7 @@ fn parse_nvidia(text: &str) -> Option<(String, u64)> {
 
 /// Multiply-adds per second in millions: n^3 of them in a product of two n x n matrices.
 fn f32_mflops(device: &Device) -> Result<u64, EngineError> {
-    let side = if device.is_cpu() {
-        CPU_SIDE
-    } else {
-        ACCELERATOR_SIDE
-    };
+    let side = if device.is_cpu() { CPU_SIDE } else { ACCELERATOR_SIDE };
     let a = Tensor::ones((side, side), DType::F32, device)?;
     let best = best_of(device, || a.matmul(&a))?;
     Ok(((side as f64).powi(3) / best.as_secs_f64() / 1e6) as u64)
@@ -169,11 +161,7 @@ fn f32_mflops(device: &Device) -> Result<u64, EngineError> {
 /// Megabytes (10^6) per second that a product of a vector and a matrix reads: what bounds the writing of
 /// tokens.
 fn memory_mb_per_s(device: &Device) -> Result<u64, EngineError> {
-    let (rows, columns) = if device.is_cpu() {
-        CPU_READ
-    } else {
-        ACCELERATOR_READ
-    };
+    let (rows, columns) = if device.is_cpu() { CPU_READ } else { ACCELERATOR_READ };
     let matrix = Tensor::ones((rows, columns), DType::F32, device)?.t()?;
     let vector = Tensor::ones((1, columns), DType::F32, device)?;
     let best = best_of(device, || vector.matmul(&matrix))?;
@@ -212,10 +200,7 @@ mod tests {
         assert_eq!(hardware.backend, "cpu");
         assert!(!hardware.device.is_empty());
         assert!(hardware.cores > 0 && hardware.memory_bytes > 1 << 20);
-        assert!(
-            hardware.f32_mflops > 10 && hardware.memory_mb_per_s > 10,
-            "{hardware:?}"
-        );
+        assert!(hardware.f32_mflops > 10 && hardware.memory_mb_per_s > 10, "{hardware:?}");
     }
 
     #[test]
@@ -245,10 +230,7 @@ mod tests {
     #[test]
     fn the_drivers_words_are_read() {
         let told = parse_nvidia("NVIDIA H200, 143771\n");
-        assert_eq!(
-            told,
-            Some(("NVIDIA H200".to_owned(), 143_771 * 1024 * 1024))
-        );
+        assert_eq!(told, Some(("NVIDIA H200".to_owned(), 143_771 * 1024 * 1024)));
         assert_eq!(parse_nvidia(""), None);
         assert_eq!(parse_nvidia("No devices were found"), None);
     }

@@ -56,18 +56,10 @@ pub struct KdfParams {
 
 impl KdfParams {
     /// Far too cheap for a real key: for tests.
-    pub const FOR_TESTS: Self = Self {
-        memory_kib: 8,
-        iterations: 1,
-        parallelism: 1,
-    };
+    pub const FOR_TESTS: Self = Self { memory_kib: 8, iterations: 1, parallelism: 1 };
 
     fn check(self) -> Result<Params, KeyfileError> {
-        let Self {
-            memory_kib,
-            iterations,
-            parallelism,
-        } = self;
+        let Self { memory_kib, iterations, parallelism } = self;
         if memory_kib > MEMORY_KIB_MAX
             || iterations > ITERATIONS_MAX
             || parallelism > PARALLELISM_MAX
@@ -85,11 +77,7 @@ impl KdfParams {
 impl Default for KdfParams {
     /// OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane.
     fn default() -> Self {
-        Self {
-            memory_kib: 19_456,
-            iterations: 2,
-            parallelism: 1,
-        }
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
     }
 }
 
@@ -206,25 +194,10 @@ struct SealedKdf {
 impl Sealed {
     /// All but nonce and ciphertext (which the cipher binds itself), each part with its length.
     fn associated_data(&self) -> Vec<u8> {
-        let Self {
-            version,
-            kind,
-            public,
-            kdf,
-            cipher,
-            nonce: _,
-            ciphertext: _,
-        } = self;
-        let SealedKdf {
-            name,
-            memory_kib,
-            iterations,
-            parallelism,
-            salt,
-        } = kdf;
-        let numbers = [*version, *memory_kib, *iterations, *parallelism]
-            .map(u32::to_be_bytes)
-            .concat();
+        let Self { version, kind, public, kdf, cipher, nonce: _, ciphertext: _ } = self;
+        let SealedKdf { name, memory_kib, iterations, parallelism, salt } = kdf;
+        let numbers =
+            [*version, *memory_kib, *iterations, *parallelism].map(u32::to_be_bytes).concat();
         let parts: [&[u8]; 7] = [
             DOMAIN,
             &numbers,
@@ -253,36 +226,18 @@ impl Sealed {
     }
 
     fn kdf_params(&self) -> KdfParams {
-        let SealedKdf {
-            memory_kib,
-            iterations,
-            parallelism,
-            ..
-        } = self.kdf;
-        KdfParams {
-            memory_kib,
-            iterations,
-            parallelism,
-        }
+        let SealedKdf { memory_kib, iterations, parallelism, .. } = self.kdf;
+        KdfParams { memory_kib, iterations, parallelism }
     }
 
     fn read(path: &Path) -> Result<Self, KeyfileError> {
-        let io = |source| KeyfileError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let format = |reason: String| KeyfileError::Format {
-            path: path.to_owned(),
-            reason,
-        };
+        let io = |source| KeyfileError::Io { path: path.to_owned(), source };
+        let format = |reason: String| KeyfileError::Format { path: path.to_owned(), reason };
         let mut file = File::open(path).map_err(io)?;
         refuse_exposed(path, &file)?;
         let mut bytes = Vec::new();
         let limit = FILE_BYTES_MAX.saturating_add(1);
-        Read::by_ref(&mut file)
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(io)?;
+        Read::by_ref(&mut file).take(limit).read_to_end(&mut bytes).map_err(io)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(format(format!("larger than {FILE_BYTES_MAX} bytes")));
         }
@@ -292,10 +247,7 @@ impl Sealed {
             return Err(format(format!("version {}", sealed.version)));
         }
         if sealed.kdf.name != KDF || sealed.cipher != CIPHER {
-            return Err(format(format!(
-                "unknown {} or {}",
-                sealed.kdf.name, sealed.cipher
-            )));
+            return Err(format(format!("unknown {} or {}", sealed.kdf.name, sealed.cipher)));
         }
         if sealed.kdf.salt.len() != SALT_BYTES || sealed.nonce.len() != NONCE_BYTES {
             return Err(format("salt or nonce of the wrong length".to_owned()));
@@ -331,11 +283,7 @@ pub fn seal(
             "kind and public have at most {TEXT_BYTES_MAX} bytes"
         )));
     }
-    let KdfParams {
-        memory_kib,
-        iterations,
-        parallelism,
-    } = params;
+    let KdfParams { memory_kib, iterations, parallelism } = params;
     let mut salt = vec![0u8; SALT_BYTES];
     let mut nonce = vec![0u8; NONCE_BYTES];
     OsRng.fill_bytes(&mut salt);
@@ -344,13 +292,7 @@ pub fn seal(
         version: VERSION,
         kind: kind.to_owned(),
         public: public.to_owned(),
-        kdf: SealedKdf {
-            name: KDF.to_owned(),
-            memory_kib,
-            iterations,
-            parallelism,
-            salt,
-        },
+        kdf: SealedKdf { name: KDF.to_owned(), memory_kib, iterations, parallelism, salt },
         cipher: CIPHER.to_owned(),
         nonce,
         ciphertext: Vec::new(),
@@ -359,10 +301,7 @@ pub fn seal(
         .cipher(password)?
         .encrypt(
             XNonce::from_slice(&sealed.nonce),
-            Payload {
-                msg: secret,
-                aad: &sealed.associated_data(),
-            },
+            Payload { msg: secret, aad: &sealed.associated_data() },
         )
         .map_err(|_| KeyfileError::Invalid("the secret could not be sealed".to_owned()))?;
     let mut bytes = serde_json::to_vec_pretty(&sealed)
@@ -382,17 +321,10 @@ pub fn open(path: &Path, password: &str) -> Result<Opened, KeyfileError> {
         .cipher(password)?
         .decrypt(
             XNonce::from_slice(&sealed.nonce),
-            Payload {
-                msg: &sealed.ciphertext,
-                aad: &sealed.associated_data(),
-            },
+            Payload { msg: &sealed.ciphertext, aad: &sealed.associated_data() },
         )
         .map_err(|_| KeyfileError::WrongPassword)?;
-    Ok(Opened {
-        kind: sealed.kind,
-        public: sealed.public,
-        secret: Zeroizing::new(secret),
-    })
+    Ok(Opened { kind: sealed.kind, public: sealed.public, secret: Zeroizing::new(secret) })
 }
 
 /// What the file says of itself, without the password: believe it only after [`open`].
@@ -402,27 +334,18 @@ pub fn open(path: &Path, password: &str) -> Result<Opened, KeyfileError> {
 pub fn describe(path: &Path) -> Result<Description, KeyfileError> {
     let sealed = Sealed::read(path)?;
     let kdf = sealed.kdf_params();
-    Ok(Description {
-        kind: sealed.kind,
-        public: sealed.public,
-        kdf,
-    })
+    Ok(Description { kind: sealed.kind, public: sealed.public, kdf })
 }
 
 /// Looks at the open file, not at its name, so that nobody can swap it in between.
 #[cfg(unix)]
 fn refuse_exposed(path: &Path, file: &File) -> Result<(), KeyfileError> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|source| KeyfileError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata =
+        file.metadata().map_err(|source| KeyfileError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyfileError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(KeyfileError::Exposed { path: path.to_owned(), mode });
     }
     Ok(())
 }
@@ -434,10 +357,7 @@ fn refuse_exposed(_path: &Path, _file: &File) -> Result<(), KeyfileError> {
 
 /// Writes beside the target, syncs, and links it into place, which fails if the name is taken.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyfileError> {
-    let io = |source| KeyfileError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| KeyfileError::Io { path: path.to_owned(), source };
     if path.symlink_metadata().is_ok() {
         return Err(KeyfileError::Exists(path.to_owned()));
     }
@@ -469,9 +389,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyfileError> {
         other => other.map_err(io)?,
     }
     removed.map_err(io)?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io)
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
 }
 
 #[cfg(test)]
@@ -483,15 +401,7 @@ mod tests {
 
     fn sealed(folder: &Path) -> PathBuf {
         let path = folder.join("receipt.json");
-        seal(
-            &path,
-            "ed25519",
-            "ab12",
-            &SECRET,
-            "correct horse",
-            KdfParams::FOR_TESTS,
-        )
-        .unwrap();
+        seal(&path, "ed25519", "ab12", &SECRET, "correct horse", KdfParams::FOR_TESTS).unwrap();
         path
     }
 
@@ -501,15 +411,9 @@ mod tests {
         let path = sealed(folder.path());
         let opened = open(&path, "correct horse").unwrap();
         assert_eq!(opened.secret.as_slice(), SECRET);
-        assert_eq!(
-            (opened.kind.as_str(), opened.public.as_str()),
-            ("ed25519", "ab12")
-        );
+        assert_eq!((opened.kind.as_str(), opened.public.as_str()), ("ed25519", "ab12"));
         let said = describe(&path).unwrap();
-        assert_eq!(
-            (said.kind.as_str(), said.public.as_str()),
-            ("ed25519", "ab12")
-        );
+        assert_eq!((said.kind.as_str(), said.public.as_str()), ("ed25519", "ab12"));
         assert_eq!(said.kdf, KdfParams::FOR_TESTS);
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
@@ -522,15 +426,7 @@ mod tests {
     fn the_default_cost_works() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/folder/key.json");
-        seal(
-            &path,
-            "secp256k1",
-            "xpl1",
-            b"a mnemonic",
-            "p",
-            KdfParams::default(),
-        )
-        .unwrap();
+        seal(&path, "secp256k1", "xpl1", b"a mnemonic", "p", KdfParams::default()).unwrap();
         assert_eq!(open(&path, "p").unwrap().secret.as_slice(), b"a mnemonic");
     }
 
@@ -538,10 +434,7 @@ mod tests {
     fn a_wrong_password_is_told_as_such() {
         let folder = tempfile::tempdir().unwrap();
         let path = sealed(folder.path());
-        assert!(matches!(
-            open(&path, "Correct horse"),
-            Err(KeyfileError::WrongPassword)
-        ));
+        assert!(matches!(open(&path, "Correct horse"), Err(KeyfileError::WrongPassword)));
     }
 
     #[test]
@@ -550,10 +443,7 @@ mod tests {
         let path = sealed(folder.path());
         let again = seal(&path, "ed25519", "cd", &[1; 32], "x", KdfParams::FOR_TESTS);
         assert!(matches!(again, Err(KeyfileError::Exists(_))));
-        assert_eq!(
-            open(&path, "correct horse").unwrap().secret.as_slice(),
-            SECRET
-        );
+        assert_eq!(open(&path, "correct horse").unwrap().secret.as_slice(), SECRET);
     }
 
     #[cfg(unix)]
@@ -562,10 +452,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = sealed(folder.path());
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = open(&path, "correct horse").unwrap_err();
         assert!(matches!(error, KeyfileError::Exposed { mode: 0o640, .. }));
@@ -601,10 +488,7 @@ mod tests {
             let mut changed = good.clone();
             *changed.pointer_mut(pointer).unwrap() = value;
             fs::write(&path, serde_json::to_vec(&changed).unwrap()).unwrap();
-            assert!(
-                open(&path, "correct horse").is_err(),
-                "{pointer} was altered unnoticed"
-            );
+            assert!(open(&path, "correct horse").is_err(), "{pointer} was altered unnoticed");
         }
     }
 
@@ -618,10 +502,7 @@ mod tests {
             ("iterations\": 1", "iterations\": 4000000"),
         ] {
             fs::write(&path, text.replace(field, value)).unwrap();
-            assert!(matches!(
-                open(&path, "correct horse"),
-                Err(KeyfileError::Kdf(_))
-            ));
+            assert!(matches!(open(&path, "correct horse"), Err(KeyfileError::Kdf(_))));
         }
         fs::write(&path, vec![b' '; 100_000]).unwrap();
         assert!(matches!(open(&path, "x"), Err(KeyfileError::Format { .. })));
@@ -632,15 +513,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = sealed(folder.path());
         let printed = format!("{:?}", open(&path, "correct horse").unwrap());
-        assert!(
-            !printed.contains("7, 7") && !printed.contains("0707"),
-            "{printed}"
-        );
-        assert!(
-            !fs::read_to_string(&path)
-                .unwrap()
-                .contains(&hex::encode(SECRET))
-        );
+        assert!(!printed.contains("7, 7") && !printed.contains("0707"), "{printed}");
+        assert!(!fs::read_to_string(&path).unwrap().contains(&hex::encode(SECRET)));
     }
 
     #[test]

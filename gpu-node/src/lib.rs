@@ -12,3 +12,20 @@ pub mod engine;
 pub mod hardware;
 #[cfg(feature = "engine")]
 pub mod models;
+
+#[cfg(feature = "engine")]
+pub mod api;
+#[cfg(feature = "engine")]
+pub mod chain;
+#[cfg(feature = "engine")]
+pub mod commands;
+#[cfg(feature = "engine")]
+pub mod config;
+#[cfg(feature = "engine")]
+pub mod metrics;
+#[cfg(feature = "engine")]
+pub mod outbox;
+#[cfg(feature = "engine")]
+pub mod receipt;
+#[cfg(feature = "engine")]
+pub mod schedule;

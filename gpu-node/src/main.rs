@@ -1,1 +1,16 @@
-fn main() {}
+//! The daemon of a rig: see `gpu-node --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gpu_node::commands::{Cli, run};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gpu-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -99,10 +99,7 @@ pub enum ModelsError {
 
 impl ModelsError {
     fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), source }
     }
 }
 
@@ -125,9 +122,7 @@ fn check_path(path: &str) -> Result<(), ModelsError> {
         !name.is_empty()
             && !name.starts_with('.')
             && !name.ends_with(['.', ' '])
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.+ ".contains(c))
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+ ".contains(c))
     };
     if path.len() <= PATH_BYTES_MAX && path.split('/').all(plain) {
         Ok(())
@@ -157,10 +152,7 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), ModelsError> {
     let no = |what: String| Err(ModelsError::Manifest(what));
     for text in [name, architecture, dtype, tokenizer, licence] {
         if text.len() > TEXT_BYTES_MAX {
-            return no(format!(
-                "a text has {} bytes; at most {TEXT_BYTES_MAX}",
-                text.len()
-            ));
+            return no(format!("a text has {} bytes; at most {TEXT_BYTES_MAX}", text.len()));
         }
     }
     if name.is_empty() || *context_tokens == 0 {
@@ -170,19 +162,11 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), ModelsError> {
         return no("base_model must be empty or a model id of 32 bytes".to_owned());
     }
     if files.is_empty() || files.len() > FILES_MAX {
-        return no(format!(
-            "{} files; there must be 1 to {FILES_MAX}",
-            files.len()
-        ));
+        return no(format!("{} files; there must be 1 to {FILES_MAX}", files.len()));
     }
     let mut paths = BTreeSet::new();
     let mut total = 0u64;
-    for ModelFile {
-        path,
-        sha256,
-        size_bytes,
-    } in files
-    {
+    for ModelFile { path, sha256, size_bytes } in files {
         check_path(path)?;
         // On some systems two names that differ in case are one.
         if !paths.insert(path.to_ascii_lowercase()) {
@@ -208,9 +192,7 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), ModelsError> {
 /// [`ModelsError::Manifest`].
 pub fn decode_manifest(bytes: &[u8]) -> Result<Manifest, ModelsError> {
     if bytes.len() > MANIFEST_BYTES_MAX {
-        return Err(ModelsError::Manifest(format!(
-            "longer than {MANIFEST_BYTES_MAX} bytes"
-        )));
+        return Err(ModelsError::Manifest(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
     }
     let manifest =
         Manifest::decode(bytes).map_err(|error| ModelsError::Manifest(error.to_string()))?;
@@ -228,17 +210,13 @@ pub fn build_manifest(folder: &Path, name: &str, licence: &str) -> Result<Manife
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         let (sha256, size_bytes) = hash_file(&folder.join(&path))?;
-        files.push(ModelFile {
-            path,
-            sha256: sha256.to_vec(),
-            size_bytes,
-        });
+        files.push(ModelFile { path, sha256: sha256.to_vec(), size_bytes });
     }
     let described = describe(folder, &files)?;
     let manifest = Manifest {
         name: name.to_owned(),
         licence: licence.to_owned(),
-        base_model: Vec::new().into(),
+        base_model: Vec::new(),
         files,
         ..described
     };
@@ -249,11 +227,7 @@ pub fn build_manifest(folder: &Path, name: &str, licence: &str) -> Result<Manife
 /// The fields that the files themselves decide.
 fn describe(folder: &Path, files: &[ModelFile]) -> Result<Manifest, ModelsError> {
     let has_vocabulary = files.iter().any(|file| file.path == "tokenizer.json");
-    let Description {
-        config,
-        tokenizer,
-        dtype,
-    } = candle::describe_folder(folder)?;
+    let Description { config, tokenizer, dtype } = candle::describe_folder(folder)?;
     let context_tokens = u32::try_from(config.context()).unwrap_or(u32::MAX);
     Ok(Manifest {
         architecture: if config.model_type.is_empty() {
@@ -262,12 +236,7 @@ fn describe(folder: &Path, files: &[ModelFile]) -> Result<Manifest, ModelsError>
             config.model_type
         },
         dtype,
-        tokenizer: if has_vocabulary {
-            "tokenizer.json"
-        } else {
-            "gguf"
-        }
-        .to_owned(),
+        tokenizer: if has_vocabulary { "tokenizer.json" } else { "gguf" }.to_owned(),
         context_tokens,
         template_tokens_max: tokenizer.template_tokens(),
         ..Manifest::default()
@@ -306,15 +275,11 @@ impl Cache {
         for folder in [root.join("blobs"), root.join("models")] {
             fs::create_dir_all(&folder).map_err(|error| ModelsError::io(&folder, error))?;
         }
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        Ok(Self { root: root.to_owned() })
     }
 
     fn blob(&self, sha256: &[u8]) -> PathBuf {
-        self.root
-            .join("blobs")
-            .join(format!("sha256-{}", hex::encode(sha256)))
+        self.root.join("blobs").join(format!("sha256-{}", hex::encode(sha256)))
     }
 
     fn folder(&self, id: &ModelId) -> PathBuf {
@@ -340,9 +305,7 @@ impl Cache {
         let mut models = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
-            let Some(id) = name
-                .to_str()
-                .and_then(|name| hex::decode(name).ok()?.try_into().ok())
+            let Some(id) = name.to_str().and_then(|name| hex::decode(name).ok()?.try_into().ok())
             else {
                 continue;
             };
@@ -369,10 +332,7 @@ impl Cache {
                     .map_err(|error| ModelsError::io(&path, error))?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ModelsError::Unknown {
-                    id: *id,
-                    root: self.root.clone(),
-                });
+                return Err(ModelsError::Unknown { id: *id, root: self.root.clone() });
             }
             Err(error) => return Err(ModelsError::io(&path, error)),
         }
@@ -540,11 +500,7 @@ impl Cache {
             .flat_map(|(_, other)| &other.files)
             .map(|file| &file.sha256[..])
             .collect();
-        for file in manifest
-            .files
-            .iter()
-            .filter(|file| !needed.contains(&file.sha256[..]))
-        {
+        for file in manifest.files.iter().filter(|file| !needed.contains(&file.sha256[..])) {
             let blob = self.blob(&file.sha256);
             remove(&blob)?;
             remove(&with_ending(&blob, ".ok"))?;
@@ -581,10 +537,7 @@ fn check_size(file: &ModelFile, size: u64) -> Result<(), ModelsError> {
     if size == file.size_bytes {
         return Ok(());
     }
-    Err(ModelsError::Manifest(format!(
-        "{}: has {size} bytes, not {}",
-        file.path, file.size_bytes
-    )))
+    Err(ModelsError::Manifest(format!("{}: has {size} bytes, not {}", file.path, file.size_bytes)))
 }
 
 /// Size and time of the last change: what changes when bytes do.
@@ -592,9 +545,7 @@ fn stamp(path: &Path) -> Result<String, ModelsError> {
     let io = |error| ModelsError::io(path, error);
     let metadata = fs::metadata(path).map_err(io)?;
     let modified = metadata.modified().map_err(io)?;
-    let nanos = modified
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_nanos());
+    let nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
     Ok(format!("{} {nanos}", metadata.len()))
 }
 
@@ -649,22 +600,10 @@ mod tests {
         fs::write(folder.path().join("README.md"), "does not count").unwrap();
         let manifest = build_manifest(folder.path(), "tiny", "Apache-2.0").unwrap();
         assert_eq!(
-            manifest
-                .files
-                .iter()
-                .map(|file| file.path.as_str())
-                .collect::<Vec<_>>(),
-            [
-                "config.json",
-                "model.safetensors",
-                "tokenizer.json",
-                "tokenizer_config.json"
-            ]
+            manifest.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
+            ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
         );
-        assert_eq!(
-            (manifest.architecture.as_str(), manifest.dtype.as_str()),
-            ("llama", "f32")
-        );
+        assert_eq!((manifest.architecture.as_str(), manifest.dtype.as_str()), ("llama", "f32"));
         assert_eq!(
             (manifest.context_tokens, manifest.tokenizer.as_str()),
             (1024, "tokenizer.json")
@@ -680,19 +619,13 @@ mod tests {
         let (folder, root) = (tiny_folder(), tempfile::tempdir().unwrap());
         let cache = Cache::open(root.path()).unwrap();
         let id = cache.import(folder.path(), "tiny", "Apache-2.0").unwrap();
-        assert_eq!(
-            cache.import(folder.path(), "tiny", "Apache-2.0").unwrap(),
-            id
-        );
+        assert_eq!(cache.import(folder.path(), "tiny", "Apache-2.0").unwrap(), id);
         drop(folder);
         assert_eq!(cache.list().unwrap().len(), 1);
         let engine = load(&cache, &id, &Device::Cpu).unwrap();
         assert_eq!(engine.info().context_tokens, 1024);
         cache.remove(&id).unwrap();
-        assert!(matches!(
-            load(&cache, &id, &Device::Cpu),
-            Err(ModelsError::Unknown { .. })
-        ));
+        assert!(matches!(load(&cache, &id, &Device::Cpu), Err(ModelsError::Unknown { .. })));
         assert_eq!(fs::read_dir(root.path().join("blobs")).unwrap().count(), 0);
     }
 
@@ -718,22 +651,14 @@ mod tests {
         bytes[5000] ^= 1;
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&blob, &bytes).unwrap();
-        assert!(matches!(
-            load(&cache, &id, &Device::Cpu),
-            Err(ModelsError::Damaged(_))
-        ));
-        cache
-            .fetch(&manifest, &Source::Folder(folder.path().to_owned()))
-            .unwrap();
+        assert!(matches!(load(&cache, &id, &Device::Cpu), Err(ModelsError::Damaged(_))));
+        cache.fetch(&manifest, &Source::Folder(folder.path().to_owned())).unwrap();
         load(&cache, &id, &Device::Cpu).unwrap();
 
         let link = cache.folder(&id).join("files/model.safetensors");
         fs::remove_file(&link).unwrap();
         fs::write(&link, &bytes).unwrap();
-        assert!(matches!(
-            load(&cache, &id, &Device::Cpu),
-            Err(ModelsError::Damaged(_))
-        ));
+        assert!(matches!(load(&cache, &id, &Device::Cpu), Err(ModelsError::Damaged(_))));
         fs::write(cache.folder(&id).join("manifest.pb"), b"").unwrap();
         assert!(matches!(cache.manifest(&id), Err(ModelsError::Damaged(_))));
     }
@@ -755,10 +680,7 @@ mod tests {
         );
         bytes.push(0);
         fs::write(&path, &bytes).unwrap();
-        assert!(matches!(
-            cache.fetch(&manifest, &source),
-            Err(ModelsError::Source(_))
-        ));
+        assert!(matches!(cache.fetch(&manifest, &source), Err(ModelsError::Source(_))));
         assert!(cache.list().unwrap().is_empty());
     }
 
@@ -768,13 +690,8 @@ mod tests {
         let cache = Cache::open(root.path()).unwrap();
         let mut manifest = build_manifest(folder.path(), "tiny", "MIT").unwrap();
         manifest.template_tokens_max -= 1;
-        let id = cache
-            .fetch(&manifest, &Source::Folder(folder.path().to_owned()))
-            .unwrap();
-        assert!(matches!(
-            load(&cache, &id, &Device::Cpu),
-            Err(ModelsError::Manifest(_))
-        ));
+        let id = cache.fetch(&manifest, &Source::Folder(folder.path().to_owned())).unwrap();
+        assert!(matches!(load(&cache, &id, &Device::Cpu), Err(ModelsError::Manifest(_))));
     }
 
     #[test]
@@ -794,17 +711,8 @@ mod tests {
     }
 
     fn with_file(path: &str) -> Manifest {
-        let file = ModelFile {
-            path: path.into(),
-            sha256: vec![0; 32].into(),
-            size_bytes: 1,
-        };
-        Manifest {
-            name: "n".into(),
-            context_tokens: 1,
-            files: vec![file],
-            ..Manifest::default()
-        }
+        let file = ModelFile { path: path.into(), sha256: vec![0; 32], size_bytes: 1 };
+        Manifest { name: "n".into(), context_tokens: 1, files: vec![file], ..Manifest::default() }
     }
 
     #[test]
@@ -828,18 +736,12 @@ mod tests {
             assert!(!counts(&format!("{path}/../x.gguf")));
         }
         let mut twice = with_file("a");
-        twice.files.push(ModelFile {
-            path: "A".into(),
-            ..twice.files[0].clone()
-        });
+        twice.files.push(ModelFile { path: "A".into(), ..twice.files[0].clone() });
         let mut large = with_file("a");
         large.files[0].size_bytes = FILE_BYTES_MAX + 1;
         let mut short = with_file("a");
-        short.files[0].sha256 = vec![0; 31].into();
-        let none = Manifest {
-            files: vec![],
-            ..with_file("a")
-        };
+        short.files[0].sha256 = vec![0; 31];
+        let none = Manifest { files: vec![], ..with_file("a") };
         for bad in [twice, large, short, none] {
             assert!(check_manifest(&bad).is_err());
         }

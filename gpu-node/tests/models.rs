@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use candle_core::Device;
-use gpu_node::engine::{EngineHandle, Request as Prompt, Sampling, tiny};
+use gpu_node::engine::{Engine, EngineHandle, Request as Prompt, Sampling, tiny};
 use gpu_node::models::{Cache, Hub, ModelsError, Source, build_manifest, load};
 
 /// How the server treats a request for a file.
@@ -55,16 +55,11 @@ async fn answer(State(server): State<Shared>, request: Request) -> Response {
         server.with_token.lock().unwrap().push(path.clone());
     }
     if path == "/api/models/o/tiny/revision/main" {
-        let siblings: Vec<_> = server
-            .files
-            .keys()
-            .map(|name| serde_json::json!({"rfilename": name}))
-            .collect();
+        let siblings: Vec<_> =
+            server.files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
         return axum::Json(serde_json::json!({"siblings": siblings})).into_response();
     }
-    let Some(name) = path
-        .strip_prefix("/o/tiny/resolve/main/")
-        .or(path.strip_prefix("/plain/"))
+    let Some(name) = path.strip_prefix("/o/tiny/resolve/main/").or(path.strip_prefix("/plain/"))
     else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -78,28 +73,17 @@ async fn answer(State(server): State<Shared>, request: Request) -> Response {
     if name != "model.safetensors" {
         return bytes.into_response();
     }
-    let range = request
-        .headers()
-        .get(header::RANGE)
-        .map(|range| range.to_str().unwrap().to_owned());
+    let range =
+        request.headers().get(header::RANGE).map(|range| range.to_str().unwrap().to_owned());
     server.ranges.lock().unwrap().push(range.clone());
     let manner = *server.manner.lock().unwrap();
-    let first = range.and_then(|range| {
-        range
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()
-    });
+    let first =
+        range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let first: usize = first.unwrap_or(0);
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, "\"one\"".parse().unwrap());
     let total = bytes.len();
-    let partial = |from: usize| {
-        format!("bytes {from}-{}/{total}", total - 1)
-            .parse()
-            .unwrap()
-    };
+    let partial = |from: usize| format!("bytes {from}-{}/{total}", total - 1).parse().unwrap();
     let status = match manner {
         Manner::Fails(0) => {
             *server.manner.lock().unwrap() = Manner::Honest;
@@ -163,10 +147,7 @@ impl Net {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .map(|path| {
-                (
-                    path.file_name().unwrap().to_str().unwrap().to_owned(),
-                    fs::read(&path).unwrap(),
-                )
+                (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
             })
             .chain([("README.md".to_owned(), b"not a part of the model".to_vec())])
             .collect();
@@ -182,17 +163,11 @@ impl Net {
             .enable_all()
             .build()
             .unwrap();
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(answer).with_state(server.clone());
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self {
-            server,
-            address,
-            _runtime: runtime,
-        }
+        Self { server, address, _runtime: runtime }
     }
 
     fn hub(&self, repository: &str) -> Source {
@@ -269,19 +244,12 @@ fn a_model_comes_from_a_hub_and_its_store() {
     let (_root, cache) = cache();
     let id = cache.pull(&net.hub("o/tiny"), "tiny", "MIT").unwrap();
     let local = build_manifest(tiny_folder().path(), "tiny", "MIT").unwrap();
-    assert_eq!(
-        cache.manifest(&id).unwrap(),
-        local,
-        "the README does not count"
-    );
+    assert_eq!(cache.manifest(&id).unwrap(), local, "the README does not count");
     assert!(load(&cache, &id, &Device::Cpu).is_ok());
     let with_token = net.server.with_token.lock().unwrap();
     assert!(with_token.iter().any(|path| path.ends_with("config.json")));
     assert_eq!(store.ranges().len(), 1);
-    assert!(
-        store.server.with_token.lock().unwrap().is_empty(),
-        "the token stays with the hub"
-    );
+    assert!(store.server.with_token.lock().unwrap().is_empty(), "the token stays with the hub");
 }
 
 #[test]
@@ -314,14 +282,8 @@ fn what_an_earlier_run_left_is_used() {
     let (root, cache) = cache();
     let manifest = build_manifest(tiny_folder().path(), "tiny", "MIT").unwrap();
     let weights = &net.server.files["model.safetensors"];
-    let file = manifest
-        .files
-        .iter()
-        .find(|file| file.path == "model.safetensors")
-        .unwrap();
-    let part = root
-        .path()
-        .join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
+    let file = manifest.files.iter().find(|file| file.path == "model.safetensors").unwrap();
+    let part = root.path().join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
     fs::write(&part, &weights[..1000]).unwrap();
     fetch(&cache, &net.web()).unwrap();
     assert_eq!(net.ranges(), [Some("bytes=1000-".to_owned())]);
@@ -333,14 +295,8 @@ fn a_server_without_ranges_starts_again() {
         let net = Net::new(manner, None);
         let (root, cache) = cache();
         let manifest = build_manifest(tiny_folder().path(), "tiny", "MIT").unwrap();
-        let file = manifest
-            .files
-            .iter()
-            .find(|file| file.path == "model.safetensors")
-            .unwrap();
-        let part = root
-            .path()
-            .join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
+        let file = manifest.files.iter().find(|file| file.path == "model.safetensors").unwrap();
+        let part = root.path().join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
         fs::write(&part, &net.server.files["model.safetensors"][..1000]).unwrap();
         fetch(&cache, &net.web()).unwrap();
     }
@@ -366,19 +322,10 @@ fn a_part_that_was_spoiled_does_not_stay() {
     let net = Net::new(Manner::Honest, None);
     let (root, cache) = cache();
     let manifest = build_manifest(tiny_folder().path(), "tiny", "MIT").unwrap();
-    let file = manifest
-        .files
-        .iter()
-        .find(|file| file.path == "model.safetensors")
-        .unwrap();
-    let part = root
-        .path()
-        .join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
+    let file = manifest.files.iter().find(|file| file.path == "model.safetensors").unwrap();
+    let part = root.path().join(format!("blobs/sha256-{}.part", hex::encode(&file.sha256)));
     fs::write(&part, [9; 1000]).unwrap();
-    assert!(matches!(
-        fetch(&cache, &net.web()),
-        Err(ModelsError::Hash { .. })
-    ));
+    assert!(matches!(fetch(&cache, &net.web()), Err(ModelsError::Hash { .. })));
     fetch(&cache, &net.web()).unwrap();
 }
 
@@ -386,10 +333,7 @@ fn a_part_that_was_spoiled_does_not_stay() {
 fn more_than_the_manifest_says_is_refused() {
     let net = Net::new(Manner::Endless, None);
     let (root, cache) = cache();
-    assert!(matches!(
-        fetch(&cache, &net.web()),
-        Err(ModelsError::Source(_))
-    ));
+    assert!(matches!(fetch(&cache, &net.web()), Err(ModelsError::Source(_))));
     assert!(parts(root.path()).is_empty());
 }
 
@@ -407,20 +351,10 @@ fn a_missing_file_is_named() {
     let net = Net::new(Manner::Honest, None);
     let wrong = Source::Web(format!("http://{}/elsewhere", net.address));
     let error = fetch(&cache().1, &wrong).unwrap_err().to_string();
-    assert!(
-        error.contains("config.json") && error.contains("no such file"),
-        "{error}"
-    );
-    let error = cache()
-        .1
-        .pull(&net.hub("o/other"), "x", "MIT")
-        .unwrap_err()
-        .to_string();
+    assert!(error.contains("config.json") && error.contains("no such file"), "{error}");
+    let error = cache().1.pull(&net.hub("o/other"), "x", "MIT").unwrap_err().to_string();
     assert!(error.contains("404"), "{error}");
-    assert!(matches!(
-        cache().1.pull(&net.web(), "x", "MIT"),
-        Err(ModelsError::Source(_))
-    ));
+    assert!(matches!(cache().1.pull(&net.web(), "x", "MIT"), Err(ModelsError::Source(_))));
 }
 
 #[test]
@@ -436,10 +370,7 @@ fn nobody_there_is_an_error() {
 #[test]
 fn fetching_inside_a_runtime_does_not_panic() {
     let net = Net::new(Manner::Honest, None);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let source = net.web();
     runtime.block_on(async move {
         let manifest = build_manifest(tiny_folder().path(), "tiny", "MIT").unwrap();
@@ -453,16 +384,29 @@ fn fetching_inside_a_runtime_does_not_panic() {
 fn smollm2_knows_the_capital_of_france() {
     let folder = std::env::var("PLASMA_SMOLLM2_DIR").expect("set PLASMA_SMOLLM2_DIR");
     let (_root, cache) = cache();
-    let id = cache
-        .import(Path::new(&folder), "SmolLM2-135M-Instruct", "Apache-2.0")
-        .unwrap();
+    let id = cache.import(Path::new(&folder), "SmolLM2-135M-Instruct", "Apache-2.0").unwrap();
     let manifest = cache.manifest(&id).unwrap();
-    assert_eq!(
-        (manifest.dtype.as_str(), manifest.tokenizer.as_str()),
-        ("q4_1", "gguf")
-    );
+    assert_eq!((manifest.dtype.as_str(), manifest.tokenizer.as_str()), ("q4_1", "gguf"));
     assert_eq!(manifest.context_tokens, 8192);
-    let engine = EngineHandle::spawn(Box::new(load(&cache, &id, &Device::Cpu).unwrap())).unwrap();
+    let engine = load(&cache, &id, &Device::Cpu).unwrap();
+    let tokenizer = engine.tokenizer();
+    for text in [
+        "",
+        " ",
+        "\n\n",
+        "e\u{301}\u{fb01}\u{ac00}",
+        "<|im_end|>",
+        "2026 12345",
+        "\u{1f468}\u{200d}\u{1f469}",
+        "\0\u{feff}",
+    ] {
+        let tokens = tokenizer.prompt(text).unwrap();
+        assert!(tokens.len() <= text.len() + tokenizer.template_tokens() as usize, "{text:?}");
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
+    }
+    // Digits stand alone, and no space is put before the text.
+    assert_eq!(tokenizer.encode("a 123").unwrap().len(), 5);
+    let engine = EngineHandle::spawn(Box::new(engine)).unwrap();
     let prompt = Prompt {
         prompt: "What is the capital of France?".into(),
         max_tokens: 32,

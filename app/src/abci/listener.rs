@@ -41,7 +41,9 @@ pub enum ListenError {
     #[error("another plasmad is running: something answers on {0}; stop it first")]
     Taken(String),
     /// The path does not fit into a socket address.
-    #[error("the socket path {0} is longer than {SOCKET_PATH_MAX} bytes; set abci.listen in plasma.toml (and proxy_app in cometbft's config.toml) to a shorter one")]
+    #[error(
+        "the socket path {0} is longer than {SOCKET_PATH_MAX} bytes; set abci.listen in plasma.toml (and proxy_app in cometbft's config.toml) to a shorter one"
+    )]
     PathTooLong(String),
     /// A file that is no socket lies there.
     #[error("{0} exists and is not a socket; remove it or set abci.listen to another path")]
@@ -214,7 +216,8 @@ fn accept<A: Application + Sync>(socket: &Socket, app: &A, shared: &Arc<Shared>)
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
-        let opened = stream.and_then(|stream| Ok((stream.try_clone()?, stream.try_clone()?, stream)));
+        let opened =
+            stream.and_then(|stream| Ok((stream.try_clone()?, stream.try_clone()?, stream)));
         let (reader, writer, handle) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -251,7 +254,9 @@ fn frame(bytes: &[u8]) -> io::Result<Option<(u64, usize)>> {
         length |= u64::from(byte & 0x7f).checked_shl(7 * at as u32).unwrap_or(0);
         if byte & 0x80 == 0 {
             if length > MESSAGE_BYTES_MAX {
-                return Err(invalid(format!("a message of {length} bytes, at most {MESSAGE_BYTES_MAX}")));
+                return Err(invalid(format!(
+                    "a message of {length} bytes, at most {MESSAGE_BYTES_MAX}"
+                )));
             }
             return Ok(Some((length, at + 1)));
         }
@@ -298,7 +303,9 @@ pub(super) fn serve<A: Application>(
             return Ok(());
         }
         let read = reader.read(&mut chunk)?;
-        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(());
+        };
         input.extend_from_slice(bytes);
     }
 }

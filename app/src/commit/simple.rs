@@ -104,10 +104,18 @@ mod tests {
                 let proof = prove(&entries, name).unwrap();
                 let spec = ics23::tendermint_spec();
                 assert!(ics23::verify_membership::<HostFunctionsManager>(
-                    &proof, &spec, &root, name.as_bytes(), value,
+                    &proof,
+                    &spec,
+                    &root,
+                    name.as_bytes(),
+                    value,
                 ));
                 assert!(!ics23::verify_membership::<HostFunctionsManager>(
-                    &proof, &spec, &root, name.as_bytes(), &[99; 32],
+                    &proof,
+                    &spec,
+                    &root,
+                    name.as_bytes(),
+                    &[99; 32],
                 ));
             }
         }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::extract::{Request, State};
 use bytes::{Buf, BufMut, Bytes};
-use futures::{Stream, future::BoxFuture, stream};
+use futures::{Stream, StreamExt, future::BoxFuture, stream};
 use plasma_proto::{
     DESCRIPTORS,
     plasma::market::v1::{
@@ -24,7 +24,8 @@ use tonic::{
 };
 
 use super::{
-    Answer, CONCURRENT_MAX, Doors, Failure, HEIGHT_HEADER, MESSAGE_BYTES_MAX, WATCH_JOB, ask, asked_height,
+    Answer, CONCURRENT_MAX, Doors, Failure, HEIGHT_HEADER, MESSAGE_BYTES_MAX, WATCH_JOB, ask,
+    asked_height,
 };
 
 /// A connection that is silent this long is asked whether it lives.
@@ -139,8 +140,8 @@ impl ServerStreamingService<Bytes> for Watch {
                 let next = watched.next().await?;
                 Some((next.map(|job| job.encode_to_vec().into()), watched))
             });
-            let first = stream::iter(first.map(|job| Ok(Bytes::from(job.encode_to_vec()))));
-            let all: Updates = Box::pin(futures::StreamExt::chain(first, later));
+            let first = stream::iter(first.map(|job| Bytes::from(job.encode_to_vec()))).map(Ok);
+            let all: Updates = Box::pin(first.chain(later));
             Ok(reply(all, height))
         })
     }
@@ -188,7 +189,10 @@ impl Watched {
     }
 }
 
-async fn handle(State(doors): State<Arc<Doors>>, request: Request) -> http::Response<tonic::body::Body> {
+async fn handle(
+    State(doors): State<Arc<Doors>>,
+    request: Request,
+) -> http::Response<tonic::body::Body> {
     let path = request.uri().path().to_owned();
     let mut grpc = Grpc::new(Raw)
         .apply_max_message_size_config(Some(MESSAGE_BYTES_MAX), Some(MESSAGE_BYTES_MAX));
@@ -217,7 +221,9 @@ pub async fn routes(doors: Arc<Doors>) -> anyhow::Result<axum::Router> {
     routes = routes
         .add_service(builder().with_service_name("grpc.reflection.v1.ServerReflection").build_v1()?)
         .add_service(
-            builder().with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha()?,
+            builder()
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
+                .build_v1alpha()?,
         )
         .add_service(health);
     let fallback = axum::Router::new().fallback(handle).with_state(doors);
@@ -248,5 +254,7 @@ pub async fn serve(
 /// Opens the port.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| anyhow::anyhow!("cannot listen on {address}: {error}; set another address in plasma.toml"))
+    listener.map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}; set another address in plasma.toml")
+    })
 }

@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor,
-    SerializeOptions,
+    ReflectMessage, SerializeOptions,
 };
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 const FIELD_DEPTH_MAX: usize = 8;
 
 /// 64-bit integers as text, enums by name, defaults shown, names as in the `.proto` files.
-pub(crate) fn to_json(message: &DynamicMessage) -> Result<Value, String> {
+pub fn to_json(message: &DynamicMessage) -> Result<Value, String> {
     let options = SerializeOptions::new()
         .stringify_64_bit_integers(true)
         .use_enum_numbers(false)
@@ -22,31 +22,66 @@ pub(crate) fn to_json(message: &DynamicMessage) -> Result<Value, String> {
         .map_err(|error| error.to_string())
 }
 
-/// An encoded message as JSON.
-pub(crate) fn encoded_to_json(desc: MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
+/// An encoded message as JSON, unset messages as null.
+pub fn encoded_to_json(desc: MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
     let message = DynamicMessage::decode(desc, bytes).map_err(|error| error.to_string())?;
-    to_json(&message)
+    let mut json = to_json(&message)?;
+    show_unset(&message.descriptor(), &mut json);
+    Ok(json)
+}
+
+/// Cosmos' gateway shows a message that is not set as null, `pub_key` for example; protobuf JSON
+/// leaves it out.
+fn show_unset(desc: &MessageDescriptor, json: &mut Value) {
+    let Value::Object(json) = json else { return };
+    if desc.full_name() == "google.protobuf.Any" {
+        let name = json.get("@type").and_then(Value::as_str).and_then(|url| url.rsplit('/').next());
+        let inner = name.and_then(|name| desc.parent_pool().get_message_by_name(name));
+        if let Some(inner) = inner {
+            show_unset_fields(&inner, json);
+        }
+    } else if desc.package_name() != "google.protobuf" {
+        show_unset_fields(desc, json);
+    }
+}
+
+fn show_unset_fields(desc: &MessageDescriptor, json: &mut Map<String, Value>) {
+    for field in desc.fields() {
+        let Kind::Message(inner) = field.kind() else { continue };
+        match json.get_mut(field.name()) {
+            Some(Value::Array(list)) if field.is_list() => {
+                list.iter_mut().for_each(|json| show_unset(&inner, json));
+            }
+            Some(json) if !field.is_map() => show_unset(&inner, json),
+            None if !field.is_list() && !field.is_map() && field.containing_oneof().is_none() => {
+                json.insert(field.name().to_owned(), Value::Null);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// JSON as an encoded message. Unknown fields are refused.
-pub(crate) fn from_json(desc: MessageDescriptor, json: Value) -> Result<DynamicMessage, String> {
+pub fn from_json(desc: MessageDescriptor, json: Value) -> Result<DynamicMessage, String> {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    DynamicMessage::deserialize_with_options(desc, json, &options).map_err(|error| error.to_string())
+    DynamicMessage::deserialize_with_options(desc, json, &options)
+        .map_err(|error| error.to_string())
 }
 
 /// A message of this crate's pool by its Rust type, as JSON.
-pub(crate) fn message_to_json<M: Message + prost::Name>(
+pub fn message_to_json<M: Message + prost::Name>(
     pool: &DescriptorPool,
     message: &M,
 ) -> Result<Value, String> {
     let desc = pool.get_message_by_name(&M::full_name());
     let desc = desc.ok_or_else(|| format!("{} has no descriptor", M::full_name()))?;
-    encoded_to_json(desc, &message.encode_to_vec())
+    let message = DynamicMessage::decode(desc, &message.encode_to_vec()[..]);
+    to_json(&message.map_err(|error| error.to_string())?)
 }
 
 /// Puts URL fields (`pagination.limit=5`) into JSON that the message's parser takes. Fields that
 /// the message does not have are left out, as Cosmos' gateway does.
-pub(crate) fn put(
+pub fn put(
     desc: &MessageDescriptor,
     json: &mut Map<String, Value>,
     name: &str,
@@ -98,7 +133,7 @@ fn scalar(field: &FieldDescriptor, value: &str) -> Result<Value, String> {
             Err(_) => value.into(),
         },
         // A URL may carry either alphabet of base64; a plus in it may have become a space.
-        Kind::Bytes => value.replace(' ', "+").replace('-', "+").replace('_', "/").into(),
+        Kind::Bytes => value.replace([' ', '-'], "+").replace('_', "/").into(),
         // Numbers may be text in protobuf JSON.
         _ => value.into(),
     })

@@ -99,9 +99,9 @@ impl Gateway {
             put(&input, &mut json, &name, &value).map_err(invalid)?;
         }
         let message = from_json(input, Value::Object(json)).map_err(invalid)?;
-        let answer =
-            ask(&self.doors, route.path(), height, message.encode_to_vec().into()).await?;
-        let json = encoded_to_json(route.method.output(), &answer.value).map_err(|error| Failure::of(GRPC_INTERNAL, &error))?;
+        let answer = ask(&self.doors, route.path(), height, message.encode_to_vec().into()).await?;
+        let json = encoded_to_json(route.method.output(), &answer.value)
+            .map_err(|error| Failure::of(GRPC_INTERNAL, &error))?;
         let height = HeaderValue::from(answer.height);
         Ok(([(REPLY_HEIGHT_HEADER, height)], Json(json)).into_response())
     }

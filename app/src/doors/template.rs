@@ -25,13 +25,14 @@ pub struct Route {
 
 impl Route {
     fn new(verb: Method, method: MethodDescriptor, template: &str, body: String) -> Self {
-        let segment = |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-            None => Segment::Literal(text.to_owned()),
-            Some(field) => match field.split_once('=') {
-                Some((field, _)) => Segment::Rest(field.to_owned()),
-                None => Segment::Field(field.to_owned()),
-            },
-        };
+        let segment =
+            |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+                None => Segment::Literal(text.to_owned()),
+                Some(field) => match field.split_once('=') {
+                    Some((field, _)) => Segment::Rest(field.to_owned()),
+                    None => Segment::Field(field.to_owned()),
+                },
+            };
         let segments = template.trim_matches('/').split('/').map(segment).collect();
         Self { verb, method, body, segments }
     }

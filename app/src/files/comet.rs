@@ -20,8 +20,10 @@ const MEMPOOL_TXS_MAX: u64 = 5_000;
 const MEMPOOL_CACHE: u64 = 10_000;
 /// Connections of the RPC port.
 const RPC_CONNECTIONS_MAX: u64 = 900;
-/// Blocks to look back for this key's signatures at start: a second node with the same key stops
-/// instead of signing twice. An operator who restarts waits that many blocks.
+/// Blocks to look back for this key's signatures at start, on a network of several validators: a
+/// second node with the same key stops instead of signing twice. An operator who restarts waits
+/// that many blocks. A chain's only validator must not look back: nobody else makes the blocks that
+/// it would have to wait for.
 pub const DOUBLE_SIGN_CHECK_HEIGHT: u64 = 10;
 
 /// An address in CometBFT: the first 20 bytes of the key's sha256.
@@ -143,7 +145,8 @@ cache_size = {MEMPOOL_CACHE}
 [consensus]
 timeout_commit = {timeout_commit}
 # At start, look back so many blocks for signatures of this node's key, and stop if there are any:
-# another node may be running with it. 0 turns it off.
+# another node may be running with it. Set it to {DOUBLE_SIGN_CHECK_HEIGHT} on a network, and wait so many blocks before a
+# restart. 0, off, is for a chain's only validator, who could never start again, and for tests.
 double_sign_check_height = {double_sign_check_height}
 
 [tx_index]

@@ -51,9 +51,9 @@ impl std::str::FromStr for GenesisAccount {
 
     /// Reads `ADDRESS=AMOUNT`, the amount in uxpl.
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let (address, amount) = text
-            .split_once('=')
-            .ok_or_else(|| anyhow!("{text:?} is not ADDRESS=AMOUNT, for example xpl1...=1000000"))?;
+        let (address, amount) = text.split_once('=').ok_or_else(|| {
+            anyhow!("{text:?} is not ADDRESS=AMOUNT, for example xpl1...=1000000")
+        })?;
         Address::parse(address).map_err(|error| anyhow!("{error}"))?;
         let amount = amount.strip_suffix("uxpl").unwrap_or(amount);
         let amount = Amount::parse(amount)
@@ -145,10 +145,15 @@ pub fn file(spec: &GenesisSpec) -> anyhow::Result<String> {
     // Fails here rather than at the first start.
     let checked = state_from_json(app_state.to_string().as_bytes())?;
     check(&spec.chain_id, &checked)?;
-    let validators: Vec<_> = spec.validators.iter().map(|validator| {
-        let GenesisValidator { moniker, consensus_pubkey, tokens_uxpl, operator: _ } = validator;
-        (moniker.as_str(), *consensus_pubkey, tokens_uxpl / UXPL_PER_POWER)
-    }).collect();
+    let validators: Vec<_> = spec
+        .validators
+        .iter()
+        .map(|validator| {
+            let GenesisValidator { moniker, consensus_pubkey, tokens_uxpl, operator: _ } =
+                validator;
+            (moniker.as_str(), *consensus_pubkey, tokens_uxpl / UXPL_PER_POWER)
+        })
+        .collect();
     Ok(document(&spec.chain_id, &rfc3339(spec.time), 1, &validators, app_state))
 }
 

@@ -9,11 +9,8 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::{
-    GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec,
-    comet::CometSpec,
-    create_keys,
-    genesis::file,
-    write_home,
+    GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, comet::CometSpec, create_keys,
+    genesis::file, write_home,
 };
 use crate::config::Config;
 

@@ -3,7 +3,7 @@ use plasma_modules::{Address, Coded as _, Sdk};
 use super::TxOutcome;
 
 /// Codespace of what Cosmos clients know by number.
-const SDK: &str = "sdk";
+pub(super) const SDK: &str = "sdk";
 /// "Not found" in an ABCI answer.
 pub(super) const CODE_NOT_FOUND: u32 = 22;
 /// "Unauthorized": a signature, chain id or account number that does not fit.
@@ -56,10 +56,12 @@ pub enum ClientError {
     #[error("not found: {0}")]
     NotFound(String),
     /// A question that the chain does not answer.
-    #[error("the chain refused the question {path} (code {code}): {log}")]
+    #[error("the chain refused the question {path}: {log} (codespace {codespace}, code {code})")]
     Query {
         /// Path of the question.
         path: String,
+        /// Module that refused.
+        codespace: String,
         /// Code of the answer.
         code: u32,
         /// What it said.

@@ -218,8 +218,24 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Builds and signs a transaction of one signer in `SIGN_MODE_DIRECT`. Speaks with nobody. `fee_uxpl` in uxpl.
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "each is a field of the transaction")]
+pub fn sign_tx(
+    chain_id: &str,
+    wallet: &Wallet,
+    msgs: Vec<Any>,
+    account_number: u64,
+    sequence: u64,
+    gas_limit: u64,
+    fee_uxpl: u128,
+    memo: &str,
+) -> Vec<u8> {
+    Draft::new(wallet, msgs, memo, account_number, sequence).signed(chain_id, gas_limit, fee_uxpl)
+}
+
 impl Client {
-    /// Builds and signs a transaction of one signer in `SIGN_MODE_DIRECT`. Speaks with nobody. `fee` in uxpl.
+    /// [`sign_tx`] for this chain.
     #[must_use]
     #[expect(clippy::too_many_arguments, reason = "each is a field of the transaction")]
     pub fn build_tx(
@@ -232,7 +248,7 @@ impl Client {
         fee: u128,
         memo: &str,
     ) -> Vec<u8> {
-        Draft::new(wallet, msgs, memo, account_number, sequence).signed(&self.chain_id, gas_limit, fee)
+        sign_tx(&self.chain_id, wallet, msgs, account_number, sequence, gas_limit, fee, memo)
     }
 
     /// Runs a transaction without keeping what it does; signatures are not looked at. Gives the gas that it costs.
@@ -244,8 +260,9 @@ impl Client {
         let request = SimulateRequest { tx: None, tx_bytes: tx.to_vec() };
         let path = "/cosmos.tx.v1beta1.Service/Simulate";
         let answer: SimulateResponse = match self.query(path, &request).await {
-            Err(ClientError::Query { code, log, .. }) => return Err(ClientError::simulated(code, log)),
-            Err(ClientError::NotFound(log)) => return Err(ClientError::simulated(0, log)),
+            Err(ClientError::Query { codespace, code, log, .. }) => {
+                return Err(ClientError::refused(&codespace, code, super::plain(&log), ""));
+            }
             other => other?,
         };
         Ok(answer.gas_info.unwrap_or_default().gas_used)
@@ -418,13 +435,6 @@ impl Client {
             }
         };
         self.broadcast(draft.signed(&self.chain_id, gas, fee)).await
-    }
-}
-
-impl ClientError {
-    /// What a simulation was refused for. Its answer has the code of the rule, or none of its own.
-    fn simulated(code: u32, log: String) -> Self {
-        Self::refused("sdk", code, super::plain(&log), "")
     }
 }
 

@@ -50,15 +50,8 @@ fn kernel_id(model: &Llama, device: &Device) -> String {
         Device::Metal(_) => "metal".to_owned(),
     };
     let attention = if model.uses_flash() { "flash" } else { "plain" };
-    let threads = if device.is_cpu() {
-        candle_core::utils::get_num_threads()
-    } else {
-        1
-    };
-    format!(
-        "candle-{CANDLE_VERSION}/{place}/{attention}/{}/t{threads}",
-        model.dtype().as_str()
-    )
+    let threads = if device.is_cpu() { candle_core::utils::get_num_threads() } else { 1 };
+    format!("candle-{CANDLE_VERSION}/{place}/{attention}/{}/t{threads}", model.dtype().as_str())
 }
 
 /// The widest vectors that the matrix product uses here.
@@ -112,14 +105,7 @@ pub fn load_folder(
     device: &Device,
     context_max: usize,
 ) -> Result<Candle, EngineError> {
-    let (
-        Description {
-            config,
-            tokenizer,
-            dtype: _,
-        },
-        files,
-    ) = read_folder(folder)?;
+    let (Description { config, tokenizer, dtype: _ }, files) = read_folder(folder)?;
     let mut weights = match files {
         Files::Gguf(mut gguf) => gguf.weights(&config)?,
         Files::Safetensors(files) => {
@@ -131,28 +117,15 @@ pub fn load_folder(
         }
     };
     let stored = weights.get(EMBEDDING).map_or(DType::F32, Tensor::dtype);
-    let model = Llama::new(
-        config,
-        &mut weights,
-        compute_dtype(stored, device),
-        device,
-        context_max,
-    )?;
+    let model =
+        Llama::new(config, &mut weights, compute_dtype(stored, device), device, context_max)?;
     let kernel_id = kernel_id(&model, device);
-    Ok(Candle {
-        model: Arc::new(model),
-        tokenizer,
-        kernel_id,
-    })
+    Ok(Candle { model: Arc::new(model), tokenizer, kernel_id })
 }
 
 fn read_folder(folder: &Path) -> Result<(Description, Files), EngineError> {
     let mut names: Vec<PathBuf> = fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect()
-        })
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
         .map_err(|error| EngineError::Files(format!("{}: {error}", folder.display())))?;
     names.sort();
     let with = |extension: &str| -> Vec<PathBuf> {
@@ -170,25 +143,15 @@ fn read_folder(folder: &Path) -> Result<(Description, Files), EngineError> {
             } else {
                 embedded?
             };
-            let description = Description {
-                config: gguf.config()?,
-                tokenizer,
-                dtype: gguf.dtype(),
-            };
+            let description =
+                Description { config: gguf.config()?, tokenizer, dtype: gguf.dtype() };
             (description, Files::Gguf(Box::new(gguf)))
         }
         ([_, ..], []) => {
             let config = Config::from_json(&read_json(&folder.join("config.json"))?)?;
             let tokenizer = folder_tokenizer(folder, config.eos_ids())?;
             let dtype = stored_dtype(folder, &safetensors)?;
-            (
-                Description {
-                    config,
-                    tokenizer,
-                    dtype,
-                },
-                Files::Safetensors(safetensors),
-            )
+            (Description { config, tokenizer, dtype }, Files::Safetensors(safetensors))
         }
         _ => {
             return Err(EngineError::Files(format!(
@@ -206,10 +169,7 @@ fn read_folder(folder: &Path) -> Result<(Description, Files), EngineError> {
                 .to_owned(),
         ));
     }
-    if let Some(id) = eos
-        .iter()
-        .find(|id| **id as usize >= description.config.vocab_size)
-    {
+    if let Some(id) = eos.iter().find(|id| **id as usize >= description.config.vocab_size) {
         return Err(EngineError::Files(format!(
             "the end token {id} is out of the model's vocabulary"
         )));
@@ -253,15 +213,12 @@ fn read_json(path: &Path) -> Result<Vec<u8>, EngineError> {
 /// Numeric type of the weights, by the embedding.
 fn stored_dtype(folder: &Path, files: &[PathBuf]) -> Result<String, EngineError> {
     for file in files {
-        let (_, _, tensors) = read_head(file)?;
-        if let Some((_, _, head)) = tensors.iter().find(|tensor| tensor.1 == EMBEDDING) {
+        let tensors = read_head(file)?.tensors;
+        if let Some((_, head)) = tensors.iter().find(|(name, _)| name == EMBEDDING) {
             return Ok(head.dtype.to_lowercase());
         }
     }
-    Err(EngineError::Files(format!(
-        "{}: no tensor {EMBEDDING}",
-        folder.display()
-    )))
+    Err(EngineError::Files(format!("{}: no tensor {EMBEDDING}", folder.display())))
 }
 
 #[derive(Deserialize)]
@@ -271,10 +228,17 @@ struct TensorHead {
     data_offsets: [u64; 2],
 }
 
-type Place = [u64; 2];
+/// A file that was opened and whose head was read.
+struct Head {
+    /// At the begin of the data.
+    file: File,
+    /// Length of the data, bytes.
+    room: u64,
+    /// In the order of their places.
+    tensors: Vec<(String, TensorHead)>,
+}
 
-/// The open file at the begin of its data, the length of that, and the tensors in the order of their places.
-fn read_head(path: &Path) -> Result<(File, u64, Vec<(Place, String, TensorHead)>), EngineError> {
+fn read_head(path: &Path) -> Result<Head, EngineError> {
     let failed = |error: String| EngineError::Files(format!("{}: {error}", path.display()));
     let io = |error: std::io::Error| failed(error.to_string());
     let mut file = File::open(path).map_err(io)?;
@@ -286,10 +250,7 @@ fn read_head(path: &Path) -> Result<(File, u64, Vec<(Place, String, TensorHead)>
         return Err(failed(format!("its head claims {length} bytes")));
     }
     let mut head = Vec::new();
-    file.by_ref()
-        .take(length)
-        .read_to_end(&mut head)
-        .map_err(io)?;
+    file.by_ref().take(length).read_to_end(&mut head).map_err(io)?;
     let mut head: HashMap<String, serde_json::Value> =
         serde_json::from_slice(&head).map_err(|error| failed(error.to_string()))?;
     head.remove("__metadata__");
@@ -297,10 +258,10 @@ fn read_head(path: &Path) -> Result<(File, u64, Vec<(Place, String, TensorHead)>
     for (name, value) in head {
         let head: TensorHead = serde_json::from_value(value)
             .map_err(|error| failed(format!("tensor {name}: {error}")))?;
-        tensors.push((head.data_offsets, name, head));
+        tensors.push((name, head));
     }
-    tensors.sort_by_key(|tensor| tensor.0);
-    Ok((file, size - 8 - length, tensors))
+    tensors.sort_by_key(|(_, head)| head.data_offsets);
+    Ok(Head { file, room: size - 8 - length, tensors })
 }
 
 /// Reads a safetensors file tensor by tensor, in the types that it stores, so that no second copy of the file
@@ -310,10 +271,11 @@ fn read_head(path: &Path) -> Result<(File, u64, Vec<(Place, String, TensorHead)>
 /// [`EngineError::Files`] when the file contradicts itself.
 pub fn read_safetensors(path: &Path) -> Result<Weights, EngineError> {
     let failed = |error: String| EngineError::Files(format!("{}: {error}", path.display()));
-    let (mut file, room, tensors) = read_head(path)?;
+    let Head { mut file, room, tensors } = read_head(path)?;
     let mut weights = Weights::with_capacity(tensors.len());
     let mut position = 0;
-    for ([begin, end], name, head) in tensors {
+    for (name, head) in tensors {
+        let [begin, end] = head.data_offsets;
         let dtype = match head.dtype.as_str() {
             "F32" => DType::F32,
             "F16" => DType::F16,
@@ -324,13 +286,9 @@ pub fn read_safetensors(path: &Path) -> Result<Weights, EngineError> {
                 )));
             }
         };
-        let elements = head
-            .shape
-            .iter()
-            .try_fold(1usize, |product, side| product.checked_mul(*side));
-        let bytes = elements
-            .and_then(|n| n.checked_mul(dtype.size_in_bytes()))
-            .map(|n| n as u64);
+        let elements =
+            head.shape.iter().try_fold(1usize, |product, side| product.checked_mul(*side));
+        let bytes = elements.and_then(|n| n.checked_mul(dtype.size_in_bytes())).map(|n| n as u64);
         if begin != position || end > room || bytes.is_none() || end.checked_sub(begin) != bytes {
             return Err(failed(format!("tensor {name} has the wrong place or size")));
         }
@@ -382,10 +340,7 @@ struct Generation {
 
 impl Sequence for Generation {
     fn step(&mut self, sampler: &Sampler) -> Result<Step, EngineError> {
-        let turn: Vec<u32> = self
-            .unread
-            .drain(..self.unread.len().min(PREFILL_TOKENS))
-            .collect();
+        let turn: Vec<u32> = self.unread.drain(..self.unread.len().min(PREFILL_TOKENS)).collect();
         let hidden = self.model.hidden(&mut self.kv, &turn)?;
         if !self.unread.is_empty() {
             return Ok(Step::Reading);
@@ -413,10 +368,7 @@ mod tests {
     fn a_folder_is_described_and_loaded() {
         let folder = folder();
         let described = describe_folder(folder.path()).unwrap();
-        assert_eq!(
-            (described.dtype.as_str(), described.config.vocab_size),
-            ("f32", 260)
-        );
+        assert_eq!((described.dtype.as_str(), described.config.vocab_size), ("f32", 260));
         let engine = load_folder(folder.path(), &Device::Cpu, 100).unwrap();
         assert_eq!(engine.info().context_tokens, 100);
         assert!(
@@ -438,10 +390,7 @@ mod tests {
                 .map(|(name, w)| (name.clone(), w.to_dtype(dtype).unwrap()))
                 .collect();
             candle_core::safetensors::save(&halves, &path).unwrap();
-            assert_eq!(
-                describe_folder(folder.path()).unwrap().dtype,
-                dtype.as_str()
-            );
+            assert_eq!(describe_folder(folder.path()).unwrap().dtype, dtype.as_str());
             let half = load_folder(folder.path(), &Device::Cpu, 64).unwrap();
             assert_eq!(half.model().dtype(), DType::F32);
             let hidden = |engine: &Candle| {
@@ -460,10 +409,7 @@ mod tests {
         let path = folder.path().join("model.safetensors");
         let good = fs::read(&path).unwrap();
         let replaced = |from: &str, to: &str| {
-            let at = good
-                .windows(from.len())
-                .position(|w| w == from.as_bytes())
-                .unwrap();
+            let at = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
             let mut bytes = good.clone();
             bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
             bytes
@@ -484,9 +430,6 @@ mod tests {
             assert!(matches!(result.map(|_| ()), Err(EngineError::Files(_))));
         }
         fs::remove_file(&path).unwrap();
-        assert!(matches!(
-            describe_folder(folder.path()).map(|_| ()),
-            Err(EngineError::Files(_))
-        ));
+        assert!(matches!(describe_folder(folder.path()).map(|_| ()), Err(EngineError::Files(_))));
     }
 }

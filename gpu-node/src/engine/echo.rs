@@ -47,10 +47,7 @@ impl Engine for Echo {
     fn open(&self, prompt: &[u32], _capacity: usize) -> Result<Box<dyn Sequence>, EngineError> {
         let mut tokens = prompt.to_vec();
         tokens.extend(self.tokenizer.eos().first());
-        Ok(Box::new(Repeat {
-            tokens: tokens.into_iter(),
-            delay: self.delay,
-        }))
+        Ok(Box::new(Repeat { tokens: tokens.into_iter(), delay: self.delay }))
     }
 }
 

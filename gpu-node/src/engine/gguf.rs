@@ -41,11 +41,7 @@ impl Gguf {
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
         let mut reader = BufReader::new(file);
         let content = Content::read(&mut reader).map_err(|error| failed(error.to_string()))?;
-        let gguf = Self {
-            content,
-            reader,
-            path: name,
-        };
+        let gguf = Self { content, reader, path: name };
         let architecture = gguf.text("general.architecture").unwrap_or_default();
         if architecture != ARCHITECTURE {
             return Err(gguf.error(format!(
@@ -64,11 +60,8 @@ impl Gguf {
     }
 
     fn number(&self, key: &str) -> Result<usize, EngineError> {
-        let value = self
-            .content
-            .metadata
-            .get(key)
-            .ok_or_else(|| self.error(format!("no {key}")))?;
+        let value =
+            self.content.metadata.get(key).ok_or_else(|| self.error(format!("no {key}")))?;
         integer(value).ok_or_else(|| self.error(format!("{key} is not a number")))
     }
 
@@ -86,9 +79,7 @@ impl Gguf {
         let vocab_size = embedding
             .and_then(|info| info.shape.dims().first().copied())
             .ok_or_else(|| self.error("no token_embd.weight"))?;
-        let scaling = self
-            .text(&key("rope.scaling.type"))
-            .filter(|kind| kind != "none");
+        let scaling = self.text(&key("rope.scaling.type")).filter(|kind| kind != "none");
         let rope_scaling = scaling.map(|rope_type| super::llama::RopeScaling {
             rope_type,
             factor: self.float(&key("rope.scaling.factor")),
@@ -129,11 +120,7 @@ impl Gguf {
             let name = format!("{:?}", info.ggml_dtype).to_lowercase();
             *sizes.entry(name).or_insert(0usize) += info.shape.elem_count();
         }
-        sizes
-            .into_iter()
-            .max_by_key(|(_, size)| *size)
-            .map(|(name, _)| name)
-            .unwrap_or_default()
+        sizes.into_iter().max_by_key(|(_, size)| *size).map(|(name, _)| name).unwrap_or_default()
     }
 
     /// All weights in f32 on the processor, by their Hugging Face names.
@@ -168,15 +155,11 @@ impl Gguf {
     /// # Errors
     /// [`EngineError::Files`] when the file has none or splits text in a way that is not known.
     pub fn tokenizer(&mut self) -> Result<Tokenizer, EngineError> {
-        let split = self
-            .text("tokenizer.ggml.pre")
-            .unwrap_or_else(|| "gpt-2".to_owned());
+        let split = self.text("tokenizer.ggml.pre").unwrap_or_else(|| "gpt-2".to_owned());
         // Candle knows the vocabulary of Llama 3 by another name.
         if split == "llama-bpe" {
             let name = Value::String("llama3".to_owned());
-            self.content
-                .metadata
-                .insert("tokenizer.ggml.pre".to_owned(), name);
+            self.content.metadata.insert("tokenizer.ggml.pre".to_owned(), name);
         }
         let mut tokenizer =
             HfTokenizer::from_gguf(&self.content).map_err(|error| self.error(error))?;
@@ -303,9 +286,7 @@ mod tests {
             let heads = if target.contains("attn_q") { 4 } else { 2 };
             let tensor = if target.contains("attn_q") || target.contains("attn_k") {
                 let (rows, columns) = tensor.dims2().unwrap();
-                let split = tensor
-                    .reshape((heads, 2, rows / heads / 2, columns))
-                    .unwrap();
+                let split = tensor.reshape((heads, 2, rows / heads / 2, columns)).unwrap();
                 split
                     .transpose(1, 2)
                     .unwrap()
@@ -316,19 +297,13 @@ mod tests {
             } else {
                 tensor
             };
-            let dtype = if tensor.rank() == 1 {
-                GgmlDType::F32
-            } else {
-                dtype
-            };
+            let dtype = if tensor.rank() == 1 { GgmlDType::F32 } else { dtype };
             tensors.push((target, QTensor::quantize(&tensor, dtype).unwrap()));
         }
         let text = |text: &str| Value::String(text.to_owned());
         let mut tokens: Vec<String> = byte_letters().into_iter().map(String::from).collect();
         tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"].map(String::from));
-        let kinds = (0..260)
-            .map(|id| Value::I32(if id < 256 { 1 } else { 3 }))
-            .collect();
+        let kinds = (0..260).map(|id| Value::I32(if id < 256 { 1 } else { 3 })).collect();
         let mut metadata: HashMap<&str, Value> = HashMap::from([
             ("general.architecture", text("llama")),
             ("llama.embedding_length", Value::U32(64)),
@@ -369,11 +344,9 @@ mod tests {
             let model = engine.model();
             model.hidden(&mut model.kv(prompt.len()), &prompt).unwrap()
         };
-        for (dtype, limit) in [
-            (GgmlDType::F32, 1e-12),
-            (GgmlDType::Q8_0, 1e-3),
-            (GgmlDType::Q4_1, 0.1),
-        ] {
+        for (dtype, limit) in
+            [(GgmlDType::F32, 1e-12), (GgmlDType::Q8_0, 1e-3), (GgmlDType::Q4_1, 0.1)]
+        {
             write(gguf.path(), dtype, &[]);
             let described = candle::describe_folder(gguf.path()).unwrap();
             assert_eq!(described.dtype, format!("{dtype:?}").to_lowercase());
@@ -404,11 +377,7 @@ mod tests {
         ] {
             write(folder.path(), GgmlDType::F32, std::slice::from_ref(&change));
             let result = candle::load_folder(folder.path(), &Device::Cpu, 64).map(|_| ());
-            assert!(
-                matches!(result, Err(EngineError::Files(_))),
-                "{}: {result:?}",
-                change.0
-            );
+            assert!(matches!(result, Err(EngineError::Files(_))), "{}: {result:?}", change.0);
         }
         std::fs::write(folder.path().join("model.gguf"), b"GGUF nonsense").unwrap();
         assert!(candle::load_folder(folder.path(), &Device::Cpu, 64).is_err());

@@ -114,16 +114,10 @@ impl Config {
     /// # Errors
     /// [`EngineError::Files`] when a number is out of bounds or a feature is not known.
     pub fn check(&self) -> Result<(), EngineError> {
-        let no = |what: String| {
-            Err(EngineError::Files(format!(
-                "the model's configuration: {what}"
-            )))
-        };
+        let no =
+            |what: String| Err(EngineError::Files(format!("the model's configuration: {what}")));
         if !["llama", "mistral", "qwen2", ""].contains(&self.model_type.as_str()) {
-            return no(format!(
-                "model_type {} is not of the Llama family",
-                self.model_type
-            ));
+            return no(format!("model_type {} is not of the Llama family", self.model_type));
         }
         if self.hidden_act != "silu" {
             return no(format!("activation {} is not supported", self.hidden_act));
@@ -134,17 +128,9 @@ impl Config {
             ("vocab_size", self.vocab_size, VOCABULARY_MAX),
             ("num_hidden_layers", self.num_hidden_layers, LAYERS_MAX),
             ("num_attention_heads", self.num_attention_heads, HIDDEN_MAX),
-            (
-                "num_key_value_heads",
-                self.kv_heads(),
-                self.num_attention_heads,
-            ),
+            ("num_key_value_heads", self.kv_heads(), self.num_attention_heads),
             ("head_dim", self.head_dim(), HIDDEN_MAX),
-            (
-                "max_position_embeddings",
-                self.max_position_embeddings,
-                CONTEXT_MAX,
-            ),
+            ("max_position_embeddings", self.max_position_embeddings, CONTEXT_MAX),
             ("sliding_window", self.context(), CONTEXT_MAX),
         ];
         for (name, value, limit) in sizes {
@@ -152,16 +138,15 @@ impl Config {
                 return no(format!("{name} is {value}; it must be 1 to {limit}"));
             }
         }
-        if self.num_attention_heads % self.kv_heads() != 0 || self.head_dim() % 2 != 0 {
+        if !self.num_attention_heads.is_multiple_of(self.kv_heads())
+            || !self.head_dim().is_multiple_of(2)
+        {
             return no("the heads do not divide evenly".to_owned());
         }
         if let Some(scaling) = &self.rope_scaling
             && !["llama3", "linear", "default"].contains(&scaling.rope_type.as_str())
         {
-            return no(format!(
-                "rope_scaling {} is not supported",
-                scaling.rope_type
-            ));
+            return no(format!("rope_scaling {} is not supported", scaling.rope_type));
         }
         Ok(())
     }
@@ -175,20 +160,15 @@ impl Config {
     /// Width of a head.
     #[must_use]
     pub fn head_dim(&self) -> usize {
-        self.head_dim
-            .unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
     /// Tokens that the model can hold: its positions, or its attention window if that is smaller.
     #[must_use]
     pub fn context(&self) -> usize {
-        let window = if self.use_sliding_window == Some(false) {
-            None
-        } else {
-            self.sliding_window
-        };
-        self.max_position_embeddings
-            .min(window.unwrap_or(usize::MAX))
+        let window =
+            if self.use_sliding_window == Some(false) { None } else { self.sliding_window };
+        self.max_position_embeddings.min(window.unwrap_or(usize::MAX))
     }
 
     /// Tokens that end a sequence.
@@ -337,21 +317,12 @@ impl Taker<'_> {
             0 => None,
             n if n == parts.len() => Some(Tensor::cat(&biases, 0)?),
             _ => {
-                return Err(EngineError::Files(format!(
-                    "{}: some biases are missing",
-                    parts[0].0
-                )));
+                return Err(EngineError::Files(format!("{}: some biases are missing", parts[0].0)));
             }
         };
-        let matrix = if let [one] = matrices.as_slice() {
-            one.clone()
-        } else {
-            Tensor::cat(&matrices, 0)?
-        };
-        Ok(Linear {
-            transposed: matrix.t()?,
-            bias,
-        })
+        let matrix =
+            if let [one] = matrices.as_slice() { one.clone() } else { Tensor::cat(&matrices, 0)? };
+        Ok(Linear { transposed: matrix.t()?, bias })
     }
 }
 
@@ -370,17 +341,10 @@ impl Llama {
         context_max: usize,
     ) -> Result<Self, EngineError> {
         config.check()?;
-        let (width, inner, head) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.head_dim(),
-        );
+        let (width, inner, head) =
+            (config.hidden_size, config.intermediate_size, config.head_dim());
         let (q, kv) = (config.num_attention_heads * head, config.kv_heads() * head);
-        let mut take = Taker {
-            weights,
-            dtype,
-            device,
-        };
+        let mut take = Taker { weights, dtype, device };
         let embedding = take.tensor("model.embed_tokens.weight", &[config.vocab_size, width])?;
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
@@ -411,9 +375,7 @@ impl Llama {
             Some(matrix) => matrix,
             None if config.tie_word_embeddings => embedding.clone(),
             None => {
-                return Err(EngineError::Files(
-                    "tensor lm_head.weight is missing".to_owned(),
-                ));
+                return Err(EngineError::Files("tensor lm_head.weight is missing".to_owned()));
             }
         };
         let context = config.context().min(context_max);
@@ -421,9 +383,7 @@ impl Llama {
         let table = |f: fn(f64) -> f64| -> Result<Tensor, EngineError> {
             let values: Vec<f32> = (0..context)
                 .flat_map(|position| {
-                    frequencies
-                        .iter()
-                        .map(move |angle| f(position as f64 * angle) as f32)
+                    frequencies.iter().map(move |angle| f(position as f64 * angle) as f32)
                 })
                 .collect();
             Ok(Tensor::from_vec(values, (context, frequencies.len()), device)?.to_dtype(dtype)?)
@@ -431,10 +391,7 @@ impl Llama {
         Ok(Self {
             cos: table(libm::cos)?,
             sin: table(libm::sin)?,
-            head: Linear {
-                transposed: head_matrix.t()?,
-                bias: None,
-            },
+            head: Linear { transposed: head_matrix.t()?, bias: None },
             flash: device.is_cpu() && dtype == DType::F32,
             device: device.clone(),
             config,
@@ -482,16 +439,8 @@ impl Llama {
         let capacity = capacity.clamp(1, self.context);
         // Positions are the axis that grows: the second for flash attention, the third for matrix products.
         let axis = if self.flash { 1 } else { 2 };
-        let layers = self
-            .layers
-            .iter()
-            .map(|_| KvCache::new(axis, capacity))
-            .collect();
-        Kv {
-            layers,
-            len: 0,
-            capacity,
-        }
+        let layers = self.layers.iter().map(|_| KvCache::new(axis, capacity)).collect();
+        Kv { layers, len: 0, capacity }
     }
 
     /// Runs the tokens that follow what `kv` holds and gives their hidden states after the last norm, one row
@@ -507,9 +456,7 @@ impl Llama {
                 kv.len, kv.capacity
             )));
         }
-        if let Some(token) = tokens
-            .iter()
-            .find(|token| **token as usize >= self.config.vocab_size)
+        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.config.vocab_size)
         {
             return Err(EngineError::Model(format!(
                 "token {token} is out of the model's vocabulary"
@@ -544,16 +491,11 @@ impl Llama {
         past: usize,
     ) -> candle_core::Result<Tensor> {
         let n = normed.dim(0)?;
-        let (heads, kv_heads, width) = (
-            self.config.num_attention_heads,
-            self.config.kv_heads(),
-            self.config.head_dim(),
-        );
+        let (heads, kv_heads, width) =
+            (self.config.num_attention_heads, self.config.kv_heads(), self.config.head_dim());
         let qkv = layer.qkv.forward(normed)?;
         let part = |first: usize, heads: usize| {
-            qkv.narrow(1, first * width, heads * width)?
-                .contiguous()?
-                .reshape((1, n, heads, width))
+            qkv.narrow(1, first * width, heads * width)?.contiguous()?.reshape((1, n, heads, width))
         };
         let q = rotary_emb::rope_thd(&part(0, heads)?, cos, sin)?;
         let k = rotary_emb::rope_thd(&part(heads, kv_heads)?, cos, sin)?;
@@ -576,9 +518,7 @@ impl Llama {
         let mut scores = (q.matmul(&k.t()?)?.to_dtype(DType::F32)? * scale)?;
         if n > 1 {
             let mask = causal_mask(n, past, seen, &self.device)?;
-            scores = scores
-                .reshape((kv_heads, group, n, seen))?
-                .broadcast_add(&mask)?;
+            scores = scores.reshape((kv_heads, group, n, seen))?.broadcast_add(&mask)?;
             scores = scores.reshape((kv_heads, group * n, seen))?;
         }
         let weights = ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
@@ -607,15 +547,10 @@ impl Llama {
 /// Zero where a row may look, minus infinity where the future is.
 fn causal_mask(n: usize, past: usize, seen: usize, device: &Device) -> candle_core::Result<Tensor> {
     let future = |row: usize, column: usize| {
-        if column > past + row {
-            f32::NEG_INFINITY
-        } else {
-            0.0
-        }
+        if column > past + row { f32::NEG_INFINITY } else { 0.0 }
     };
-    let values: Vec<f32> = (0..n)
-        .flat_map(|row| (0..seen).map(move |column| future(row, column)))
-        .collect();
+    let values: Vec<f32> =
+        (0..n).flat_map(|row| (0..seen).map(move |column| future(row, column))).collect();
     Tensor::from_vec(values, (1, 1, n, seen), device)
 }
 
@@ -630,9 +565,7 @@ pub fn bare_loop(model: &Llama, prompt: &[u32], n: usize) -> Result<Vec<u32>, En
     loop {
         let logits = model.last_logits(&hidden)?;
         let Some(token) = argmax(&logits) else {
-            return Err(EngineError::Model(
-                "the model computed no logits".to_owned(),
-            ));
+            return Err(EngineError::Model("the model computed no logits".to_owned()));
         };
         tokens.push(token);
         if tokens.len() >= n {
@@ -658,10 +591,7 @@ mod tests {
     fn model() -> Llama {
         let folder = tempfile::tempdir().unwrap();
         tiny::write_tiny(folder.path(), tiny::SEED).unwrap();
-        candle::load_folder(folder.path(), &Device::Cpu, usize::MAX)
-            .unwrap()
-            .model()
-            .clone()
+        candle::load_folder(folder.path(), &Device::Cpu, usize::MAX).unwrap().model().clone()
     }
 
     fn tokens(n: u32) -> Vec<u32> {
@@ -703,24 +633,15 @@ mod tests {
         tiny::write_tiny(folder.path(), tiny::SEED).unwrap();
         let weights = candle::read_safetensors(&folder.path().join("model.safetensors")).unwrap();
         let get = |name: &str| -> Vec<f64> {
-            let values = weights[name]
-                .flatten_all()
-                .unwrap()
-                .to_vec1::<f32>()
-                .unwrap();
+            let values = weights[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
             values.into_iter().map(f64::from).collect()
         };
         let times = |w: &[f64], x: &[f64]| -> Vec<f64> {
-            w.chunks(x.len())
-                .map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum())
-                .collect()
+            w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
         };
         let norm = |x: &[f64], w: &[f64]| -> Vec<f64> {
             let mean = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
-            x.iter()
-                .zip(w)
-                .map(|(v, g)| v / (mean + 1e-5).sqrt() * g)
-                .collect()
+            x.iter().zip(w).map(|(v, g)| v / (mean + 1e-5).sqrt() * g).collect()
         };
         let rope = |x: &mut [f64], position: usize| {
             for head in x.chunks_mut(16) {
@@ -734,10 +655,8 @@ mod tests {
         };
         let input = tokens(9);
         let embedding = get("model.embed_tokens.weight");
-        let mut rows: Vec<Vec<f64>> = input
-            .iter()
-            .map(|t| embedding[*t as usize * 64..][..64].to_vec())
-            .collect();
+        let mut rows: Vec<Vec<f64>> =
+            input.iter().map(|t| embedding[*t as usize * 64..][..64].to_vec()).collect();
         for layer in 0..2 {
             let w = |part: &str| get(&format!("model.layers.{layer}.{part}.weight"));
             let (mut keys, mut values): (Vec<Vec<f64>>, Vec<Vec<f64>>) = (vec![], vec![]);
@@ -761,11 +680,7 @@ mod tests {
                     let total: f64 = e.iter().sum();
                     for d in 0..16 {
                         y.push(
-                            e.iter()
-                                .zip(&values)
-                                .map(|(e, v)| e * v[g + d])
-                                .sum::<f64>()
-                                / total,
+                            e.iter().zip(&values).map(|(e, v)| e * v[g + d]).sum::<f64>() / total,
                         );
                     }
                 }
@@ -775,21 +690,16 @@ mod tests {
                 let h = norm(x, &w("post_attention_layernorm"));
                 let gate = times(&w("mlp.gate_proj"), &h);
                 let up = times(&w("mlp.up_proj"), &h);
-                let inner: Vec<f64> = gate
-                    .iter()
-                    .zip(up)
-                    .map(|(g, u)| g / (1.0 + (-g).exp()) * u)
-                    .collect();
+                let inner: Vec<f64> =
+                    gate.iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
                 for (a, b) in x.iter_mut().zip(times(&w("mlp.down_proj"), &inner)) {
                     *a += b;
                 }
             }
         }
         let last = norm(&rows[8], &get("model.norm.weight"));
-        let expected: Vec<f32> = times(&get("lm_head.weight"), &last)
-            .into_iter()
-            .map(|v| v as f32)
-            .collect();
+        let expected: Vec<f32> =
+            times(&get("lm_head.weight"), &last).into_iter().map(|v| v as f32).collect();
         let model = model();
         let hidden = model.hidden(&mut model.kv(16), &input).unwrap();
         let logits = model.last_logits(&hidden).unwrap();
@@ -802,18 +712,9 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let model = model();
         let mut kv = model.kv(4);
-        assert!(matches!(
-            model.hidden(&mut kv, &tokens(5)),
-            Err(EngineError::Model(_))
-        ));
-        assert!(matches!(
-            model.hidden(&mut kv, &[9999]),
-            Err(EngineError::Model(_))
-        ));
-        assert!(matches!(
-            model.hidden(&mut kv, &[]),
-            Err(EngineError::Model(_))
-        ));
+        assert!(matches!(model.hidden(&mut kv, &tokens(5)), Err(EngineError::Model(_))));
+        assert!(matches!(model.hidden(&mut kv, &[9999]), Err(EngineError::Model(_))));
+        assert!(matches!(model.hidden(&mut kv, &[]), Err(EngineError::Model(_))));
         assert!(kv.is_empty());
     }
 
@@ -822,10 +723,7 @@ mod tests {
         let good = r#"{"model_type":"llama","hidden_size":64,"intermediate_size":128,"vocab_size":10,
             "num_hidden_layers":2,"num_attention_heads":4,"rms_norm_eps":1e-5,"max_position_embeddings":99}"#;
         let config = Config::from_json(good.as_bytes()).unwrap();
-        assert_eq!(
-            (config.kv_heads(), config.head_dim(), config.context()),
-            (4, 16, 99)
-        );
+        assert_eq!((config.kv_heads(), config.head_dim(), config.context()), (4, 16, 99));
         for (old, new) in [
             ("\"hidden_size\":64", "\"hidden_size\":0"),
             ("\"hidden_size\":64", "\"hidden_size\":60"),
@@ -834,18 +732,12 @@ mod tests {
             ("\"vocab_size\":10", "\"vocab_size\":99999999999"),
             ("\"llama\"", "\"gpt2\""),
             ("\"llama\"", "\"llama\",\"num_key_value_heads\":3"),
-            (
-                "\"llama\"",
-                "\"llama\",\"rope_scaling\":{\"type\":\"yarn\"}",
-            ),
+            ("\"llama\"", "\"llama\",\"rope_scaling\":{\"type\":\"yarn\"}"),
             ("\"llama\"", "\"llama\",\"sliding_window\":0"),
         ] {
             let bad = good.replace(old, new);
             assert!(
-                matches!(
-                    Config::from_json(bad.as_bytes()),
-                    Err(EngineError::Files(_))
-                ),
+                matches!(Config::from_json(bad.as_bytes()), Err(EngineError::Files(_))),
                 "{bad}"
             );
         }

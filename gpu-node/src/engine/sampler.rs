@@ -32,10 +32,7 @@ pub struct Sampling {
 
 impl Sampling {
     /// The most likely token each time.
-    pub const GREEDY: Self = Self {
-        temperature_milli: 0,
-        top_p_milli: TOP_P_ALL_MILLI,
-    };
+    pub const GREEDY: Self = Self { temperature_milli: 0, top_p_milli: TOP_P_ALL_MILLI };
 
     /// # Errors
     /// [`EngineError::Invalid`] when a number is out of its range.
@@ -59,10 +56,7 @@ impl Sampling {
 /// From the chain's message; the seed of a request is not the 64 bits in it, but derived from them.
 impl From<&plasma_proto::plasma::market::v1::Sampling> for Sampling {
     fn from(sampling: &plasma_proto::plasma::market::v1::Sampling) -> Self {
-        Self {
-            temperature_milli: sampling.temperature_milli,
-            top_p_milli: sampling.top_p_milli,
-        }
+        Self { temperature_milli: sampling.temperature_milli, top_p_milli: sampling.top_p_milli }
     }
 }
 
@@ -217,10 +211,7 @@ fn position_key(seed: &[u8; 32], position: u64) -> u64 {
     hash.update(seed);
     hash.update(position.to_be_bytes());
     let digest = hash.finalize();
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |key, byte| (key << 8) | u64::from(*byte))
+    digest.iter().take(8).fold(0, |key, byte| (key << 8) | u64::from(*byte))
 }
 
 /// Finalizer of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input moves every bit of the output.
@@ -243,20 +234,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn sampler(temperature_milli: u32, top_p_milli: u32) -> Sampler {
-        Sampler::new(
-            Sampling {
-                temperature_milli,
-                top_p_milli,
-            },
-            [9; 32],
-        )
-        .unwrap()
+        Sampler::new(Sampling { temperature_milli, top_p_milli }, [9; 32]).unwrap()
     }
 
     fn logits() -> Vec<f32> {
-        (0..64u64)
-            .map(|i| (mix(i) >> 40) as f32 / 2f32.powi(22) - 2.0)
-            .collect()
+        (0..64u64).map(|i| (mix(i) >> 40) as f32 / 2f32.powi(22) - 2.0).collect()
     }
 
     /// The rule as it is written above, with nothing left out for speed.
@@ -282,9 +264,7 @@ mod tests {
         kept.sort_unstable();
         let key = position_key(&sampler.seed, position);
         let score = |id: usize| f64::from(logits[id]) + t * gumbel(key, id as u32);
-        let best = kept
-            .into_iter()
-            .reduce(|a, b| if score(b) > score(a) { b } else { a });
+        let best = kept.into_iter().reduce(|a, b| if score(b) > score(a) { b } else { a });
         best.unwrap() as u32
     }
 
@@ -293,15 +273,12 @@ mod tests {
     fn golden_vectors() {
         assert_eq!(position_key(&[9; 32], 0), GOLDEN_KEYS[0]);
         assert_eq!(position_key(&[9; 32], 1), GOLDEN_KEYS[1]);
-        let noise: Vec<u64> = [0, 1, 49_151]
-            .map(|token| gumbel(GOLDEN_KEYS[0], token).to_bits())
-            .to_vec();
+        let noise: Vec<u64> =
+            [0, 1, 49_151].map(|token| gumbel(GOLDEN_KEYS[0], token).to_bits()).to_vec();
         assert_eq!(noise, GOLDEN_NOISE);
         let chosen = |temperature, top_p| -> Vec<u32> {
             let sampler = sampler(temperature, top_p);
-            (0..12)
-                .map(|position| sampler.choose(&logits(), position).unwrap())
-                .collect()
+            (0..12).map(|position| sampler.choose(&logits(), position).unwrap()).collect()
         };
         assert_eq!(chosen(0, 1000), [GOLDEN_GREEDY; 12]);
         assert_eq!(chosen(1000, 1000), GOLDEN_T1);
@@ -309,11 +286,8 @@ mod tests {
         assert_eq!(chosen(1500, 500), GOLDEN_T15_P05);
     }
     const GOLDEN_KEYS: [u64; 2] = [6_576_777_898_277_469_496, 5_200_005_261_063_578_976];
-    const GOLDEN_NOISE: [u64; 3] = [
-        4_617_000_650_398_438_025,
-        13_823_437_426_101_258_365,
-        13_830_725_805_189_245_498,
-    ];
+    const GOLDEN_NOISE: [u64; 3] =
+        [4_617_000_650_398_438_025, 13_823_437_426_101_258_365, 13_830_725_805_189_245_498];
     const GOLDEN_GREEDY: u32 = 18;
     const GOLDEN_T1: [u32; 12] = [35, 63, 5, 16, 41, 8, 44, 51, 22, 2, 16, 51];
     const GOLDEN_T08_P09: [u32; 12] = [16, 63, 5, 16, 48, 8, 44, 51, 22, 2, 16, 51];
@@ -321,33 +295,21 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_lower_id() {
-        assert_eq!(
-            sampler(0, 1000).choose(&[1.0, 3.0, 3.0, 2.0], 0).unwrap(),
-            1
-        );
+        assert_eq!(sampler(0, 1000).choose(&[1.0, 3.0, 3.0, 2.0], 0).unwrap(), 1);
         assert_eq!(argmax(&[]), None);
         assert_eq!(argmax(&[f32::NAN, 1.0]), Some(1));
     }
 
     #[test]
     fn what_is_not_a_number_is_an_error() {
-        assert!(matches!(
-            sampler(0, 1000).choose(&[1.0, f32::NAN], 0),
-            Err(EngineError::Model(_))
-        ));
-        assert!(matches!(
-            sampler(700, 900).choose(&[], 0),
-            Err(EngineError::Model(_))
-        ));
+        assert!(matches!(sampler(0, 1000).choose(&[1.0, f32::NAN], 0), Err(EngineError::Model(_))));
+        assert!(matches!(sampler(700, 900).choose(&[], 0), Err(EngineError::Model(_))));
     }
 
     #[test]
     fn out_of_range_is_refused() {
         for (t, p) in [(0, 0), (0, 1001), (10_001, 1000)] {
-            let sampling = Sampling {
-                temperature_milli: t,
-                top_p_milli: p,
-            };
+            let sampling = Sampling { temperature_milli: t, top_p_milli: p };
             assert!(matches!(sampling.check(), Err(EngineError::Invalid(_))));
         }
     }
@@ -375,11 +337,7 @@ mod tests {
             let p = f64::from(*logit).exp() / total;
             let sigma = (f64::from(draws) * p * (1.0 - p)).sqrt();
             let off = (f64::from(count) - f64::from(draws) * p).abs();
-            assert!(
-                off < 5.0 * sigma,
-                "{logit}: {count}, expected {}",
-                f64::from(draws) * p
-            );
+            assert!(off < 5.0 * sigma, "{logit}: {count}, expected {}", f64::from(draws) * p);
         }
     }
 
@@ -399,9 +357,7 @@ mod tests {
             assert_eq!(sampler.margin(&logits, position, winner).unwrap(), 0.0);
             let others = (0..64).filter(|id| *id != winner);
             assert!(
-                others
-                    .map(|id| sampler.margin(&logits, position, id).unwrap())
-                    .all(|m| m > 0.0)
+                others.map(|id| sampler.margin(&logits, position, id).unwrap()).all(|m| m > 0.0)
             );
         }
         assert_eq!(sampler.margin(&logits, 0, 9999).unwrap(), f64::INFINITY);

@@ -39,10 +39,7 @@ pub fn write_tiny(dir: &Path, seed: u64) -> Result<(), EngineError> {
     let files = [
         ("config.json", config_json().into_bytes()),
         ("tokenizer.json", tokenizer_json().into_bytes()),
-        (
-            "tokenizer_config.json",
-            tokenizer_config_json().into_bytes(),
-        ),
+        ("tokenizer_config.json", tokenizer_config_json().into_bytes()),
         ("model.safetensors", safetensors(seed)),
     ];
     let failed = |error: std::io::Error| EngineError::Files(format!("{}: {error}", dir.display()));
@@ -198,9 +195,7 @@ impl SplitMix64 {
     /// exact.
     fn centred(&mut self) -> f32 {
         let bits = self.next();
-        let sum: i32 = (0..4)
-            .map(|part| ((bits >> (16 * part)) & 0xffff) as i32)
-            .sum();
+        let sum: i32 = (0..4).map(|part| ((bits >> (16 * part)) & 0xffff) as i32).sum();
         (sum - 2 * 0xffff) as f32 / 32_768.0
     }
 }
@@ -219,12 +214,7 @@ mod tests {
     fn the_files_are_golden() {
         let folder = tempfile::tempdir().unwrap();
         write_tiny(folder.path(), SEED).unwrap();
-        let files = [
-            "config.json",
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "model.safetensors",
-        ];
+        let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
         let hashes = files.map(|name| hash(&fs::read(folder.path().join(name)).unwrap()));
         assert_eq!(
             hashes,

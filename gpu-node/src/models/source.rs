@@ -84,20 +84,14 @@ impl Hub {
     fn listing_url(&self) -> Result<Url, ModelsError> {
         let endpoint = self.endpoint.trim_end_matches('/');
         let (repository, revision) = (&self.repository, escape(&self.revision));
-        url(&format!(
-            "{endpoint}/api/models/{}/revision/{revision}",
-            self.checked(repository)?
-        ))
+        url(&format!("{endpoint}/api/models/{}/revision/{revision}", self.checked(repository)?))
     }
 
     fn file_url(&self, path: &str) -> Result<Url, ModelsError> {
         let endpoint = self.endpoint.trim_end_matches('/');
         let (repository, revision) = (&self.repository, escape(&self.revision));
         let path = escape_path(path);
-        url(&format!(
-            "{endpoint}/{}/resolve/{revision}/{path}",
-            self.checked(repository)?
-        ))
+        url(&format!("{endpoint}/{}/resolve/{revision}/{path}", self.checked(repository)?))
     }
 
     fn checked<'a>(&self, repository: &'a str) -> Result<&'a str, ModelsError> {
@@ -105,16 +99,12 @@ impl Hub {
             !part.is_empty()
                 && part != "."
                 && part != ".."
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         if repository.split('/').count() <= 2 && repository.split('/').all(plain) {
             Ok(repository)
         } else {
-            Err(ModelsError::Source(format!(
-                "{repository:?} is no repository: owner/name"
-            )))
+            Err(ModelsError::Source(format!("{repository:?} is no repository: owner/name")))
         }
     }
 }
@@ -216,18 +206,12 @@ impl Hub {
         while let Some(chunk) = in_time(&url, response.chunk()).await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > LISTING_BYTES_MAX {
-                return Err(ModelsError::Source(format!(
-                    "{url}: the list of files is too long"
-                )));
+                return Err(ModelsError::Source(format!("{url}: the list of files is too long")));
             }
         }
         let listing: Listing = serde_json::from_slice(&bytes)
             .map_err(|error| ModelsError::Source(format!("{url}: {error}")))?;
-        Ok(listing
-            .siblings
-            .into_iter()
-            .map(|sibling| sibling.rfilename)
-            .collect())
+        Ok(listing.siblings.into_iter().map(|sibling| sibling.rfilename).collect())
     }
 }
 
@@ -243,18 +227,13 @@ fn blocking<T: Send>(
                 .map_err(|error| ModelsError::Source(format!("no runtime: {error}")))?
                 .block_on(work)
         });
-        worker
-            .join()
-            .map_err(|_| ModelsError::Source("the download panicked".to_owned()))?
+        worker.join().map_err(|_| ModelsError::Source("the download panicked".to_owned()))?
     })
 }
 
 fn client() -> Result<Client, ModelsError> {
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
-        let secure = attempt
-            .previous()
-            .first()
-            .is_some_and(|first| first.scheme() == "https");
+        let secure = attempt.previous().first().is_some_and(|first| first.scheme() == "https");
         if attempt.previous().len() > REDIRECTS_MAX {
             attempt.error("too many redirects")
         } else if secure && attempt.url().scheme() != "https" {
@@ -283,13 +262,7 @@ fn escape_path(path: &str) -> String {
 fn escape(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
@@ -300,10 +273,9 @@ async fn in_time<T>(
     match tokio::time::timeout(READ_TIMEOUT, work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(ModelsError::Source(format!("{url}: {}", chain(&error)))),
-        Err(_) => Err(ModelsError::Source(format!(
-            "{url}: silent for {} s",
-            READ_TIMEOUT.as_secs()
-        ))),
+        Err(_) => {
+            Err(ModelsError::Source(format!("{url}: silent for {} s", READ_TIMEOUT.as_secs())))
+        }
     }
 }
 
@@ -328,10 +300,7 @@ fn refuse_failure(url: &Url, response: &Response) -> Result<(), ModelsError> {
         StatusCode::NOT_FOUND => ": no such file or revision",
         _ => "",
     };
-    Err(ModelsError::Source(format!(
-        "{url}: {}{hint}",
-        response.status()
-    )))
+    Err(ModelsError::Source(format!("{url}: {}{hint}", response.status())))
 }
 
 /// What is in a part file so far, hashed.
@@ -347,12 +316,7 @@ impl Part {
     fn open(path: &Path, size: Option<u64>) -> Result<Self, ModelsError> {
         let io = |error| ModelsError::io(path, error);
         let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(io)?;
+        let mut file = options.read(true).append(true).create(true).open(path).map_err(io)?;
         let limit = size.unwrap_or(FILE_BYTES_MAX);
         let mut part = Self {
             path: path.to_owned(),
@@ -378,9 +342,7 @@ impl Part {
     }
 
     fn restart(&mut self) -> Result<(), ModelsError> {
-        self.file
-            .set_len(0)
-            .map_err(|error| ModelsError::io(&self.path, error))?;
+        self.file.set_len(0).map_err(|error| ModelsError::io(&self.path, error))?;
         self.hash = Sha256::new();
         self.len = 0;
         Ok(())
@@ -397,25 +359,18 @@ impl Part {
             )));
         }
         self.hash.update(bytes);
-        self.file
-            .write_all(bytes)
-            .map_err(|error| ModelsError::io(&self.path, error))
+        self.file.write_all(bytes).map_err(|error| ModelsError::io(&self.path, error))
     }
 
     fn finish(self) -> Result<([u8; 32], u64), ModelsError> {
-        self.file
-            .sync_all()
-            .map_err(|error| ModelsError::io(&self.path, error))?;
+        self.file.sync_all().map_err(|error| ModelsError::io(&self.path, error))?;
         Ok((self.hash.finalize().into(), self.len))
     }
 }
 
 fn copy(from: &Path, part: &Path, size: Option<u64>) -> Result<([u8; 32], u64), ModelsError> {
     let mut file = File::open(from).map_err(|error| ModelsError::io(from, error))?;
-    let total = file
-        .metadata()
-        .map_err(|error| ModelsError::io(from, error))?
-        .len();
+    let total = file.metadata().map_err(|error| ModelsError::io(from, error))?.len();
     // A copy is fast: what an earlier one left is not worth trusting.
     match fs::remove_file(part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -427,10 +382,7 @@ fn copy(from: &Path, part: &Path, size: Option<u64>) -> Result<([u8; 32], u64), 
     let mut progress = Progress::new(&from.display().to_string(), Some(total), 0);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        match file
-            .read(&mut buffer)
-            .map_err(|error| ModelsError::io(from, error))?
-        {
+        match file.read(&mut buffer).map_err(|error| ModelsError::io(from, error))? {
             0 => break,
             n => part.append(&buffer[..n])?,
         }
@@ -464,14 +416,7 @@ impl Download {
         if size.is_none() {
             part.restart()?;
         }
-        Ok(Self {
-            url,
-            token,
-            name: name.to_owned(),
-            part,
-            size,
-            etag: None,
-        })
+        Ok(Self { url, token, name: name.to_owned(), part, size, etag: None })
     }
 
     async fn run(mut self) -> Result<([u8; 32], u64), ModelsError> {
@@ -483,11 +428,7 @@ impl Download {
                 Ok(()) => break,
                 Err((error, Again::Never)) => return Err(error),
                 Err((error, Again::Later)) => {
-                    failures = if self.part.len > farthest {
-                        1
-                    } else {
-                        failures + 1
-                    };
+                    failures = if self.part.len > farthest { 1 } else { failures + 1 };
                     farthest = farthest.max(self.part.len);
                     if failures >= ATTEMPTS_MAX {
                         return Err(error);
@@ -528,29 +469,22 @@ impl Download {
                 let text = format!("{}: unexpected answer {status}", self.url);
                 let error = error.unwrap_or(ModelsError::Source(text));
                 let temporary = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-                return Err(if temporary {
-                    later(error)
-                } else {
-                    never(error)
-                });
+                return Err(if temporary { later(error) } else { never(error) });
             }
         }
         // Weak validators do not vouch for bytes.
         let etag = response.headers().get(ETAG).cloned();
         self.etag = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-        let total = response
-            .content_length()
-            .map(|rest| self.part.len.saturating_add(rest));
+        let total = response.content_length().map(|rest| self.part.len.saturating_add(rest));
         let mut progress = Progress::new(&self.name, total.or(self.size), self.part.len);
         while let Some(chunk) = in_time(&self.url, response.chunk()).await.map_err(later)? {
             self.part.append(&chunk).map_err(never)?;
             progress.at(self.part.len);
         }
         match total {
-            Some(total) if self.part.len < total => Err(later(ModelsError::Source(format!(
-                "{}: the answer was cut off",
-                self.url
-            )))),
+            Some(total) if self.part.len < total => {
+                Err(later(ModelsError::Source(format!("{}: the answer was cut off", self.url))))
+            }
             _ => Ok(()),
         }
     }
@@ -573,12 +507,7 @@ fn never(error: ModelsError) -> (ModelsError, Again) {
 /// `Content-Range: bytes FIRST-LAST/TOTAL`
 fn first_byte(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .parse()
-        .ok()
+    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
 /// A bar on a terminal, else a line now and then.
@@ -603,12 +532,7 @@ impl Progress {
             bar.set_position(at);
             bar
         });
-        Self {
-            name: name.to_owned(),
-            total,
-            bar,
-            told: Instant::now(),
-        }
+        Self { name: name.to_owned(), total, bar, told: Instant::now() }
     }
 
     fn at(&mut self, bytes: u64) {
@@ -635,24 +559,13 @@ mod tests {
 
     #[test]
     fn sources_are_read_from_text() {
-        assert_eq!(
-            "/models/x".parse::<Source>().unwrap(),
-            Source::Folder("/models/x".into())
-        );
-        assert!(matches!(
-            "https://a.example/m".parse::<Source>().unwrap(),
-            Source::Web(_)
-        ));
+        assert_eq!("/models/x".parse::<Source>().unwrap(), Source::Folder("/models/x".into()));
+        assert!(matches!("https://a.example/m".parse::<Source>().unwrap(), Source::Web(_)));
         let Source::Hub(hub) = "hf:owner/name@v1".parse::<Source>().unwrap() else {
             panic!("no hub")
         };
-        assert_eq!(
-            (hub.repository.as_str(), hub.revision.as_str()),
-            ("owner/name", "v1")
-        );
-        for bad in [
-            "", "hf:", "hf:../x", "hf:a/b/c", "hf:a b/c", "hf:/x", "http://",
-        ] {
+        assert_eq!((hub.repository.as_str(), hub.revision.as_str()), ("owner/name", "v1"));
+        for bad in ["", "hf:", "hf:../x", "hf:a/b/c", "hf:a b/c", "hf:/x", "http://"] {
             assert!(bad.parse::<Source>().is_err(), "{bad}");
         }
     }

@@ -1,0 +1,224 @@
+//! A chain driven through the real ABCI application, without CometBFT.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::{path::Path, sync::Arc};
+
+use plasma_app::{
+    abci::App,
+    doors::Doors,
+    files::{GenesisAccount, GenesisSpec, GenesisValidator, genesis},
+    node::{Keep, Node},
+};
+use plasma_modules::{Address, tx::sign_bytes};
+use plasma_proto::cosmos::{
+    bank::v1beta1::MsgSend,
+    base::v1beta1::Coin,
+    crypto::secp256k1::PubKey,
+    tx::{
+        signing::v1beta1::SignMode,
+        v1beta1::{AuthInfo, Fee, ModeInfo, SignerInfo, TxBody, TxRaw, mode_info},
+    },
+};
+use prost::{Message, Name};
+use prost_types::Any;
+use secp256k1::{Secp256k1, SecretKey};
+use sha2::{Digest, Sha256};
+use tendermint_abci::Application;
+use tendermint_proto::{
+    google::protobuf::Timestamp,
+    v0_38::abci::{self as pb, response_process_proposal::ProposalStatus},
+};
+
+pub const CHAIN: &str = "plasma-test";
+pub const START_S: i64 = 1_700_000_000;
+pub const USERS: usize = 6;
+const GAS: u64 = 200_000;
+const FEE_UXPL: u64 = 20_000;
+
+/// Somebody with money.
+pub struct User {
+    secret: SecretKey,
+    key: Vec<u8>,
+    pub address: Address,
+    pub number: u64,
+}
+
+/// The users of every test chain; account numbers follow the order of addresses.
+pub fn users() -> Vec<User> {
+    let curve = Secp256k1::new();
+    let mut users: Vec<User> = (1..=USERS as u8)
+        .map(|n| {
+            let secret = SecretKey::from_byte_array([n; 32]).unwrap();
+            let key = secret.public_key(&curve).serialize().to_vec();
+            let address = Address::of_secp256k1(&key);
+            User { secret, key, address, number: 0 }
+        })
+        .collect();
+    users.sort_by_key(|user| user.address);
+    // Module accounts have no number.
+    for (number, user) in (0..).zip(&mut users) {
+        user.number = number;
+    }
+    users
+}
+
+impl User {
+    /// A signed transfer.
+    pub fn send(&self, to: &Self, amount: u64, sequence: u64) -> Vec<u8> {
+        self.send_on(CHAIN, to, amount, sequence)
+    }
+
+    pub fn send_on(&self, chain: &str, to: &Self, amount: u64, sequence: u64) -> Vec<u8> {
+        let coin = |amount: u64| Coin { denom: "uxpl".into(), amount: amount.to_string() };
+        let message = MsgSend {
+            from_address: self.address.text(),
+            to_address: to.address.text(),
+            amount: vec![coin(amount)],
+        };
+        let any = |url: String, value: Vec<u8>| Any { type_url: url, value };
+        let body = TxBody {
+            messages: vec![any(MsgSend::type_url(), message.encode_to_vec())],
+            ..TxBody::default()
+        };
+        let key = PubKey { key: self.key.clone() };
+        let mode = mode_info::Single { mode: SignMode::Direct.into() };
+        let info = AuthInfo {
+            signer_infos: vec![SignerInfo {
+                public_key: Some(any(PubKey::type_url(), key.encode_to_vec())),
+                mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Single(mode)) }),
+                sequence,
+            }],
+            fee: Some(Fee { amount: vec![coin(FEE_UXPL)], gas_limit: GAS, ..Fee::default() }),
+            ..AuthInfo::default()
+        };
+        let (body_bytes, auth_info_bytes) = (body.encode_to_vec(), info.encode_to_vec());
+        let signed = sign_bytes(&body_bytes, &auth_info_bytes, chain, self.number);
+        let digest = secp256k1::Message::from_digest(Sha256::digest(&signed).into());
+        let signature = Secp256k1::new().sign_ecdsa(digest, &self.secret);
+        let signatures = vec![signature.serialize_compact().to_vec()];
+        TxRaw { body_bytes, auth_info_bytes, signatures }.encode_to_vec()
+    }
+}
+
+pub fn spec() -> GenesisSpec {
+    let accounts = users()
+        .into_iter()
+        .map(|user| GenesisAccount { address: user.address.text(), amount_uxpl: 1_000_000_000 });
+    GenesisSpec {
+        chain_id: CHAIN.into(),
+        time: std::time::UNIX_EPOCH,
+        accounts: accounts.collect(),
+        validators: vec![GenesisValidator {
+            operator: users()[0].address.text(),
+            moniker: "one".into(),
+            consensus_pubkey: [7; 32],
+            tokens_uxpl: 5_000_000,
+        }],
+        overrides: Vec::new(),
+    }
+}
+
+pub fn app_state() -> Vec<u8> {
+    let state = genesis::state(&spec()).unwrap();
+    genesis::state_to_json(&state).unwrap().to_string().into_bytes()
+}
+
+/// One node.
+pub struct Bench {
+    pub node: Arc<Node>,
+    pub doors: Arc<Doors>,
+    pub app: App,
+}
+
+impl Bench {
+    pub fn open(dir: &Path) -> Self {
+        Self::open_keeping(dir, 100)
+    }
+
+    pub fn open_keeping(dir: &Path, recent: u64) -> Self {
+        let keep = Keep { recent, cache_bytes: 1 << 20 };
+        let node = Arc::new(Node::open(&dir.join("state.db"), keep).unwrap());
+        let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
+        Self { app: App::new(Arc::clone(&doors)), node, doors }
+    }
+
+    /// A node at its genesis.
+    pub fn new(dir: &Path) -> Self {
+        let bench = Self::open(dir);
+        bench.init();
+        bench
+    }
+
+    pub fn init(&self) -> pb::ResponseInitChain {
+        self.app.init_chain(pb::RequestInitChain {
+            time: time(0),
+            chain_id: CHAIN.into(),
+            app_state_bytes: app_state().into(),
+            initial_height: 1,
+            ..Default::default()
+        })
+    }
+
+    pub fn finalize(&self, height: i64, txs: &[Vec<u8>]) -> pb::ResponseFinalizeBlock {
+        self.app.finalize_block(pb::RequestFinalizeBlock {
+            txs: bytes(txs),
+            height,
+            time: time(height),
+            ..Default::default()
+        })
+    }
+
+    /// A whole block.
+    pub fn block(&self, height: i64, txs: &[Vec<u8>]) -> pb::ResponseFinalizeBlock {
+        let done = self.finalize(height, txs);
+        self.app.commit();
+        done
+    }
+
+    pub fn info(&self) -> (i64, Vec<u8>) {
+        let info = self.app.info(pb::RequestInfo::default());
+        (info.last_block_height, info.last_block_app_hash.to_vec())
+    }
+
+    pub fn check(&self, tx: &[u8]) -> pb::ResponseCheckTx {
+        self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type: 0 })
+    }
+
+    pub fn prepare(&self, height: i64, txs: &[Vec<u8>], max: i64) -> Vec<Vec<u8>> {
+        let prepared = self.app.prepare_proposal(pb::RequestPrepareProposal {
+            max_tx_bytes: max,
+            txs: bytes(txs),
+            height,
+            time: time(height),
+            ..Default::default()
+        });
+        prepared.txs.iter().map(|tx| tx.to_vec()).collect()
+    }
+
+    pub fn accepts(&self, height: i64, txs: &[Vec<u8>]) -> bool {
+        let verdict = self.app.process_proposal(pb::RequestProcessProposal {
+            txs: bytes(txs),
+            height,
+            time: time(height),
+            ..Default::default()
+        });
+        verdict.status == i32::from(ProposalStatus::Accept)
+    }
+
+    pub fn query(&self, path: &str, data: Vec<u8>, height: i64, prove: bool) -> pb::ResponseQuery {
+        self.app.query(pb::RequestQuery { path: path.into(), data: data.into(), height, prove })
+    }
+
+    /// Everything that is committed.
+    pub fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        plasma_modules::Read::scan(&self.node.reader(), &[]).collect()
+    }
+}
+
+pub fn time(height: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds: START_S + height, nanos: 0 })
+}
+
+pub fn bytes(txs: &[Vec<u8>]) -> Vec<prost::bytes::Bytes> {
+    txs.iter().map(|tx| tx.clone().into()).collect()
+}

@@ -1,0 +1,64 @@
+//! Tokens per second of the node's engine beside the bare Candle loop of the same model, in one
+//! run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::{Context, Result};
+use candle_core::Device;
+use gpu_node::engine::{Engine, EngineHandle, Request, Sampling, candle, llama, tiny};
+
+/// Long enough that starting and ending do not weigh.
+const TOKENS: u32 = 96;
+/// Alternating, so that other load on the machine meets both alike; the best of each counts.
+const ROUNDS: usize = 5;
+const PROMPT: &str = "Explain in two sentences what a blockchain is, then tell a long story about one.";
+
+fn main() -> Result<()> {
+    let mut weights = None;
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--weights" => weights = Some(PathBuf::from(args.next().context("--weights needs a folder")?)),
+            "--bench" | "--test" => {}
+            other => anyhow::bail!("unknown argument {other}; usage: tokens [--weights FOLDER]"),
+        }
+    }
+    let tiny_dir = tempfile::tempdir()?;
+    let (name, folder) = match weights {
+        Some(folder) => ("the weights in --weights", folder),
+        None => {
+            tiny::write_tiny(tiny_dir.path(), tiny::SEED)?;
+            ("the tiny test model", tiny_dir.path().to_owned())
+        }
+    };
+    for (how, temperature_milli) in [("greedy", 0), ("temperature 0.8", 800)] {
+        let engine = candle::load_folder(&folder, &Device::Cpu, usize::MAX)?;
+        let kernel = engine.info().kernel_id.clone();
+        let model = engine.model().clone();
+        let prompt_tokens = engine.tokenizer().prompt(PROMPT)?;
+        let handle = EngineHandle::spawn(Box::new(engine))?;
+        let sampling = Sampling { temperature_milli, ..Sampling::GREEDY };
+        let prompt = PROMPT.to_owned();
+        let request = Request { prompt, max_tokens: TOKENS, stop: vec![], sampling, seed: [0; 32] };
+        let (mut bare, mut engine) = (f64::INFINITY, f64::INFINITY);
+        let mut written = 0;
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            let done = handle.generate(request.clone(), |_| {})?;
+            engine = engine.min(began.elapsed().as_secs_f64());
+            written = done.output_tokens.len();
+            let began = Instant::now();
+            llama::bare_loop(&model, &prompt_tokens, written)?;
+            bare = bare.min(began.elapsed().as_secs_f64());
+        }
+        let rate = |seconds: f64| written as f64 / seconds;
+        println!(
+            "{name}, {how}, {kernel}: {} tokens read, {written} written; engine {:.2} tokens/s, bare loop {:.2} tokens/s, ratio {:.3}",
+            prompt_tokens.len(),
+            rate(engine),
+            rate(bare),
+            bare / engine,
+        );
+    }
+    Ok(())
+}

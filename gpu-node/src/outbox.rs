@@ -1,0 +1,397 @@
+//! Answers on disk before they are sent.
+//!
+//! An answer to an assignment is a receipt or a decline. It is written here, durably, before anything leaves the
+//! machine, and sent from here until the chain has it. Whatever happens in between, a power failure included,
+//! one assignment never gets two different receipts: a file once written is never replaced, and a file that is
+//! no longer what was written locks its assignment for good (all that may follow is a decline).
+//!
+//! ```text
+//! outbox/<job>-<attempt>.answer      to be sent
+//! outbox/done/<job>-<attempt>.answer settled one way or the other; kept for some days
+//! outbox/damaged/...                 files that were not what was written
+//! ```
+//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline), the message's length (be32), its protobuf bytes and the
+//! sha256 of all that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use plasma_modules::types::sha256;
+use plasma_proto::plasma::attestation::v1::MsgSubmitReceipt;
+use plasma_proto::plasma::market::v1::MsgDeclineJob;
+use prost::Message as _;
+use prost_types::Any;
+
+use crate::client::any;
+
+/// How long settled answers are kept, days.
+pub const KEEP_DAYS: u64 = 7;
+/// Answers that may wait; with more, no new work is begun.
+pub const WAITING_MAX: usize = 4096;
+/// Largest file, bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+const MAGIC: &[u8; 8] = b"XPLOUT01";
+const HEAD_BYTES: usize = 13;
+const HASH_BYTES: usize = 32;
+const KIND_RECEIPT: u8 = 1;
+const KIND_DECLINE: u8 = 2;
+const ENDING: &str = ".answer";
+const TEMPORARY: &str = "write.tmp";
+const LOCK: &str = "lock";
+
+/// Job and attempt.
+pub type Assignment = (u64, u32);
+
+/// What the chain is told of an assignment. Who carries it is filled in when it is sent: no signature covers that.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It was done, or cannot be.
+    Receipt(MsgSubmitReceipt),
+    /// Another provider is to do it.
+    Decline(MsgDeclineJob),
+}
+
+impl Answer {
+    /// The assignment that it answers.
+    #[must_use]
+    pub fn assignment(&self) -> Assignment {
+        match self {
+            Self::Receipt(msg) => {
+                msg.receipt.as_ref().map_or((0, 0), |receipt| (receipt.job_id, receipt.attempt))
+            }
+            Self::Decline(msg) => (msg.job_id, msg.attempt),
+        }
+    }
+
+    /// As a message of a transaction that `carrier` sends.
+    #[must_use]
+    pub fn message(&self, carrier: &str) -> Any {
+        let carrier = carrier.to_owned();
+        match self {
+            Self::Receipt(msg) => any(&MsgSubmitReceipt { carrier, ..msg.clone() }),
+            Self::Decline(msg) => any(&MsgDeclineJob { carrier, ..msg.clone() }),
+        }
+    }
+
+    /// `receipt` or `decline`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Receipt(_) => "receipt",
+            Self::Decline(_) => "decline",
+        }
+    }
+
+    /// As a file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (kind, message) = match self {
+            Self::Receipt(msg) => (KIND_RECEIPT, msg.encode_to_vec()),
+            Self::Decline(msg) => (KIND_DECLINE, msg.encode_to_vec()),
+        };
+        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + message.len() + HASH_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(kind);
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(&message);
+        let hash = sha256(&bytes);
+        bytes.extend_from_slice(&hash);
+        bytes
+    }
+
+    /// From a file's bytes; `None` if a single one is missing or changed.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
+        if sha256(body) != *hash {
+            return None;
+        }
+        let (head, message) = body.split_first_chunk::<HEAD_BYTES>()?;
+        let [magic @ .., kind, a, b, c, d] = head;
+        if magic != MAGIC || usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])) != Ok(message.len()) {
+            return None;
+        }
+        match *kind {
+            KIND_RECEIPT => MsgSubmitReceipt::decode(message).ok().map(Self::Receipt),
+            KIND_DECLINE => MsgDeclineJob::decode(message).ok().map(Self::Decline),
+            _ => None,
+        }
+    }
+}
+
+/// Why an answer was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The disk refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process uses the folder.
+    #[error("another gpu-node uses {}: stop it first", .0.display())]
+    Locked(PathBuf),
+    /// The assignment had an answer whose file is damaged; it may have been sent. Only a decline may follow.
+    #[error("job {0} attempt {1} had an answer that the disk has damaged: it can only be declined now")]
+    Damaged(u64, u32),
+    /// A disk error; it cannot be told what is on disk now.
+    #[error("answer for job {0} attempt {1} is too large")]
+    TooLarge(u64, u32),
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    waiting: BTreeMap<Assignment, Answer>,
+    done: BTreeSet<Assignment>,
+    damaged: BTreeSet<Assignment>,
+}
+
+/// The folder of answers. One process at a time.
+#[derive(Debug)]
+pub struct Outbox {
+    root: PathBuf,
+    contents: Mutex<Contents>,
+    _lock: File,
+}
+
+impl Outbox {
+    /// Opens the folder, making it if need be, and reads what waits there. Files that are not what was written
+    /// are moved away, with an error in the log; settled ones older than [`KEEP_DAYS`] are deleted.
+    ///
+    /// # Errors
+    /// [`OutboxError::Locked`] if another process has it open.
+    pub fn open(root: &Path) -> Result<Self, OutboxError> {
+        for folder in [root.to_owned(), root.join("done"), root.join("damaged")] {
+            fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+        }
+        let path = root.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| failed(&path, source))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OutboxError::Locked(root.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(&path, source)),
+        }
+        // Left by a crash while it was written: nothing of it was sent.
+        let temporary = root.join(TEMPORARY);
+        match fs::remove_file(&temporary) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(failed(&temporary, source)),
+            _ => {}
+        }
+        let mut contents = Contents::default();
+        for (assignment, path) in files(root)? {
+            match read(&path).map_err(|source| failed(&path, source))? {
+                Some(answer) if answer.assignment() == assignment => {
+                    contents.waiting.insert(assignment, answer);
+                }
+                _ => {
+                    let (job_id, attempt) = assignment;
+                    tracing::error!(
+                        job_id, attempt, file = %path.display(),
+                        "an answer on disk is damaged: the disk may be failing; the job will be declined"
+                    );
+                    put_aside(root, &path, "damaged")?;
+                }
+            }
+        }
+        let oldest = SystemTime::now().checked_sub(Duration::from_secs(KEEP_DAYS * 24 * 3600));
+        for (assignment, path) in files(&root.join("done"))? {
+            let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
+            match (written, oldest) {
+                (Ok(written), Some(oldest)) if written < oldest => {
+                    fs::remove_file(&path).map_err(|source| failed(&path, source))?;
+                }
+                _ => {
+                    contents.done.insert(assignment);
+                }
+            }
+        }
+        contents.damaged = files(&root.join("damaged"))?.into_iter().map(|(assignment, _)| assignment).collect();
+        Ok(Self { root: root.to_owned(), contents: Mutex::new(contents), _lock: lock })
+    }
+
+    /// What waits in a folder, without opening it; for a look while a node runs. `None` stands for a damaged file.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn peek(root: &Path) -> Result<Vec<(Assignment, Option<Answer>)>, OutboxError> {
+        let mut found = Vec::new();
+        for (assignment, path) in files(root)? {
+            match read(&path) {
+                Ok(answer) => found.push((assignment, answer)),
+                // Sent meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(failed(&path, source)),
+            }
+        }
+        for (assignment, _) in files(&root.join("damaged"))? {
+            found.push((assignment, None));
+        }
+        Ok(found)
+    }
+
+    /// Writes an answer, durably, unless the assignment has one: then that one stands. Gives the one that stands.
+    ///
+    /// # Errors
+    /// [`OutboxError::Damaged`] for a receipt where an answer was lost; else if the disk refuses: then nothing may
+    /// be sent.
+    pub fn create(&self, answer: Answer) -> Result<Answer, OutboxError> {
+        let assignment = answer.assignment();
+        let (job_id, attempt) = assignment;
+        let mut contents = self.contents();
+        if let Some(standing) = contents.waiting.get(&assignment) {
+            return Ok(standing.clone());
+        }
+        if contents.damaged.contains(&assignment) && matches!(answer, Answer::Receipt(_)) {
+            return Err(OutboxError::Damaged(job_id, attempt));
+        }
+        if contents.done.contains(&assignment) {
+            let path = self.root.join("done").join(name(assignment));
+            let standing = read(&path).map_err(|source| failed(&path, source))?;
+            return standing.ok_or(OutboxError::Damaged(job_id, attempt));
+        }
+        let bytes = answer.to_bytes();
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(OutboxError::TooLarge(job_id, attempt));
+        }
+        let path = self.root.join(name(assignment));
+        let temporary = self.root.join(TEMPORARY);
+        let written = write(&self.root, &temporary, &path, &bytes);
+        if let Err(source) = written {
+            let _ = fs::remove_file(&temporary);
+            if path.symlink_metadata().is_ok() {
+                // It has its name, but the folder may not be on disk: what a crash leaves cannot be told.
+                put_aside(&self.root, &path, "damaged")?;
+                contents.damaged.insert(assignment);
+            }
+            return Err(failed(&path, source));
+        }
+        contents.waiting.insert(assignment, answer.clone());
+        Ok(answer)
+    }
+
+    /// Whether the assignment has an answer, sent or not.
+    #[must_use]
+    pub fn has(&self, assignment: Assignment) -> bool {
+        let contents = self.contents();
+        contents.waiting.contains_key(&assignment) || contents.done.contains(&assignment)
+    }
+
+    /// Every assignment that has an answer.
+    #[must_use]
+    pub fn answered(&self) -> BTreeSet<Assignment> {
+        let contents = self.contents();
+        contents.waiting.keys().chain(&contents.done).copied().collect()
+    }
+
+    /// Assignments whose answer the disk has damaged and that have no other: to be declined.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<Assignment> {
+        let contents = self.contents();
+        let open = |it: &&Assignment| !contents.waiting.contains_key(it) && !contents.done.contains(it);
+        contents.damaged.iter().filter(open).copied().collect()
+    }
+
+    /// What waits to be sent, in order of jobs.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Answer> {
+        self.contents().waiting.values().cloned().collect()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.contents().waiting.len()
+    }
+
+    /// The chain has the answer, or wants it no longer.
+    ///
+    /// # Errors
+    /// If the disk refuses; the answer then waits on, which does no harm.
+    pub fn settle(&self, assignment: Assignment) -> Result<(), OutboxError> {
+        let mut contents = self.contents();
+        if !contents.waiting.contains_key(&assignment) {
+            return Ok(());
+        }
+        put_aside(&self.root, &self.root.join(name(assignment)), "done")?;
+        contents.waiting.remove(&assignment);
+        contents.done.insert(assignment);
+        Ok(())
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> OutboxError {
+    OutboxError::Io { path: path.to_owned(), source }
+}
+
+/// Numbers padded, so that names sort as numbers do.
+fn name((job_id, attempt): Assignment) -> String {
+    format!("{job_id:020}-{attempt:010}{ENDING}")
+}
+
+fn assignment(name: &str) -> Option<Assignment> {
+    let (job_id, attempt) = name.strip_suffix(ENDING)?.split_once('-')?;
+    Some((job_id.parse().ok()?, attempt.parse().ok()?))
+}
+
+/// The answers of a folder; none if there is no folder.
+fn files(folder: &Path) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|source| failed(folder, source))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| failed(folder, source))?;
+        if let Some(assignment) = entry.file_name().to_str().and_then(assignment) {
+            found.push((assignment, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// `None` for a file that is not what was written.
+fn read(path: &Path) -> io::Result<Option<Answer>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(Answer::from_bytes(&bytes))
+}
+
+/// The file is whole under its name after this, or was never there. Linked, not renamed: that replaces nothing.
+fn write(root: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::hard_link(temporary, path)?;
+    sync_folder(root)?;
+    fs::remove_file(temporary)
+}
+
+fn put_aside(root: &Path, path: &Path, folder: &str) -> Result<(), OutboxError> {
+    let folder = root.join(folder);
+    let target = folder.join(path.file_name().unwrap_or_default());
+    fs::rename(path, &target)
+        .and_then(|()| sync_folder(&folder))
+        .and_then(|()| sync_folder(root))
+        .map_err(|source| failed(path, source))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

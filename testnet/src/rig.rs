@@ -1,0 +1,241 @@
+//! Rigs beside a network: an operator with an account, a real `gpu-node` with a model.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use plasma_app::files::GenesisAccount;
+use serde_json::Value;
+
+use crate::{
+    comet::Urls,
+    process::{Process, Programs, run},
+};
+
+/// Password of every key here. The keys of a network on one machine guard nothing.
+pub const PASSWORD: &str = "plasma-localnet";
+
+/// What an operator and a reporter hold at genesis, uxpl.
+pub const OPERATOR_UXPL: u128 = 10_000 * 1_000_000;
+/// See [`OPERATOR_UXPL`].
+pub const REPORTER_UXPL: u128 = 100 * 1_000_000;
+
+/// Bond of a rig.
+const BOND: &str = "1000xpl";
+
+/// Prices, uxpl per million tokens: fresh input, cached input, output.
+const PRICES: [u64; 3] = [200_000, 50_000, 600_000];
+
+/// How long a rig may take until it is ready to work: models are loaded meanwhile.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a rig serves.
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// The tiny random model of the tests, made from a seed.
+    Tiny,
+    /// A folder with a model.
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// Its name on the chain.
+        name: String,
+        /// SPDX identifier.
+        licence: String,
+    },
+}
+
+/// `xpl` with a home of its own and one node to speak to.
+#[derive(Clone, Debug)]
+pub struct Xpl {
+    program: PathBuf,
+    /// Folder of its keys.
+    pub home: PathBuf,
+    node: String,
+    grpc: String,
+}
+
+impl Xpl {
+    /// Speaks to nobody yet.
+    pub fn new(programs: &Programs, home: &Path) -> Self {
+        let (node, grpc) = (String::new(), String::new());
+        Self { program: programs.xpl.clone(), home: home.into(), node, grpc }
+    }
+
+    /// Speaks to a validator.
+    pub fn at(mut self, urls: &Urls) -> Self {
+        self.node = urls.rpc.clone();
+        self.grpc = format!("http://{}", urls.grpc);
+        self
+    }
+
+    /// A command with keys, node and password set.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("XPL_HOME", &self.home).env("XPL_PASSWORD", PASSWORD).env_remove("XPL_OUTPUT");
+        if !self.node.is_empty() {
+            command.args(["--node", &self.node, "--grpc", &self.grpc]);
+        }
+        command.arg("--yes").args(args);
+        command
+    }
+
+    /// Runs it and reads its JSON.
+    ///
+    /// # Errors
+    /// It fails; the message holds what it said.
+    pub fn json(&self, args: &[&str]) -> Result<Value> {
+        let text = run(self.command(args).args(["--output", "json"]))?;
+        serde_json::from_str(&text).with_context(|| format!("xpl {args:?} printed no JSON: {text}"))
+    }
+
+    /// Makes a key and gives its address.
+    ///
+    /// # Errors
+    /// There is one of that name.
+    pub fn add_key(&self, name: &str) -> Result<String> {
+        self.json(&["keys", "add", name])?;
+        self.address(name)
+    }
+
+    /// The address of a key.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn address(&self, name: &str) -> Result<String> {
+        Ok(run(&mut self.command(&["keys", "show", name, "--address"]))?.trim().to_owned())
+    }
+}
+
+/// A rig that is set up but does not run yet.
+pub struct Rig {
+    /// The node's home.
+    pub home: PathBuf,
+    /// Name of the operator's key in the keyring.
+    pub operator: String,
+    /// The operator's account.
+    pub operator_address: String,
+    /// The account that carries receipts.
+    pub reporter_address: String,
+    programs: Programs,
+    metrics_port: u16,
+}
+
+impl Rig {
+    /// Makes the keys of rig `index`; its ports begin at `port`.
+    ///
+    /// # Errors
+    /// A program fails.
+    pub fn prepare(
+        programs: &Programs,
+        xpl: &Xpl,
+        dir: &Path,
+        index: usize,
+        port: u16,
+    ) -> Result<Self> {
+        let home = dir.join(format!("gpu-node{index}"));
+        let operator = format!("operator{index}");
+        let operator_address = xpl.add_key(&operator)?;
+        let rig = Self {
+            home,
+            operator,
+            operator_address,
+            reporter_address: String::new(),
+            programs: programs.clone(),
+            metrics_port: port,
+        };
+        run(&mut rig.command(&["init"]))?;
+        let file = rig.home.join("reporter-key.json");
+        let key: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let reporter = key["public"].as_str().context("a key file names its account")?.to_owned();
+        Ok(Self { reporter_address: reporter, ..rig })
+    }
+
+    /// What its accounts hold at genesis.
+    pub fn accounts(&self) -> [GenesisAccount; 2] {
+        let account = |address: &str, amount_uxpl| GenesisAccount { address: address.into(), amount_uxpl };
+        [account(&self.operator_address, OPERATOR_UXPL), account(&self.reporter_address, REPORTER_UXPL)]
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.programs.gpu_node);
+        command.env("GPU_NODE_PASSWORD", PASSWORD).arg("--home").arg(&self.home).args(args);
+        command
+    }
+
+    /// Takes a model into the node's cache, publishes it if it is new, registers the provider, and
+    /// gives the model's id.
+    ///
+    /// # Errors
+    /// A program fails; the message holds what it said.
+    pub fn register(&self, xpl: &Xpl, urls: &Urls, weights: &Weights) -> Result<String> {
+        let tiny = self.home.join("tiny");
+        let (path, name, licence) = match weights {
+            Weights::Tiny => {
+                let out = tiny.display().to_string();
+                run(&mut self.command(&["model", "tiny", "--out", &out]))?;
+                (&tiny, "tiny", "Apache-2.0")
+            }
+            Weights::Folder { path, name, licence } => (path, name.as_str(), licence.as_str()),
+        };
+        let path = path.display().to_string();
+        run(&mut self.command(&["model", "add", &path, "--name", name, "--licence", licence]))?;
+        let models: Value =
+            serde_json::from_str(&run(&mut self.command(&["model", "list", "--json"]))?)?;
+        let id = models[0]["id"].as_str().context("the model that was added is not listed")?.to_owned();
+        let manifest = self.home.join("manifest.pb");
+        let manifest = manifest.display().to_string();
+        run(&mut self.command(&["model", "manifest", &id, "--out", &manifest]))?;
+        if xpl.json(&["model", "show", &id]).is_err() {
+            xpl.json(&["model", "publish", &manifest, "--from", &self.operator])?;
+        }
+
+        let [fresh, cached, output] = PRICES;
+        let (metrics, api) = (self.metrics_port, self.metrics_port + 1);
+        let config = format!(
+            "node = \"{}\"\nendpoint = \"http://127.0.0.1:{api}\"\nregion = \"local\"\nthreads = {}\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n\n[[models]]\nid = \"{id}\"\nfresh_uxpl_per_mtok = {fresh}\ncached_uxpl_per_mtok = {cached}\noutput_uxpl_per_mtok = {output}\nslots = 2\n",
+            urls.rpc,
+            if matches!(weights, Weights::Tiny) { 1 } else { 0 },
+        );
+        fs::write(self.home.join("gpu-node.toml"), config)?;
+        let sealed = self.home.join("operator-key.json").display().to_string();
+        run(&mut xpl.command(&["keys", "export", &self.operator, "--sealed", &sealed]))?;
+        let password = self.home.join("operator-password").display().to_string();
+        fs::write(&password, PASSWORD)?;
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600))?;
+        run(&mut self.command(&[
+            "register", "--operator-key", &sealed, "--operator-password-file", &password, "--bond", BOND,
+        ]))?;
+        // It is needed no more: the operator's key does not stay with the rig.
+        fs::remove_file(&sealed)?;
+        fs::remove_file(&password)?;
+        Ok(id)
+    }
+
+    /// Starts the node and waits until it is ready to work.
+    ///
+    /// # Errors
+    /// It ends, or is not ready in time.
+    pub fn start(&self) -> Result<Process> {
+        let log = self.home.join("logs/gpu-node.log");
+        let mut process = Process::spawn("gpu-node", self.command(&["start"]), &log)?;
+        let ready = format!("http://127.0.0.1:{}/readyz", self.metrics_port);
+        let until = Instant::now() + READY_TIMEOUT;
+        loop {
+            process.check()?;
+            if reqwest::blocking::get(&ready).is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(process);
+            }
+            if Instant::now() > until {
+                bail!("gpu-node is not ready after {} s\n{}", READY_TIMEOUT.as_secs(), process.log_tail());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}

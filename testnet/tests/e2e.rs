@@ -1,0 +1,152 @@
+//! The whole walk with real processes: cometbft, plasmad, gpu-node and xpl.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use plasma_app::files::GenesisAccount;
+use plasma_testnet::{
+    comet::{Network, NetworkSpec},
+    process::Programs,
+    rig::{Rig, Weights, Xpl},
+};
+use serde_json::Value;
+
+const XPL: u128 = 1_000_000;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn spec(home: &std::path::Path, port_base: u16, validators: usize) -> NetworkSpec {
+    NetworkSpec {
+        home: home.into(),
+        chain_id: "plasma-e2e-1".into(),
+        validators,
+        accounts: Vec::new(),
+        port_base,
+        timeout_commit: "300ms".into(),
+        set: [
+            "market.dispute_window_blocks=2",
+            "market.dispute_window_s=1",
+            "market.assign_timeout_s=60",
+        ]
+        .map(String::from)
+        .into(),
+    }
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn job(xpl: &Xpl, id: &str) -> Value {
+    xpl.json(&["job", "show", id]).unwrap()["job"].clone()
+}
+
+fn submit(xpl: &Xpl, model: &str, question: &str) -> String {
+    let args = ["job", "submit", "--from", "alice", "--model", model, "--max-tokens", "16", question];
+    let submitted = xpl.json(&args).unwrap();
+    let id = &submitted["job_id"];
+    id.as_str().map_or_else(|| id.to_string(), String::from)
+}
+
+fn settle(xpl: &Xpl, id: &str) -> Value {
+    let ended = until("the job's end", || {
+        let job = job(xpl, id);
+        let state = job["state"].as_str().unwrap_or_default();
+        ["JOB_STATE_SETTLED", "JOB_STATE_REFUNDED"].contains(&state).then_some(job)
+    });
+    let amount = |field: &str| ended[field].as_str().unwrap().parse::<u128>().unwrap();
+    assert_eq!(
+        amount("max_fee_uxpl"),
+        amount("charge_uxpl") + amount("duty_fee_uxpl") + amount("refund_uxpl"),
+        "{ended}"
+    );
+    ended
+}
+
+#[test]
+fn a_job_is_bought_answered_paid_and_verified_through_crashes() {
+    let dir = tempfile::tempdir().unwrap();
+    let programs = Programs::find().unwrap();
+    let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
+    let alice = keyring.add_key("alice").unwrap();
+    let bob = keyring.add_key("bob").unwrap();
+    let rig = Rig::prepare(&programs, &keyring, dir.path(), 0, 27_620).unwrap();
+    let mut spec = spec(dir.path(), 27_600, 1);
+    spec.accounts.push(GenesisAccount { address: alice.clone(), amount_uxpl: 100 * XPL });
+    spec.accounts.extend(rig.accounts());
+    let mut network = Network::up(&spec, &programs).unwrap();
+    let urls = network.validators[0].urls.clone();
+    let xpl = keyring.at(&urls);
+
+    // Money moves.
+    xpl.json(&["bank", "send", "--from", "alice", &bob, "1.5xpl"]).unwrap();
+    let balance = xpl.json(&["bank", "balance", &bob]).unwrap();
+    assert!(balance.to_string().contains("1500000"), "{balance}");
+
+    // A job is bought, answered, paid, and repeated from its receipt.
+    let model = rig.register(&xpl, &urls, &Weights::Tiny).unwrap();
+    let mut node = rig.start().unwrap();
+    let first = submit(&xpl, &model, "What is the capital of France?");
+    let ended = settle(&xpl, &first);
+    assert_eq!(ended["state"], "JOB_STATE_SETTLED", "{ended}\n{}", node.log_tail());
+    assert_eq!(ended["outcome"], "OUTCOME_OK");
+    let models = rig.home.join("models").display().to_string();
+    let verified = xpl.command(&["verify", &first, "--models", &models]).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+
+    // Rig and chain are killed without warning, in the middle of work; both go on.
+    let second = submit(&xpl, &model, "Tell me a story about the sea.");
+    node.kill();
+    let mut node = rig.start().unwrap();
+    network.validators[0].kill();
+    thread::sleep(Duration::from_millis(500));
+    network.validators[0].restart().unwrap();
+    let height = until("the chain's return", || network.validators[0].height().ok());
+    network.wait_for_block(height).unwrap();
+    let ended = settle(&xpl, &second);
+    assert_eq!(ended["state"], "JOB_STATE_SETTLED", "{ended}\n{}", node.log_tail());
+
+    // A refused transaction is one sentence and a code.
+    let poor = xpl.command(&["bank", "send", "--from", "bob", &alice, "1000xpl", "--output", "json"]).output().unwrap();
+    assert_eq!(poor.status.code(), Some(1), "{poor:?}");
+    let error: Value = serde_json::from_slice(&poor.stderr).unwrap();
+    assert_eq!(error["error"]["code"], 5, "{error}");
+
+    node.stop();
+    let plasmad = network.validators[0].home.clone();
+    drop(network);
+    // The state on disk is whole: its Merkle tree and its sums.
+    let check = std::process::Command::new(&programs.plasmad).arg("check").arg("--home").arg(&plasmad).output().unwrap();
+    assert!(check.status.success(), "{check:?}");
+    // No log names a key, a password or a prompt.
+    let log = fs::read_to_string(rig.home.join("logs/gpu-node.log")).unwrap();
+    assert!(!log.contains("capital of France") && !log.contains(plasma_testnet::rig::PASSWORD));
+}
+
+#[test]
+fn four_validators_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let programs = Programs::find().unwrap();
+    let mut network = Network::up(&spec(dir.path(), 27_700, 4), &programs).unwrap();
+    network.wait_for_block(5).unwrap();
+    let hashes: Vec<Value> = network
+        .validators
+        .iter()
+        .map(|validator| {
+            let url = format!("{}/header?height=5", validator.urls.rpc);
+            let header: Value = reqwest::blocking::get(url).unwrap().json().unwrap();
+            header["result"]["header"]["app_hash"].clone()
+        })
+        .collect();
+    assert!(hashes[0].is_string() && hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+}
