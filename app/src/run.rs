@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use axum::{Router, extract::State, routing::get};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -209,8 +210,10 @@ impl Comet {
     /// Asks CometBFT to stop, and kills it if it does not.
     pub async fn stop(mut self) {
         let Some(id) = self.child.id() else { return };
-        let asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await;
-        let asked = asked.is_ok_and(|status| status.success());
+        let asked = i32::try_from(id)
+            .ok()
+            .and_then(Pid::from_raw)
+            .is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
         if asked && tokio::time::timeout(COMET_STOP, self.child.wait()).await.is_ok() {
             tracing::info!("cometbft stopped");
             return;

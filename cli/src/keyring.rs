@@ -5,8 +5,8 @@ use std::io::{IsTerminal, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use bip32::{DerivationPath, XPrv};
 use bip39::Mnemonic;
+use cosmrs::bip32::{DerivationPath, XPrv};
 use gpu_node::keyfile::{self, KdfParams, KeyfileError};
 use gpu_node::wallet::Wallet;
 use rand_core::{OsRng, RngCore as _};

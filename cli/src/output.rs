@@ -173,6 +173,11 @@ impl Out {
         self.json
     }
 
+    /// Whether only results are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether spinners may be shown.
     pub fn is_lively(&self) -> bool {
         !self.json && !self.quiet && io::stderr().is_terminal()

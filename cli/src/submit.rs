@@ -248,7 +248,11 @@ pub async fn run(app: &App, args: SubmitArgs) -> Result<()> {
     let msg = any(&msg);
     tx::check_funds(&client, requester, "the job needs", max_fee, &msg, &args.tx).await?;
     let outcome = tx::send(app, &client, msg, &args.tx).await?;
-    let job_id = outcome.response::<MsgSubmitJobResponse>(0)?.job_id;
+    let told = outcome.attribute("job_submitted", "job_id").and_then(|text| text.parse().ok());
+    let job_id = match told {
+        Some(job_id) => job_id,
+        None => outcome.response::<MsgSubmitJobResponse>(0)?.job_id,
+    };
     if args.wait {
         app.out.note(&format!(
             "job {job_id} is open: transaction {} in block {}",
@@ -259,6 +263,10 @@ pub async fn run(app: &App, args: SubmitArgs) -> Result<()> {
     let mut json = tx::outcome_json(&outcome);
     json["job_id"] = json!(job_id);
     json["max_fee_uxpl"] = max_fee.text().into();
+    if app.out.is_quiet() {
+        app.out.print(&job_id.to_string(), &json);
+        return Ok(());
+    }
     app.out.done(
         &format!(
             "job {job_id} is open\n  transaction {} in block {}\n  for the answer:  xpl job watch {job_id}",

@@ -101,7 +101,11 @@ impl Api {
         self.models
             .get_key_value(wanted)
             .or_else(|| self.models.iter().find(|(_, model)| model.name == wanted))
-            .or_else(|| (wanted.is_empty() && self.models.len() == 1).then(|| self.models.iter().next()).flatten())
+            .or_else(|| {
+                (wanted.is_empty() && self.models.len() == 1)
+                    .then(|| self.models.iter().next())
+                    .flatten()
+            })
     }
 }
 
@@ -143,7 +147,11 @@ impl From<EngineError> for Refused {
             EngineError::Stopped => Self(StatusCode::SERVICE_UNAVAILABLE, "server_error", text),
             EngineError::Model(_) | EngineError::Files(_) => {
                 tracing::error!(error = text, "a local request failed");
-                Self(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the model failed: see the node's log".into())
+                Self(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "server_error",
+                    "the model failed: see the node's log".into(),
+                )
             }
         }
     }
@@ -158,7 +166,8 @@ async fn authorize(State(api): State<Arc<Api>>, request: Request<Body>, next: Ne
             .map(|given| sha256(given.as_bytes()));
         if given != Some(token) {
             api.metrics.request("unauthorized");
-            let text = "send the header Authorization: Bearer <api.token of gpu-node.toml>".to_owned();
+            let text =
+                "send the header Authorization: Bearer <api.token of gpu-node.toml>".to_owned();
             return Refused(StatusCode::UNAUTHORIZED, "authentication_error", text).into_response();
         }
     }
@@ -220,10 +229,17 @@ enum Stop {
 }
 
 /// A number of OpenAI's in thousandths.
-fn milli(name: &str, value: Option<f64>, default: u32, range: std::ops::RangeInclusive<u32>) -> Result<u32, Refused> {
+fn milli(
+    name: &str,
+    value: Option<f64>,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32, Refused> {
     let Some(value) = value else { return Ok(default) };
     let scaled = (value * 1000.0).round();
-    let bad = || Refused::bad(format!("{name} must be {} to {}", range.start() / 1000, range.end() / 1000));
+    let bad = || {
+        Refused::bad(format!("{name} must be {} to {}", range.start() / 1000, range.end() / 1000))
+    };
     if !(f64::from(*range.start())..=f64::from(*range.end())).contains(&scaled) {
         return Err(bad());
     }
@@ -255,7 +271,9 @@ fn prompt(messages: Vec<ChatMessage>) -> Result<String, Refused> {
         texts.push((name, text));
     }
     let turns = texts.iter().filter(|(name, _)| !name.is_empty()).count();
-    let lines = texts.into_iter().map(|(name, text)| if turns > 1 { format!("{name}{text}") } else { text });
+    let lines = texts
+        .into_iter()
+        .map(|(name, text)| if turns > 1 { format!("{name}{text}") } else { text });
     Ok(lines.collect::<Vec<_>>().join("\n\n"))
 }
 
@@ -266,7 +284,9 @@ impl Chat {
         }
         let max_tokens = self.max_completion_tokens.or(self.max_tokens).unwrap_or(max);
         if max_tokens == 0 || max_tokens > max {
-            return Err(Refused::bad(format!("max_tokens must be 1 to {max}; api.max_tokens sets the limit")));
+            return Err(Refused::bad(format!(
+                "max_tokens must be 1 to {max}; api.max_tokens sets the limit"
+            )));
         }
         let stop = match self.stop {
             None => Vec::new(),
@@ -277,7 +297,12 @@ impl Chat {
             return Err(Refused::bad(format!("at most {STOPS_MAX} stop strings")));
         }
         let sampling = Sampling {
-            temperature_milli: milli("temperature", self.temperature, TOP_P_ALL_MILLI, 0..=TEMPERATURE_MILLI_MAX)?,
+            temperature_milli: milli(
+                "temperature",
+                self.temperature,
+                TOP_P_ALL_MILLI,
+                0..=TEMPERATURE_MILLI_MAX,
+            )?,
             top_p_milli: milli("top_p", self.top_p, TOP_P_ALL_MILLI, 1..=TOP_P_ALL_MILLI)?,
         };
         let seed = sha256(&self.seed.unwrap_or_else(|| OsRng.next_u64()).to_be_bytes());
@@ -317,9 +342,11 @@ async fn chat(
 }
 
 async fn begin(api: &Api, body: Result<Json<Chat>, JsonRejection>) -> Result<Response, Refused> {
-    let Json(chat) = body.map_err(|error| Refused(error.status(), "invalid_request_error", error.body_text()))?;
+    let Json(chat) =
+        body.map_err(|error| Refused(error.status(), "invalid_request_error", error.body_text()))?;
     let (id, offered) = api.find(&chat.model).ok_or_else(|| {
-        let text = "this node does not serve that model: GET /v1/models lists what it serves".to_owned();
+        let text =
+            "this node does not serve that model: GET /v1/models lists what it serves".to_owned();
         Refused(StatusCode::NOT_FOUND, "invalid_request_error", text)
     })?;
     let head = Head {
@@ -347,8 +374,7 @@ async fn begin(api: &Api, body: Result<Json<Chat>, JsonRejection>) -> Result<Res
     };
     let (read, written) = (done.prompt_tokens.len(), done.output_tokens.len());
     let message = json!({"role": "assistant", "content": done.text});
-    let choice =
-        json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_name(done.finish)});
+    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_name(done.finish)});
     let usage = json!({"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written});
     let Head { id, created, model } = head;
     Ok(Json(json!({
@@ -386,20 +412,26 @@ fn chunks(
     let state = (head, events, permit, Phase::Begin);
     stream::unfold(state, |(head, mut events, permit, phase)| async move {
         let (data, phase) = match phase {
-            Phase::Begin => {
-                (head.chunk(&json!({"role": "assistant", "content": ""}), None).to_string(), Phase::Tokens)
-            }
+            Phase::Begin => (
+                head.chunk(&json!({"role": "assistant", "content": ""}), None).to_string(),
+                Phase::Tokens,
+            ),
             Phase::Tokens => loop {
                 match next(&mut events).await {
                     Ok(Event::Token(token)) if token.text.is_empty() => {}
                     Ok(Event::Token(token)) => {
-                        break (head.chunk(&json!({"content": token.text}), None).to_string(), Phase::Tokens);
+                        break (
+                            head.chunk(&json!({"content": token.text}), None).to_string(),
+                            Phase::Tokens,
+                        );
                     }
                     Ok(Event::Done(done)) => {
                         let last = head.chunk(&json!({}), Some(finish_name(done.finish)));
                         break (last.to_string(), Phase::End);
                     }
-                    Ok(Event::Failed(error)) => break (Refused::from(error).json().to_string(), Phase::End),
+                    Ok(Event::Failed(error)) => {
+                        break (Refused::from(error).json().to_string(), Phase::End);
+                    }
                     Err(refused) => break (refused.json().to_string(), Phase::End),
                 }
             },
@@ -415,23 +447,34 @@ mod tests {
     use super::*;
 
     fn chat(text: &str) -> Result<engine::Request, Refused> {
-        serde_json::from_str::<Chat>(text).map_err(|error| Refused::bad(error.to_string()))?.request(100)
+        serde_json::from_str::<Chat>(text)
+            .map_err(|error| Refused::bad(error.to_string()))?
+            .request(100)
     }
 
     #[test]
     fn requests_are_read() {
-        let request = chat(r#"{"messages":[{"role":"user","content":"hi"}],"temperature":0.7,"stop":"x","user":"u"}"#);
+        let request = chat(
+            r#"{"messages":[{"role":"user","content":"hi"}],"temperature":0.7,"stop":"x","user":"u"}"#,
+        );
         let request = request.ok().unwrap();
-        assert_eq!((request.prompt.as_str(), request.max_tokens, request.stop), ("hi", 100, vec!["x".to_owned()]));
+        assert_eq!(
+            (request.prompt.as_str(), request.max_tokens, request.stop),
+            ("hi", 100, vec!["x".to_owned()])
+        );
         assert_eq!(request.sampling, Sampling { temperature_milli: 700, top_p_milli: 1000 });
         let turns = r#"{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"a"},
             {"role":"assistant","content":"b"},{"role":"user","content":[{"type":"text","text":"c"}]}]}"#;
-        assert_eq!(chat(turns).ok().unwrap().prompt, "Be brief.\n\nUser: a\n\nAssistant: b\n\nUser: c");
+        assert_eq!(
+            chat(turns).ok().unwrap().prompt,
+            "Be brief.\n\nUser: a\n\nAssistant: b\n\nUser: c"
+        );
     }
 
     #[test]
     fn what_cannot_be_done_is_refused() {
-        let with = |rest: &str| format!(r#"{{"messages":[{{"role":"user","content":"x"}}]{rest}}}"#);
+        let with =
+            |rest: &str| format!(r#"{{"messages":[{{"role":"user","content":"x"}}]{rest}}}"#);
         for bad in [
             r#"{"messages":[]}"#.to_owned(),
             r#"{"messages":[{"role":"tool","content":"x"}]}"#.to_owned(),
@@ -444,7 +487,11 @@ mod tests {
             with(r#","top_p":1.1"#),
             with(r#","stop":["a","b","c","d","e"]"#),
         ] {
-            assert_eq!(chat(&bad).err().map(|refused| refused.0), Some(StatusCode::BAD_REQUEST), "{bad}");
+            assert_eq!(
+                chat(&bad).err().map(|refused| refused.0),
+                Some(StatusCode::BAD_REQUEST),
+                "{bad}"
+            );
         }
     }
 }

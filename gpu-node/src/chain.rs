@@ -135,14 +135,17 @@ impl Service {
                 pagination: Some(PageRequest { key, limit: PAGE, ..PageRequest::default() }),
                 ..QueryJobsRequest::default()
             };
-            let page: QueryJobsResponse = self.client.query("/plasma.market.v1.Query/Jobs", &request).await?;
+            let page: QueryJobsResponse =
+                self.client.query("/plasma.market.v1.Query/Jobs", &request).await?;
             jobs.extend(page.jobs);
             key = page.pagination.unwrap_or_default().next_key;
             if key.is_empty() {
                 break;
             }
         }
-        jobs.retain(|job| job.state() == JobState::Assigned && job.provider == self.operator.text());
+        jobs.retain(|job| {
+            job.state() == JobState::Assigned && job.provider == self.operator.text()
+        });
         Ok(jobs)
     }
 
@@ -168,16 +171,20 @@ impl Service {
     pub fn answer(&self, answer: Answer) -> Result<(), OutboxError> {
         let (job_id, attempt) = answer.assignment();
         let written = match self.outbox.create(answer) {
-            Err(OutboxError::Damaged(..)) => {
-                self.outbox.create(self.key.decline(job_id, attempt, "the answer was lost to a disk fault"))
-            }
+            Err(OutboxError::Damaged(..)) => self.outbox.create(self.key.decline(
+                job_id,
+                attempt,
+                "the answer was lost to a disk fault",
+            )),
             other => other,
         };
         let answer = written.inspect_err(|error| {
             tracing::error!(job_id, attempt, %error, "the answer cannot be written, so it is not sent");
         })?;
         let outcome = match &answer {
-            Answer::Receipt(msg) => msg.receipt.as_ref().map_or(Outcome::Unspecified, |receipt| receipt.outcome()),
+            Answer::Receipt(msg) => {
+                msg.receipt.as_ref().map_or(Outcome::Unspecified, |receipt| receipt.outcome())
+            }
             Answer::Decline(_) => Outcome::Refused,
         };
         self.metrics.job(outcome);
@@ -230,10 +237,17 @@ async fn work(service: Arc<Service>, job: Job, model_id: ModelId) -> Worked {
             match &result {
                 Ok(completion) => {
                     worked.pace = Some((completion.output_tokens.len(), completion.t_total));
-                    service.metrics.tokens(completion.prompt_tokens.len(), completion.output_tokens.len());
+                    service
+                        .metrics
+                        .tokens(completion.prompt_tokens.len(), completion.output_tokens.len());
                 }
                 Err(EngineError::Model(reason)) => {
-                    tracing::error!(job_id = job.id, attempt = job.attempt, reason, "the engine failed");
+                    tracing::error!(
+                        job_id = job.id,
+                        attempt = job.attempt,
+                        reason,
+                        "the engine failed"
+                    );
                 }
                 Err(_) => {}
             }
@@ -327,7 +341,8 @@ impl Watcher {
         }
         let jobs = service.assigned().await?;
         let assigned: Vec<Assigned> = jobs.iter().filter_map(|job| self.describe(job)).collect();
-        let running = self.running.iter().map(|(assignment, (model, _))| (*assignment, *model)).collect();
+        let running =
+            self.running.iter().map(|(assignment, (model, _))| (*assignment, *model)).collect();
         let full = service.outbox.depth() >= WAITING_MAX;
         let slots = service
             .models
@@ -361,7 +376,8 @@ impl Watcher {
 
     fn tick(&mut self, height: u64, time_s: u64) {
         if height > self.height && self.height > 0 {
-            let new = time_s.saturating_sub(self.time_s).saturating_mul(1000) / (height - self.height);
+            let new =
+                time_s.saturating_sub(self.time_s).saturating_mul(1000) / (height - self.height);
             self.block_ms = (self.block_ms.saturating_mul(7).saturating_add(new) / 8).max(1);
         }
         (self.height, self.time_s) = (height, time_s);
@@ -372,7 +388,8 @@ impl Watcher {
         let terms = job.terms.as_ref()?;
         let assigned = (job.assigned_height, job.assigned_s);
         let (blocks, seconds) = (terms.assign_timeout_blocks, terms.assign_timeout_s);
-        let due_s = schedule::due_s(self.time_s, self.height, assigned, blocks, seconds, self.block_ms);
+        let due_s =
+            schedule::due_s(self.time_s, self.height, assigned, blocks, seconds, self.block_ms);
         let pace = self.pace.get(&model_id).cloned().unwrap_or_default();
         let delivery_s = DELIVERY_BLOCKS.saturating_mul(self.block_ms).div_ceil(1000);
         let estimate_s = pace.estimate_s(job.max_tokens).saturating_add(delivery_s);
@@ -384,7 +401,8 @@ impl Watcher {
             return Ok(());
         }
         let service = &self.service;
-        let units = |amount: plasma_modules::Amount| u64::try_from(amount.units()).unwrap_or(u64::MAX);
+        let units =
+            |amount: plasma_modules::Amount| u64::try_from(amount.units()).unwrap_or(u64::MAX);
         let reporter = units(service.client.balance(service.reporter.address()).await?);
         let operator = units(service.client.balance(service.operator).await?);
         service.metrics.reporter_balance_uxpl.set(reporter);
@@ -418,7 +436,11 @@ impl Watcher {
     async fn finish(mut self) {
         self.service.health.stopping();
         if !self.running.is_empty() {
-            tracing::info!(jobs = self.running.len(), seconds = STOP_JOBS.as_secs(), "waiting for running jobs");
+            tracing::info!(
+                jobs = self.running.len(),
+                seconds = STOP_JOBS.as_secs(),
+                "waiting for running jobs"
+            );
         }
         let all = async {
             while let Some(ended) = self.tasks.join_next_with_id().await {

@@ -201,8 +201,10 @@ impl Client {
             let (path, codespace) = (path.to_owned(), answer.codespace);
             return Err(ClientError::Query { path, codespace, code, log: answer.log });
         }
-        A::decode(answer.value.as_slice())
-            .map_err(|error| ClientError::Decode { what: format!("the answer to {path}"), reason: error.to_string() })
+        A::decode(answer.value.as_slice()).map_err(|error| ClientError::Decode {
+            what: format!("the answer to {path}"),
+            reason: error.to_string(),
+        })
     }
 
     /// An account's number and sequence; `None` if the chain does not know it.
@@ -224,7 +226,9 @@ impl Client {
         }
         if found.type_url == ModuleAccount::type_url() {
             let account = ModuleAccount::decode(found.value.as_slice());
-            return account.map(|account| account.base_account).map_err(|error| bad(error.to_string()));
+            return account
+                .map(|account| account.base_account)
+                .map_err(|error| bad(error.to_string()));
         }
         Err(bad(format!("unknown kind {}", found.type_url)))
     }
@@ -313,7 +317,10 @@ mod tests {
         let error = Client::connect("http://127.0.0.1:1").await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{text}");
-        assert!(text.starts_with("cannot reach the node at http://127.0.0.1:1: is it running?"), "{text}");
+        assert!(
+            text.starts_with("cannot reach the node at http://127.0.0.1:1: is it running?"),
+            "{text}"
+        );
         assert!(text.contains("refused"), "{text}");
         assert!(!text.contains('\n'), "{text}");
         for url in ["", "no url", "ftp://x"] {
@@ -324,7 +331,10 @@ mod tests {
 
     #[test]
     fn the_description_is_found() {
-        assert_eq!(plain("rpc error: code = NotFound desc = job 7: key not found"), "job 7: key not found");
+        assert_eq!(
+            plain("rpc error: code = NotFound desc = job 7: key not found"),
+            "job 7: key not found"
+        );
         assert_eq!(plain("other"), "other");
     }
 }

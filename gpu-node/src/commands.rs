@@ -1,5 +1,6 @@
 //! The commands of `gpu-node`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
@@ -110,7 +111,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { home, node, password, command } = cli;
     let path = match home {
         Some(path) => path,
-        None => std::env::home_dir().context("there is no home directory: set --home")?.join(".gpu-node"),
+        None => std::env::home_dir()
+            .context("there is no home directory: set --home")?
+            .join(".gpu-node"),
     };
     if let Command::Init = command {
         return keys::init(&path, &password);
@@ -120,7 +123,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     }
     let mut config = match Config::read(&path) {
         // Measuring needs no home.
-        Err(crate::config::ConfigError::Missing(_)) if matches!(command, Command::Hardware { .. }) => {
+        Err(crate::config::ConfigError::Missing(_))
+            if matches!(command, Command::Hardware { .. }) =>
+        {
             Config::default()
         }
         other => other?,
@@ -132,7 +137,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     match command {
         Command::Init => Ok(()),
         Command::Keys(KeysCommand::Show { json }) => keys::show(&home, json),
-        Command::Hardware { device } => model::hardware(device.as_deref().unwrap_or(&home.config.device)),
+        Command::Hardware { device } => {
+            model::hardware(device.as_deref().unwrap_or(&home.config.device))
+        }
         Command::Model(command) => model::run(&home, command),
         Command::Register(args) => block_on(provider::register(&home, args)),
         Command::Update(args) => block_on(provider::update(&home, args)),
@@ -166,11 +173,15 @@ fn log(config: &Config) -> anyhow::Result<()> {
         "log = {:?} would write prompts into the log: leave tendermint_rpc out",
         config.log
     );
-    let mut filter: EnvFilter = config.log.parse().with_context(|| format!("log = {:?}", config.log))?;
+    let mut filter: EnvFilter =
+        config.log.parse().with_context(|| format!("log = {:?}", config.log))?;
     for target in ["tendermint_rpc", "hyper", "reqwest", "h2", "tungstenite", "async_tungstenite"] {
         filter = filter.add_directive(format!("{target}=info").parse()?);
     }
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if config.log_json {
         log.json().init();
     } else {

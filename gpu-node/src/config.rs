@@ -162,7 +162,9 @@ pub struct Served {
 fn model_id<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
     let text = String::deserialize(from)?;
     let bytes = hex::decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| de::Error::custom(format!("{text:?} is no model id: it has 64 hexadecimal digits")))
+    bytes.ok_or_else(|| {
+        de::Error::custom(format!("{text:?} is no model id: it has 64 hexadecimal digits"))
+    })
 }
 
 fn one() -> u32 {
@@ -203,7 +205,8 @@ impl Served {
     /// As the market takes it.
     #[must_use]
     pub fn ask(&self) -> Ask {
-        let Self { id, fresh_uxpl_per_mtok, cached_uxpl_per_mtok, output_uxpl_per_mtok, slots } = self;
+        let Self { id, fresh_uxpl_per_mtok, cached_uxpl_per_mtok, output_uxpl_per_mtok, slots } =
+            self;
         Ask {
             model_id: id.to_vec(),
             fresh_uxpl_per_mtok: *fresh_uxpl_per_mtok,
@@ -223,7 +226,9 @@ impl Config {
         let path = home.join(FILE);
         let io = |source| ConfigError::Io { path: path.clone(), source };
         match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ConfigError::Missing(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ConfigError::Missing(path));
+            }
             Err(error) => return Err(io(error)),
             Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
                 let reason = format!("larger than {FILE_BYTES_MAX} bytes");
@@ -253,12 +258,17 @@ impl Config {
                 return Err(format!("model {name} has no slots: set slots to 1 or more"));
             }
             if served.cached_uxpl_per_mtok > served.fresh_uxpl_per_mtok {
-                return Err(format!("model {name}: cached input must not cost more than fresh input"));
+                return Err(format!(
+                    "model {name}: cached input must not cost more than fresh input"
+                ));
             }
         }
         let api = &config.api;
         if api.enabled && !api.listen.ip().is_loopback() && api.token.is_empty() {
-            return Err(format!("api.listen {} is reachable from outside: set api.token", api.listen));
+            return Err(format!(
+                "api.listen {} is reachable from outside: set api.token",
+                api.listen
+            ));
         }
         if api.concurrent == 0 || api.max_tokens == 0 {
             return Err("api.concurrent and api.max_tokens must be at least 1".to_owned());
@@ -286,7 +296,8 @@ impl Config {
             let reason = "the operator is not known: run gpu-node register, or set operator in gpu-node.toml";
             return Err(ConfigError::Format { path, reason: reason.to_owned() });
         }
-        Address::parse(text).map_err(|error| ConfigError::Format { path, reason: error.to_string() })
+        Address::parse(text)
+            .map_err(|error| ConfigError::Format { path, reason: error.to_string() })
     }
 }
 
@@ -315,7 +326,9 @@ mod tests {
     fn mistakes_are_named() {
         let model = |id: u8, rest: &str| {
             let id = hex::encode([id; 32]);
-            format!("[[models]]\nid = \"{id}\"\nfresh_uxpl_per_mtok = 2\ncached_uxpl_per_mtok = 1\noutput_uxpl_per_mtok = 3\n{rest}\n")
+            format!(
+                "[[models]]\nid = \"{id}\"\nfresh_uxpl_per_mtok = 2\ncached_uxpl_per_mtok = 1\noutput_uxpl_per_mtok = 3\n{rest}\n"
+            )
         };
         assert_eq!(Config::parse(&model(1, "slots = 3")).unwrap().models[0].ask().slots, 3);
         for (text, says) in [

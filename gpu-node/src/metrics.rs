@@ -86,7 +86,11 @@ impl Metrics {
             self.job_seconds.clone(),
         );
         registry.register("jobs_running", "Jobs that run now", self.running.clone());
-        registry.register("outbox_depth", "Answers that wait to be sent", self.outbox_depth.clone());
+        registry.register(
+            "outbox_depth",
+            "Answers that wait to be sent",
+            self.outbox_depth.clone(),
+        );
         registry.register(
             "reporter_balance_uxpl",
             "Balance of the account that carries receipts",
@@ -104,8 +108,16 @@ impl Metrics {
             "1 while the account that carries receipts cannot pay",
             self.reporter_out_of_funds.clone(),
         );
-        registry.register("transactions", "Transactions with answers, by result", self.transactions.clone());
-        registry.register("api_requests", "Requests to the local interface, by result", self.requests.clone());
+        registry.register(
+            "transactions",
+            "Transactions with answers, by result",
+            self.transactions.clone(),
+        );
+        registry.register(
+            "api_requests",
+            "Requests to the local interface, by result",
+            self.requests.clone(),
+        );
         self
     }
 
@@ -117,7 +129,9 @@ impl Metrics {
     /// A job's tokens.
     pub fn tokens(&self, read: usize, written: usize) {
         for (kind, count) in [("input", read), ("output", written)] {
-            self.tokens.get_or_create(&Label("kind", kind)).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+            self.tokens
+                .get_or_create(&Label("kind", kind))
+                .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 

@@ -18,7 +18,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use plasma_modules::types::sha256;
 use plasma_proto::plasma::attestation::v1::MsgSubmitReceipt;
@@ -42,12 +43,16 @@ const KIND_DECLINE: u8 = 2;
 const ENDING: &str = ".answer";
 const TEMPORARY: &str = "write.tmp";
 const LOCK: &str = "lock";
+/// How long another process may take to let go: one that was just killed needs a moment.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Job and attempt.
 pub type Assignment = (u64, u32);
 
 /// What the chain is told of an assignment. Who carries it is filled in when it is sent: no signature covers that.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all answers are receipts")]
 pub enum Answer {
     /// It was done, or cannot be.
     Receipt(MsgSubmitReceipt),
@@ -113,7 +118,9 @@ impl Answer {
         }
         let (head, message) = body.split_first_chunk::<HEAD_BYTES>()?;
         let [magic @ .., kind, a, b, c, d] = head;
-        if magic != MAGIC || usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])) != Ok(message.len()) {
+        if magic != MAGIC
+            || usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])) != Ok(message.len())
+        {
             return None;
         }
         match *kind {
@@ -139,9 +146,11 @@ pub enum OutboxError {
     #[error("another gpu-node uses {}: stop it first", .0.display())]
     Locked(PathBuf),
     /// The assignment had an answer whose file is damaged; it may have been sent. Only a decline may follow.
-    #[error("job {0} attempt {1} had an answer that the disk has damaged: it can only be declined now")]
+    #[error(
+        "job {0} attempt {1} had an answer that the disk has damaged: it can only be declined now"
+    )]
     Damaged(u64, u32),
-    /// A disk error; it cannot be told what is on disk now.
+    /// More bytes than a file may have.
     #[error("answer for job {0} attempt {1} is too large")]
     TooLarge(u64, u32),
 }
@@ -178,15 +187,23 @@ impl Outbox {
             .write(true)
             .open(&path)
             .map_err(|source| failed(&path, source))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OutboxError::Locked(root.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(failed(&path, source)),
+        let began = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => {
+                    thread::sleep(LOCK_POLL)
+                }
+                Err(TryLockError::WouldBlock) => return Err(OutboxError::Locked(root.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(failed(&path, source)),
+            }
         }
         // Left by a crash while it was written: nothing of it was sent.
         let temporary = root.join(TEMPORARY);
         match fs::remove_file(&temporary) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(failed(&temporary, source)),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&temporary, source));
+            }
             _ => {}
         }
         let mut contents = Contents::default();
@@ -217,7 +234,8 @@ impl Outbox {
                 }
             }
         }
-        contents.damaged = files(&root.join("damaged"))?.into_iter().map(|(assignment, _)| assignment).collect();
+        contents.damaged =
+            files(&root.join("damaged"))?.into_iter().map(|(assignment, _)| assignment).collect();
         Ok(Self { root: root.to_owned(), contents: Mutex::new(contents), _lock: lock })
     }
 
@@ -299,7 +317,8 @@ impl Outbox {
     #[must_use]
     pub fn damaged(&self) -> Vec<Assignment> {
         let contents = self.contents();
-        let open = |it: &&Assignment| !contents.waiting.contains_key(it) && !contents.done.contains(it);
+        let open =
+            |it: &&Assignment| !contents.waiting.contains_key(it) && !contents.done.contains(it);
         contents.damaged.iter().filter(open).copied().collect()
     }
 

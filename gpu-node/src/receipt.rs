@@ -25,7 +25,9 @@ pub struct ReceiptKey {
 
 impl std::fmt::Debug for ReceiptKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReceiptKey").field("public", &hex::encode(self.public())).finish_non_exhaustive()
+        f.debug_struct("ReceiptKey")
+            .field("public", &hex::encode(self.public()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,12 @@ impl ReceiptKey {
     /// What is to be told the chain of a job: a receipt for an output, or for a request that no provider can
     /// serve; a decline for everything else, such as an output that the chain would refuse.
     #[must_use]
-    pub fn answer(&self, job: &Job, kernel_id: &str, result: Result<Completion, EngineError>) -> Answer {
+    pub fn answer(
+        &self,
+        job: &Job,
+        kernel_id: &str,
+        result: Result<Completion, EngineError>,
+    ) -> Answer {
         let built = match result {
             Ok(completion) => self.success(job, completion),
             Err(error) if error.is_clients_fault() => Ok(self.fault(job, kernel_id)),
@@ -77,13 +84,17 @@ impl ReceiptKey {
     }
 
     fn success(&self, job: &Job, completion: Completion) -> Result<Answer, String> {
-        let Completion { prompt_tokens, output_tokens, text, finish, t_first, t_total, kernel_id } = completion;
+        let Completion { prompt_tokens, output_tokens, text, finish, t_first, t_total, kernel_id } =
+            completion;
         let terms = job.terms.as_ref().ok_or("the job has no terms")?;
         let ask = job.ask.as_ref().ok_or("the job has no price")?;
         let count = |tokens: &[u32]| u32::try_from(tokens.len()).map_err(|_| "too many tokens");
         let (n_fresh, n_out) = (count(&prompt_tokens)?, count(&output_tokens)?);
         if u64::from(n_fresh) > terms.in_max {
-            return Err(format!("the prompt has {n_fresh} tokens, the model's manifest allows {}", terms.in_max));
+            return Err(format!(
+                "the prompt has {n_fresh} tokens, the model's manifest allows {}",
+                terms.in_max
+            ));
         }
         let finish_reason = match finish {
             Finish::Eos => FinishReason::Eos,
@@ -94,7 +105,8 @@ impl ReceiptKey {
         if output.encoded_len() > terms.output_bytes_max as usize {
             return Err(format!("the output has more than {} bytes", terms.output_bytes_max));
         }
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let receipt = Receipt {
             outcome: Outcome::Ok.into(),
             finish_reason: finish_reason.into(),
@@ -143,7 +155,11 @@ impl ReceiptKey {
 
     fn sign(&self, mut receipt: Receipt, output: Output) -> Answer {
         receipt.signature = self.key.sign(&receipt_digest(&receipt)).to_vec();
-        Answer::Receipt(MsgSubmitReceipt { carrier: String::new(), receipt: Some(receipt), output: Some(output) })
+        Answer::Receipt(MsgSubmitReceipt {
+            carrier: String::new(),
+            receipt: Some(receipt),
+            output: Some(output),
+        })
     }
 }
 

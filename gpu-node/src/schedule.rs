@@ -91,8 +91,10 @@ pub fn plan(
         .filter(|job| !running.contains_key(&job.assignment) && !answered.contains(&job.assignment))
         .filter(|job| now_s < job.due_s)
         .collect();
+    // Pages that were read while the chain went on may tell of a job twice.
+    let mut seen = BTreeSet::new();
+    waiting.retain(|job| seen.insert(job.assignment));
     waiting.sort_by_key(|job| (job.due_s, job.assignment));
-    waiting.dedup_by_key(|job| job.assignment);
 
     let mut plan = Plan { stop, ..Plan::default() };
     for job in waiting {
@@ -128,7 +130,9 @@ impl Pace {
         let new = u64::try_from(total.as_micros()).unwrap_or(u64::MAX) / tokens;
         self.us_per_token = match self.us_per_token {
             0 => new,
-            old => (old / Self::PARTS).saturating_mul(Self::PARTS - 1).saturating_add(new / Self::PARTS),
+            old => (old / Self::PARTS)
+                .saturating_mul(Self::PARTS - 1)
+                .saturating_add(new / Self::PARTS),
         };
     }
 
@@ -151,7 +155,13 @@ mod tests {
 
     #[test]
     fn the_first_to_run_out_runs_first() {
-        let jobs = [job(1, 1, 90, 1), job(2, 1, 50, 1), job(3, 2, 70, 1), job(4, 9, 70, 1), job(5, 1, 20, 11)];
+        let jobs = [
+            job(1, 1, 90, 1),
+            job(2, 1, 50, 1),
+            job(3, 2, 70, 1),
+            job(4, 9, 70, 1),
+            job(5, 1, 20, 11),
+        ];
         let slots = BTreeMap::from([([1; 32], 1), ([2; 32], 1)]);
         let plan = plan(10, &jobs, &BTreeMap::new(), &BTreeSet::new(), &slots);
         assert_eq!(plan.start, [(2, 1), (3, 1)]);
@@ -179,11 +189,15 @@ mod tests {
         let _ = pace.estimate_s(u32::MAX);
     }
 
+    fn assignments() -> impl Strategy<Value = Assignment> {
+        (0u64..20, 1u32..3)
+    }
+
     prop_compose! {
-        fn jobs()(raw in proptest::collection::vec((0u64..20, 1u32..3, 0u8..4, 0u64..40, 0u64..20), 0..30)) -> Vec<Assigned> {
+        fn jobs()(raw in proptest::collection::btree_map(assignments(), (0u8..4, 0u64..40, 0u64..20), 0..30)) -> Vec<Assigned> {
             raw.into_iter()
-                .map(|(id, attempt, model, due_s, estimate_s)| Assigned {
-                    assignment: (id, attempt),
+                .map(|(assignment, (model, due_s, estimate_s))| Assigned {
+                    assignment,
                     model_id: [model; 32],
                     due_s,
                     estimate_s,
@@ -197,57 +211,47 @@ mod tests {
         fn plans_keep_their_promises(
             now_s in 0u64..30,
             jobs in jobs(),
-            running in proptest::collection::btree_map((0u64..20, 1u32..3), (0u8..4).prop_map(|m| [m; 32]), 0..6),
-            answered in proptest::collection::btree_set((0u64..20, 1u32..3), 0..6),
+            running in proptest::collection::btree_map(assignments(), (0u8..4).prop_map(|m| [m; 32]), 0..6),
+            answered in proptest::collection::btree_set(assignments(), 0..6),
             slots in proptest::collection::btree_map((0u8..3).prop_map(|m| [m; 32]), 0u32..4, 0..3),
         ) {
             let plan = plan(now_s, &jobs, &running, &answered, &slots);
-            let of = |assignment: &Assignment| -> Vec<&Assigned> {
-                jobs.iter().filter(|job| job.assignment == *assignment).collect()
-            };
-            let mut seen = BTreeSet::new();
+            let of = |assignment: &Assignment| jobs.iter().find(|job| job.assignment == *assignment);
             let mut used: BTreeMap<ModelId, u32> = BTreeMap::new();
             for model in running.values() {
                 *used.entry(*model).or_default() += 1;
             }
             let before = used.clone();
+            let mut touched = BTreeSet::new();
             let declined = plan.decline.iter().map(|(assignment, _)| assignment);
             for assignment in plan.start.iter().chain(declined) {
-                prop_assert!(seen.insert(*assignment), "each once");
+                prop_assert!(touched.insert(*assignment), "each once");
                 prop_assert!(!running.contains_key(assignment) && !answered.contains(assignment));
-                prop_assert!(!of(assignment).is_empty(), "only what is assigned");
+                prop_assert!(of(assignment).is_some_and(|job| now_s < job.due_s), "only what is assigned");
             }
-            for assignment in &plan.start {
-                // A job is assigned once; duplicates in the input stand for any of them.
-                let in_time = of(assignment).iter().any(|job| now_s + job.estimate_s <= job.due_s && now_s < job.due_s);
-                prop_assert!(in_time);
-                let model = of(assignment)
-                    .into_iter()
-                    .filter(|job| now_s < job.due_s)
-                    .min_by_key(|job| job.due_s)
-                    .map(|job| job.model_id)
-                    .unwrap();
-                *used.entry(model).or_default() += 1;
+            let mut last = 0;
+            for job in plan.start.iter().filter_map(of) {
+                prop_assert!(now_s + job.estimate_s <= job.due_s, "only what can be done in time");
+                prop_assert!(job.due_s >= last, "the first to run out first");
+                last = job.due_s;
+                *used.entry(job.model_id).or_default() += 1;
             }
             for (model, used) in &used {
-                let allowed = slots.get(model).copied().unwrap_or(0).max(before.get(model).copied().unwrap_or(0));
-                prop_assert!(*used <= allowed, "slots are kept");
+                let before = before.get(model).copied().unwrap_or(0);
+                prop_assert!(*used <= slots.get(model).copied().unwrap_or(0).max(before), "slots are kept");
             }
-            for assignment in &plan.stop {
-                prop_assert!(running.contains_key(assignment) && of(assignment).is_empty());
+            for assignment in running.keys() {
+                prop_assert_eq!(plan.stop.contains(assignment), of(assignment).is_none());
             }
-            // Nobody waits beside a free slot.
-            let touched: BTreeSet<Assignment> = seen;
             for job in &jobs {
-                let waits = !touched.contains(&job.assignment)
-                    && !running.contains_key(&job.assignment)
-                    && !answered.contains(&job.assignment)
-                    && now_s < job.due_s;
-                if waits && of(&job.assignment).len() == 1 {
-                    let slots = slots.get(&job.model_id).copied();
-                    prop_assert!(slots.is_some_and(|slots| used.get(&job.model_id).copied().unwrap_or(0) >= slots));
+                let left = [touched.contains(&job.assignment), running.contains_key(&job.assignment)];
+                if left == [false, false] && !answered.contains(&job.assignment) && now_s < job.due_s {
+                    let used = used.get(&job.model_id).copied().unwrap_or(0);
+                    prop_assert!(slots.get(&job.model_id).is_some_and(|slots| used >= *slots), "nobody waits beside a free slot");
                 }
             }
+            let twice: Vec<Assigned> = jobs.iter().chain(&jobs).cloned().collect();
+            prop_assert_eq!(super::plan(now_s, &twice, &running, &answered, &slots), plan);
         }
     }
 }

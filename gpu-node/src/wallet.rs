@@ -98,7 +98,10 @@ mod tests {
         curve.verify_ecdsa(Message::from_digest(digest), &signature, &key).unwrap();
         assert_eq!(wallet.address(), Address::of_secp256k1(&wallet.public()));
         let printed = format!("{wallet:?}");
-        assert!(printed.contains("xpl1") && !printed.contains("5a5a") && !printed.contains("90, 90"), "{printed}");
+        assert!(
+            printed.contains("xpl1") && !printed.contains("5a5a") && !printed.contains("90, 90"),
+            "{printed}"
+        );
     }
 
     #[test]

@@ -28,8 +28,9 @@ use plasma_proto::cosmos::bank::v1beta1::MsgSend;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::plasma::attestation::v1::{MsgSubmitReceipt, Receipt};
 use plasma_proto::plasma::market::v1::{
-    Ask, Hardware, JobState, Manifest, ModelFile, MsgDeclineJob, MsgPublishModel, MsgPublishModelResponse,
-    MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Outcome, Output, Sampling,
+    Ask, Hardware, JobState, Manifest, ModelFile, MsgDeclineJob, MsgPublishModel,
+    MsgPublishModelResponse, MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Outcome,
+    Output, Sampling,
 };
 use proptest::prelude::{any as some, prop_assert_eq, proptest};
 use tokio::sync::{Notify, watch};
@@ -40,13 +41,24 @@ use zeroize::Zeroizing;
 fn receipt(job_id: u64, text: &str) -> Answer {
     Answer::Receipt(MsgSubmitReceipt {
         carrier: String::new(),
-        receipt: Some(Receipt { version: 1, job_id, attempt: 1, signature: vec![7; 64], ..Receipt::default() }),
+        receipt: Some(Receipt {
+            version: 1,
+            job_id,
+            attempt: 1,
+            signature: vec![7; 64],
+            ..Receipt::default()
+        }),
         output: Some(Output { token_ids: vec![1, 2, 3], text: text.to_owned() }),
     })
 }
 
 fn decline(job_id: u64) -> Answer {
-    Answer::Decline(MsgDeclineJob { job_id, attempt: 1, reason: "busy".into(), ..MsgDeclineJob::default() })
+    Answer::Decline(MsgDeclineJob {
+        job_id,
+        attempt: 1,
+        reason: "busy".into(),
+        ..MsgDeclineJob::default()
+    })
 }
 
 fn file(root: &Path, job_id: u64) -> std::path::PathBuf {
@@ -65,7 +77,7 @@ fn the_first_answer_stands() {
         assert!(matches!(Outbox::open(folder.path()), Err(OutboxError::Locked(_))));
     }
     let outbox = Outbox::open(folder.path()).unwrap();
-    assert_eq!(outbox.waiting(), [first.clone()]);
+    assert_eq!(outbox.waiting(), std::slice::from_ref(&first));
     assert_eq!(outbox.create(receipt(7, "two")).unwrap(), first);
     assert_eq!(Outbox::peek(folder.path()).unwrap(), [((7, 1), Some(first.clone()))]);
     outbox.settle((7, 1)).unwrap();
@@ -170,7 +182,10 @@ fn an_answer_survives_kill_9() {
         let outbox = Outbox::open(folder.path()).unwrap();
         assert!(outbox.damaged().is_empty());
         for job_id in 1..=last {
-            assert_eq!(outbox.create(receipt(job_id, "another")).unwrap(), receipt(job_id, "written once"));
+            assert_eq!(
+                outbox.create(receipt(job_id, "another")).unwrap(),
+                receipt(job_id, "written once")
+            );
         }
         assert!((last..=last + 1).contains(&(outbox.depth() as u64)), "{} {last}", outbox.depth());
     }
@@ -209,7 +224,11 @@ fn manifest(name: &str) -> Manifest {
         base_model: vec![],
         context_tokens: 65_536,
         template_tokens_max: 4,
-        files: vec![ModelFile { path: "model.safetensors".into(), sha256: vec![5; 32], size_bytes: 1 }],
+        files: vec![ModelFile {
+            path: "model.safetensors".into(),
+            sha256: vec![5; 32],
+            size_bytes: 1,
+        }],
     }
 }
 
@@ -234,9 +253,13 @@ impl World {
         }
         let node = Node::start(&genesis(&holders)).await;
         let client = Client::connect(&node.url).await.unwrap();
-        let publish =
-            MsgPublishModel { publisher: operator.address().text(), manifest: Some(manifest("echo")), royalty_bps: 0 };
-        let outcome = client.send(&operator, vec![any(&publish)], &TxOptions::default()).await.unwrap();
+        let publish = MsgPublishModel {
+            publisher: operator.address().text(),
+            manifest: Some(manifest("echo")),
+            royalty_bps: 0,
+        };
+        let outcome =
+            client.send(&operator, vec![any(&publish)], &TxOptions::default()).await.unwrap();
         let published: MsgPublishModelResponse = outcome.response(0).unwrap();
         let model_id: [u8; 32] = published.model_id.try_into().unwrap();
         let key = ReceiptKey::new(&Zeroizing::new(RECEIPT_SEED), CHAIN_ID);
@@ -246,7 +269,12 @@ impl World {
             receipt_key_proof: key.prove(operator.address()),
             endpoint: "http://127.0.0.1:1".into(),
             tls_key_hash: vec![],
-            hardware: Some(Hardware { device: "cpu".into(), backend: "cpu".into(), cores: 2, ..Hardware::default() }),
+            hardware: Some(Hardware {
+                device: "cpu".into(),
+                backend: "cpu".into(),
+                cores: 2,
+                ..Hardware::default()
+            }),
             region: String::new(),
             bond_uxpl: (2_000 * XPL).to_string(),
             asks: vec![Ask {
@@ -273,7 +301,11 @@ impl World {
             stop: vec!["STOP".into()],
             referral: String::new(),
         };
-        let outcome = self.client.send(&self.requester, vec![any(&submit)], &TxOptions::default()).await.unwrap();
+        let outcome = self
+            .client
+            .send(&self.requester, vec![any(&submit)], &TxOptions::default())
+            .await
+            .unwrap();
         outcome.response::<MsgSubmitJobResponse>(0).unwrap().job_id
     }
 
@@ -290,7 +322,11 @@ impl World {
             operator: self.operator.address(),
             key: ReceiptKey::new(&Zeroizing::new(RECEIPT_SEED), CHAIN_ID),
             reporter: wallet(3),
-            models: if served { BTreeMap::from([(self.model_id, serving)]) } else { BTreeMap::new() },
+            models: if served {
+                BTreeMap::from([(self.model_id, serving)])
+            } else {
+                BTreeMap::new()
+            },
             outbox: Outbox::open(folder).unwrap(),
             metrics: Arc::new(Metrics::new()),
             wake: Notify::new(),
@@ -302,6 +338,10 @@ impl World {
         let carrier = tokio::spawn(chain::carry(Arc::clone(&service), carrier_stopped));
         Working { service, stop, carrier_stop, watcher, carrier }
     }
+}
+
+fn balance(world: &World, of: Address) -> u128 {
+    plasma_modules::token::balance(&world.node.state().store, of).units()
 }
 
 struct Working {
@@ -333,12 +373,15 @@ async fn jobs_are_done_delivered_and_paid() {
     }
     let stopped = world.submit("one STOP two", 64).await;
     let cut = world.submit("abcdef", 3).await;
+    let mut duty_fees = 0;
     for id in jobs.iter().chain([&stopped, &cut]) {
         let job = world.node.job_when(*id, |job| job.state() == JobState::Settled).await;
         assert_eq!(job.outcome(), Outcome::Ok);
         assert_eq!(job.provider, world.operator.address().text());
-        assert_ne!(job.duty_fee_uxpl, "0", "the carrier's fee came back");
+        duty_fees += job.duty_fee_uxpl.parse::<u128>().unwrap();
     }
+    let reporter = balance(&world, wallet(3).address());
+    assert!(duty_fees > 0 && reporter == 100 * XPL, "the carrier's fees came back: {reporter}");
     let text = |id| market::payload(&world.node.state().store, id).unwrap().output.unwrap().text;
     assert_eq!(text(jobs[3]), "hello 3");
     assert_eq!(text(stopped), "one ");
@@ -375,7 +418,8 @@ impl Engine for Small {
 async fn a_clients_fault_is_told_apart_from_the_nodes() {
     let world = World::new(100 * XPL).await;
     let folder = tempfile::tempdir().unwrap();
-    let working = world.work_with(folder.path(), Box::new(Small(Echo::new(Duration::ZERO).unwrap())), true);
+    let working =
+        world.work_with(folder.path(), Box::new(Small(Echo::new(Duration::ZERO).unwrap())), true);
     let long = world.submit("this is too long for it", 30).await;
     let broken = world.submit("fail", 8).await;
     let job = world.node.job_when(long, |job| job.state() == JobState::Refunded).await;
@@ -489,7 +533,11 @@ async fn the_client_tells_what_went_wrong() {
     assert_eq!(client.account(wallet(99).address()).await.unwrap(), None);
     let send = |from: &Wallet, units: u128| {
         let coin = Coin { denom: "uxpl".into(), amount: units.to_string() };
-        any(&MsgSend { from_address: from.address().text(), to_address: Address([9; 20]).text(), amount: vec![coin] })
+        any(&MsgSend {
+            from_address: from.address().text(),
+            to_address: Address([9; 20]).text(),
+            amount: vec![coin],
+        })
     };
     let nobody = wallet(99);
     let error = client.send(&nobody, vec![send(&nobody, 1000)], &options).await.unwrap_err();
@@ -502,7 +550,18 @@ async fn the_client_tells_what_went_wrong() {
     assert!(matches!(error, ClientError::InsufficientFee(_)), "{error}");
 
     let account = client.account(poor.address()).await.unwrap().unwrap();
-    let tx = |sequence| client.build_tx(&poor, vec![send(&poor, 10_000)], account.account_number, sequence, 200_000, 5_000, "hi");
+    let tx = |sequence| {
+        gpu_node::client::sign_tx(
+            client.chain_id(),
+            &poor,
+            vec![send(&poor, 10_000)],
+            account.account_number,
+            sequence,
+            200_000,
+            5_000,
+            "hi",
+        )
+    };
     let error = client.broadcast(tx(account.sequence + 5)).await.unwrap_err();
     assert!(matches!(error, ClientError::WrongSequence { .. }), "{error}");
     let error = client.simulate(&tx(account.sequence + 5)).await.unwrap_err();
@@ -553,7 +612,8 @@ async fn the_owners_interface_speaks_openai() {
     assert_eq!(get("/readyz").await.unwrap().status(), 200);
     assert_eq!(get("/v1/models").await.unwrap().status(), 401);
 
-    let hi = r#"{"model":"echo","messages":[{"role":"user","content":"hi there"}],"max_tokens":32}"#;
+    let hi =
+        r#"{"model":"echo","messages":[{"role":"user","content":"hi there"}],"max_tokens":32}"#;
     let answer: serde_json::Value = ask(hi).await.unwrap().json().await.unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "hi there");
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");

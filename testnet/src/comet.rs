@@ -64,6 +64,8 @@ pub struct Validator {
     pub urls: Urls,
     /// Where its metrics are, `HOST:PORT`.
     pub metrics: String,
+    /// Environment of cometbft at its next start.
+    pub cometbft_env: Vec<(String, String)>,
     programs: Programs,
     index: usize,
     // CometBFT goes first: it ends with an error when its application is gone.
@@ -80,6 +82,7 @@ impl Validator {
         self.plasmad = Some(Process::spawn(&name, plasmad, &logs.join("plasmad.log"))?);
         let mut cometbft = Command::new(&self.programs.cometbft);
         cometbft.arg("start").arg("--home").arg(self.home.join("cometbft"));
+        cometbft.envs(self.cometbft_env.iter().map(|(name, value)| (name, value)));
         let name = format!("cometbft {}", self.index);
         self.cometbft = Some(Process::spawn(&name, cometbft, &logs.join("cometbft.log"))?);
         Ok(())
@@ -88,6 +91,17 @@ impl Validator {
     /// Process id of plasmad, if it runs.
     pub fn plasmad_id(&self) -> Option<u32> {
         self.plasmad.as_ref().map(Process::id)
+    }
+
+    /// Whether cometbft has ended by itself.
+    ///
+    /// # Errors
+    /// The operating system cannot tell.
+    pub fn cometbft_ended(&mut self) -> Result<bool> {
+        Ok(match &mut self.cometbft {
+            None => true,
+            Some(process) => process.ended()?.is_some(),
+        })
     }
 
     /// Ends both processes without warning, as a power cut would.
@@ -158,6 +172,7 @@ impl Network {
                 home: node.home,
                 urls,
                 metrics: at(node.ports.metrics),
+                cometbft_env: Vec::new(),
                 programs: programs.clone(),
                 index,
                 cometbft: None,
@@ -198,11 +213,14 @@ impl Network {
     }
 }
 
+/// The account of a validator's operator, to which tips go. Nobody needs to sign for it yet.
+pub fn operator_of(index: usize) -> Address {
+    Address::of_module(&format!("validator operator {index}"))
+}
+
 /// The homes of a network: those of an earlier run, or new ones.
 fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
-    // Each validator's operator is an account that nobody needs to sign for yet.
-    let operators =
-        (0..spec.validators).map(|index| Address::of_module(&format!("operator {index}")).text());
+    let operators = (0..spec.validators).map(|index| operator_of(index).text());
     let spec_ = TestnetSpec {
         dir: spec.home.clone(),
         chain_id: spec.chain_id.clone(),

@@ -17,7 +17,7 @@ use plasma_app::files::GenesisAccount;
 use serde_json::Value;
 
 use crate::{
-    comet::{Network, NetworkSpec},
+    comet::{Network, NetworkSpec, operator_of},
     process::{self, Programs},
     rig::{Rig, Weights, Xpl},
 };
@@ -118,6 +118,7 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
         ("alice", alice),
         ("operator", rig.operator_address.clone()),
         ("reporter", rig.reporter_address.clone()),
+        ("validator (tips)", operator_of(0).text()),
         ("stakers and community", plasma_modules::Address::of_module("distribution").text()),
         ("escrow", plasma_modules::Address::of_module("market_escrow").text()),
     ] {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How long a process may take to end once it was asked to.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -53,6 +54,10 @@ impl Process {
         self.child.id()
     }
 
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.id()).ok()?)
+    }
+
     /// Its exit status, if it has ended.
     ///
     /// # Errors
@@ -87,7 +92,10 @@ impl Process {
         if self.ended {
             return;
         }
-        signal("TERM", &self.id().to_string());
+        if let Some(id) = self.pid() {
+            // A failure means that it is gone already; so below.
+            let _ = kill_process(id, Signal::TERM);
+        }
         let until = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < until {
             if self.child.try_wait().ok().flatten().is_some() {
@@ -100,8 +108,9 @@ impl Process {
 
     /// Ends it at once, without warning: a crash.
     pub fn kill(&mut self) {
-        signal("KILL", &format!("-{}", self.id()));
-        // A failure means that it is gone already.
+        if let Some(id) = self.pid() {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
         let _ = self.child.wait();
         self.ended = true;
     }
@@ -111,14 +120,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Sends a signal to a process, or with a leading `-` to a group. The shell's own `kill` is used:
-/// it is there on every machine.
-fn signal(name: &str, target: &str) {
-    let _ = Command::new("sh")
-        .args(["-c", &format!("kill -{name} -- {target} 2>/dev/null")])
-        .status();
 }
 
 /// Runs a program to its end and gives its standard output.

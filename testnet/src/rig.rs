@@ -30,7 +30,7 @@ pub const REPORTER_UXPL: u128 = 100 * 1_000_000;
 const BOND: &str = "1000xpl";
 
 /// Prices, uxpl per million tokens: fresh input, cached input, output.
-const PRICES: [u64; 3] = [200_000, 50_000, 600_000];
+const PRICES: [u64; 3] = [2_000_000, 500_000, 8_000_000];
 
 /// How long a rig may take until it is ready to work: models are loaded meanwhile.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(120);

@@ -150,3 +150,28 @@ fn four_validators_agree() {
         .collect();
     assert!(hashes[0].is_string() && hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
 }
+
+/// CometBFT can be told to die at each of its own steps around a block's execution and commit; the
+/// chain goes on after every one of them. Minutes long: `make test-long`.
+#[test]
+#[ignore = "minutes long"]
+fn the_chain_goes_on_after_a_crash_at_every_step() {
+    /// CometBFT has fewer such steps; past the last it does not die.
+    const STEPS: usize = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let programs = Programs::find().unwrap();
+    let mut network = Network::up(&spec(dir.path(), 27_800, 1), &programs).unwrap();
+    for step in 0..=STEPS {
+        let before = network.validators[0].height().unwrap();
+        network.validators[0].cometbft_env = vec![("FAIL_TEST_INDEX".into(), step.to_string())];
+        network.validators[0].restart().unwrap();
+        let end = Instant::now() + Duration::from_secs(8);
+        while Instant::now() < end && !network.validators[0].cometbft_ended().unwrap() {
+            thread::sleep(Duration::from_millis(100));
+        }
+        network.validators[0].kill();
+        network.validators[0].cometbft_env.clear();
+        network.validators[0].restart().unwrap();
+        network.wait_for_block(before + 1).unwrap_or_else(|error| panic!("step {step}: {error}"));
+    }
+}

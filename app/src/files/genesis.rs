@@ -8,15 +8,11 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use plasma_modules::{
     Address, Amount, chain,
-    staking::{self, UXPL_PER_POWER},
+    staking::UXPL_PER_POWER,
 };
 use plasma_proto::{
     DESCRIPTORS,
-    cosmos::base::v1beta1::Coin,
-    plasma::{
-        genesis::v1::{Balance, GenesisState, TokenGenesis},
-        staking::v1::Validator,
-    },
+    plasma::{genesis::v1::GenesisState, staking::v1::Validator},
 };
 use prost::{Message, Name};
 use prost_reflect::DescriptorPool;
@@ -93,42 +89,33 @@ pub struct GenesisSpec {
 
 /// The state that a new chain begins with.
 pub fn state(spec: &GenesisSpec) -> anyhow::Result<GenesisState> {
-    let mut state = chain::default_genesis();
-    let mut balances = BTreeMap::<Address, Amount>::new();
-    let mut add = |address: Address, amount: u128| -> anyhow::Result<()> {
-        let have = balances.entry(address).or_default();
-        *have = have.plus(Amount::new(amount)).ok_or_else(|| anyhow!("the supply is too large"))?;
-        Ok(())
-    };
+    let mut accounts = BTreeMap::<Address, Amount>::new();
     for account in &spec.accounts {
         ensure!(account.amount_uxpl > 0, "genesis account {} has no money", account.address);
-        add(parse(&account.address)?, account.amount_uxpl)?;
+        let have = accounts.entry(parse(&account.address)?).or_default();
+        let sum = have.plus(Amount::new(account.amount_uxpl));
+        *have = sum.context("the supply is too large")?;
     }
-    let mut validators = spec.validators.clone();
-    validators.sort_by_key(|validator| Address::parse(&validator.operator).ok());
-    let staking = state.staking.get_or_insert_default();
-    for validator in validators {
+    let mut validators = Vec::with_capacity(spec.validators.len());
+    for validator in &spec.validators {
         let GenesisValidator { operator, moniker, consensus_pubkey, tokens_uxpl } = validator;
         ensure!(
-            tokens_uxpl >= UXPL_PER_POWER && tokens_uxpl.is_multiple_of(UXPL_PER_POWER),
+            *tokens_uxpl >= UXPL_PER_POWER && tokens_uxpl.is_multiple_of(UXPL_PER_POWER),
             "validator {moniker} must bond whole XPL, at least one; {tokens_uxpl} uxpl is not"
         );
-        parse(&operator)?;
-        add(Address::of_module(staking::BONDED_POOL), tokens_uxpl)?;
-        staking.validators.push(Validator {
-            operator,
+        let address = parse(operator)?;
+        let validator = Validator {
+            operator: operator.clone(),
             consensus_pubkey: consensus_pubkey.to_vec(),
-            moniker,
+            moniker: moniker.clone(),
             tokens_uxpl: tokens_uxpl.to_string(),
-        });
+        };
+        validators.push((address, validator));
     }
-    let balance = |(address, amount): (Address, Amount)| Balance {
-        address: address.text(),
-        coins: vec![Coin { denom: "uxpl".into(), amount: amount.text() }],
-    };
-    let token: &mut TokenGenesis = state.token.get_or_insert_default();
-    token.balances = balances.into_iter().map(balance).collect();
-    Ok(state)
+    validators.sort_by_key(|(operator, _)| *operator);
+    let validators = validators.into_iter().map(|(_, validator)| validator).collect();
+    let accounts: Vec<_> = accounts.into_iter().collect();
+    chain::new_genesis(&accounts, validators).map_err(|refusal| anyhow!("{refusal}"))
 }
 
 fn parse(address: &str) -> anyhow::Result<Address> {

@@ -56,14 +56,18 @@ pub async fn carry(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     };
     if timeout(STOP_SEND, rest).await.is_err() {
         let answers = service.outbox.depth();
-        tracing::warn!(answers, "not everything could be sent; it waits on disk and is sent at the next start");
+        tracing::warn!(
+            answers,
+            "not everything could be sent; it waits on disk and is sent at the next start"
+        );
     }
 }
 
 impl Service {
     fn tell(&self, error: &ClientError, pause: Duration) {
         let (answers, pause_ms) = (self.outbox.depth(), pause.as_millis());
-        let poor = matches!(error, ClientError::InsufficientFunds(_) | ClientError::UnknownAccount(_));
+        let poor =
+            matches!(error, ClientError::InsufficientFunds(_) | ClientError::UnknownAccount(_));
         if poor {
             let address = self.reporter.address().text();
             tracing::error!(
@@ -94,7 +98,11 @@ impl Service {
         for batch in batches(wanted) {
             match self.send(&batch).await {
                 Ok(()) => {}
-                Err(error) if error.rule().is_some() && batch.len() > 1 && !is_about_the_carrier(&error) => {
+                Err(error)
+                    if error.rule().is_some()
+                        && batch.len() > 1
+                        && !is_about_the_carrier(&error) =>
+                {
                     // One of them is refused: each by itself shows which.
                     for answer in batch {
                         if let Err(error) = self.send(&[answer]).await {
@@ -119,7 +127,10 @@ impl Service {
             Err(ClientError::NotFound(_)) => Default::default(),
             Err(error) => return Err(error),
         };
-        if job.state() == JobState::Assigned && job.attempt == attempt && job.provider == self.operator.text() {
+        if job.state() == JobState::Assigned
+            && job.attempt == attempt
+            && job.provider == self.operator.text()
+        {
             return Ok(true);
         }
         let accepted = match answer {
@@ -138,7 +149,12 @@ impl Service {
         if accepted {
             tracing::info!(job_id, attempt, kind, "the chain has the answer");
         } else {
-            tracing::warn!(job_id, attempt, kind, "the chain no longer wants the answer: it came too late");
+            tracing::warn!(
+                job_id,
+                attempt,
+                kind,
+                "the chain no longer wants the answer: it came too late"
+            );
         }
         if let Err(error) = self.outbox.settle(answer.assignment()) {
             tracing::error!(job_id, attempt, %error, "the answer cannot be put away");
@@ -153,7 +169,12 @@ impl Service {
         let options = TxOptions { timeout: TX_TIMEOUT, ..TxOptions::default() };
         match self.client.send(&self.reporter, msgs, &options).await {
             Ok(outcome) => {
-                tracing::debug!(hash = outcome.hash, height = outcome.height, answers = answers.len(), "sent");
+                tracing::debug!(
+                    hash = outcome.hash,
+                    height = outcome.height,
+                    answers = answers.len(),
+                    "sent"
+                );
                 self.metrics.transaction("ok");
                 self.metrics.reporter_out_of_funds.set(0);
                 answers.iter().for_each(|answer| self.settle(answer, true));
@@ -180,7 +201,9 @@ fn is_about_the_carrier(error: &ClientError) -> bool {
     error.is_transient()
         || matches!(
             error,
-            ClientError::InsufficientFunds(_) | ClientError::UnknownAccount(_) | ClientError::Unauthorized(_)
+            ClientError::InsufficientFunds(_)
+                | ClientError::UnknownAccount(_)
+                | ClientError::Unauthorized(_)
         )
 }
 
@@ -197,8 +220,11 @@ fn verdict((codespace, code): (&str, u32)) -> Option<bool> {
         Receipt::Late(0),
         Receipt::WrongNode,
     ];
-    let declines =
-        [Market::UnknownJob(0), Market::NotAssigned(0), Market::WrongAttempt { current: 0, given: 0 }];
+    let declines = [
+        Market::UnknownJob(0),
+        Market::NotAssigned(0),
+        Market::WrongAttempt { current: 0, given: 0 },
+    ];
     let found = (codespace, code);
     if found == (has.codespace(), has.code()) {
         return Some(true);
@@ -243,7 +269,12 @@ mod tests {
         let answers: Vec<Answer> = (0..20u64)
             .map(|job_id| {
                 let reason = "x".repeat(if job_id == 3 { BATCH_BYTES_MAX } else { 10 });
-                Answer::Decline(MsgDeclineJob { job_id, attempt: 1, reason, ..MsgDeclineJob::default() })
+                Answer::Decline(MsgDeclineJob {
+                    job_id,
+                    attempt: 1,
+                    reason,
+                    ..MsgDeclineJob::default()
+                })
             })
             .collect();
         let batches = batches(answers.clone());

@@ -68,8 +68,9 @@ async fn ask(client: &Client, heights: &watch::Sender<u64>) -> Result<bool, Clie
 
 /// Follows the node's events until the WebSocket breaks or falls silent.
 async fn listen(client: &Client, heights: &watch::Sender<u64>) -> Result<(), String> {
-    let url: WebSocketClientUrl =
-        websocket_url(client.url()).parse().map_err(|error: tendermint_rpc::Error| super::reason(&error))?;
+    let url: WebSocketClientUrl = websocket_url(client.url())
+        .parse()
+        .map_err(|error: tendermint_rpc::Error| super::reason(&error))?;
     let opening = WebSocketClient::builder(url).compat_mode(CompatMode::V0_38).build();
     let (socket, driver) = timeout(OPEN_TIMEOUT, opening)
         .await
@@ -132,7 +133,10 @@ mod tests {
     #[test]
     fn the_websocket_is_beside_the_rpc() {
         assert_eq!(websocket_url("http://127.0.0.1:26657"), "ws://127.0.0.1:26657/websocket");
-        assert_eq!(websocket_url("https://rpc.example.org/plasma/"), "wss://rpc.example.org/plasma/websocket");
+        assert_eq!(
+            websocket_url("https://rpc.example.org/plasma/"),
+            "wss://rpc.example.org/plasma/websocket"
+        );
     }
 
     #[test]

@@ -43,7 +43,9 @@ pub enum ClientError {
         reason: String,
     },
     /// The node now serves another chain than at first.
-    #[error("the node at {url} serves chain {got:?} now, not {expected:?}: point --node at the right chain")]
+    #[error(
+        "the node at {url} serves chain {got:?} now, not {expected:?}: point --node at the right chain"
+    )]
     OtherChain {
         /// Address of the node.
         url: String,
@@ -79,7 +81,9 @@ pub enum ClientError {
     #[error("account {0} is not on the chain yet: send it some uxpl first")]
     UnknownAccount(Address),
     /// Another transaction of the account came first.
-    #[error("account sequence mismatch, expected {expected}, got {got}: another transaction came first, try again")]
+    #[error(
+        "account sequence mismatch, expected {expected}, got {got}: another transaction came first, try again"
+    )]
     WrongSequence {
         /// The account's next sequence.
         expected: u64,
@@ -118,7 +122,9 @@ pub enum ClientError {
     )]
     Failed(Box<TxOutcome>),
     /// The transaction did not come into a block in time; it still may.
-    #[error("transaction {hash} was sent but is in no block after {waited_s} s: ask for it again before sending another")]
+    #[error(
+        "transaction {hash} was sent but is in no block after {waited_s} s: ask for it again before sending another"
+    )]
     Timeout {
         /// Its hash.
         hash: String,
@@ -201,11 +207,22 @@ mod tests {
         let log = Sdk::WrongSequence { expected: 12, got: 7 }.to_string();
         for (codespace, code) in [("sdk", 32), ("", 2), ("undefined", 1)] {
             let error = ClientError::refused(codespace, code, &format!("x: {log}"), "");
-            assert!(matches!(error, ClientError::WrongSequence { expected: 12, got: 7 }), "{error:?}");
+            assert!(
+                matches!(error, ClientError::WrongSequence { expected: 12, got: 7 }),
+                "{error:?}"
+            );
         }
-        assert!(matches!(ClientError::refused("sdk", 5, "funds", ""), ClientError::InsufficientFunds(_)));
-        assert!(matches!(ClientError::refused("sdk", 13, "fee", ""), ClientError::InsufficientFee(_)));
-        assert!(matches!(ClientError::refused("sdk", 19, "", "AB"), ClientError::InMempool(hash) if hash == "AB"));
+        assert!(matches!(
+            ClientError::refused("sdk", 5, "funds", ""),
+            ClientError::InsufficientFunds(_)
+        ));
+        assert!(matches!(
+            ClientError::refused("sdk", 13, "fee", ""),
+            ClientError::InsufficientFee(_)
+        ));
+        assert!(
+            matches!(ClientError::refused("sdk", 19, "", "AB"), ClientError::InMempool(hash) if hash == "AB")
+        );
         let other = ClientError::refused("market", 5, "no", "");
         assert_eq!(other.rule(), Some(("market", 5)));
         assert!(!other.is_transient());

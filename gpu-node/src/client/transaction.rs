@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
-use plasma_modules::types::sha256;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use plasma_modules::tx;
+use plasma_modules::types::sha256;
 use plasma_proto::cosmos::base::abci::v1beta1::TxMsgData;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::cosmos::crypto::secp256k1::PubKey;
@@ -52,7 +54,13 @@ pub struct TxOptions {
 
 impl Default for TxOptions {
     fn default() -> Self {
-        Self { memo: String::new(), gas: None, gas_margin_bps: GAS_MARGIN_BPS, fee: None, timeout: WAIT }
+        Self {
+            memo: String::new(),
+            gas: None,
+            gas_margin_bps: GAS_MARGIN_BPS,
+            fee: None,
+            timeout: WAIT,
+        }
     }
 }
 
@@ -116,8 +124,12 @@ impl TxOutcome {
     /// # Errors
     /// [`ClientError::Decode`] if there is none, or one of another type.
     pub fn response<M: Message + Name + Default>(&self, index: usize) -> Result<M, ClientError> {
-        let bad = |reason: String| ClientError::Decode { what: format!("the response {}", M::NAME), reason };
-        let data = TxMsgData::decode(self.data.as_slice()).map_err(|error| bad(error.to_string()))?;
+        let bad = |reason: String| ClientError::Decode {
+            what: format!("the response {}", M::NAME),
+            reason,
+        };
+        let data =
+            TxMsgData::decode(self.data.as_slice()).map_err(|error| bad(error.to_string()))?;
         let found = data.msg_responses.get(index).ok_or_else(|| bad("there is none".to_owned()))?;
         if found.type_url != M::type_url() {
             return Err(bad(format!("it is a {}", found.type_url)));
@@ -147,7 +159,8 @@ impl TxOutcome {
             code: result.code.into(),
             codespace: result.codespace,
             log: result.log,
-            data: result.data.to_vec(),
+            // The RPC's base64, which tendermint-rpc hands on as it came.
+            data: BASE64.decode(&result.data).unwrap_or_else(|_| result.data.to_vec()),
             events: result.events.into_iter().map(event).collect(),
             gas_wanted: u64::try_from(result.gas_wanted).unwrap_or(0),
             gas_used: u64::try_from(result.gas_used).unwrap_or(0),
@@ -182,7 +195,13 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(wallet: &'a Wallet, messages: Vec<Any>, memo: &str, account_number: u64, sequence: u64) -> Self {
+    fn new(
+        wallet: &'a Wallet,
+        messages: Vec<Any>,
+        memo: &str,
+        account_number: u64,
+        sequence: u64,
+    ) -> Self {
         let body = TxBody { messages, memo: memo.to_owned(), ..TxBody::default() };
         let body_bytes = body.encode_to_vec();
         Self { body_bytes, public: wallet.public(), sequence, account_number, wallet }
@@ -235,22 +254,6 @@ pub fn sign_tx(
 }
 
 impl Client {
-    /// [`sign_tx`] for this chain.
-    #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "each is a field of the transaction")]
-    pub fn build_tx(
-        &self,
-        wallet: &Wallet,
-        msgs: Vec<Any>,
-        account_number: u64,
-        sequence: u64,
-        gas_limit: u64,
-        fee: u128,
-        memo: &str,
-    ) -> Vec<u8> {
-        sign_tx(&self.chain_id, wallet, msgs, account_number, sequence, gas_limit, fee, memo)
-    }
-
     /// Runs a transaction without keeping what it does; signatures are not looked at. Gives the gas that it costs.
     ///
     /// # Errors
@@ -301,8 +304,12 @@ impl Client {
     /// # Errors
     /// [`ClientError::Invalid`] for text that is no hash; else if the node cannot be reached.
     pub async fn tx(&self, hash: &str) -> Result<Option<TxOutcome>, ClientError> {
-        let parsed = Hash::from_hex_upper(Algorithm::Sha256, &hash.to_uppercase())
-            .map_err(|_| ClientError::Invalid(format!("{hash:?} is no transaction hash: it has 64 hexadecimal digits")))?;
+        let parsed =
+            Hash::from_hex_upper(Algorithm::Sha256, &hash.to_uppercase()).map_err(|_| {
+                ClientError::Invalid(format!(
+                    "{hash:?} is no transaction hash: it has 64 hexadecimal digits"
+                ))
+            })?;
         match self.http.tx(parsed, false).await {
             Ok(found) => {
                 let hash = found.hash.to_string().to_uppercase();
@@ -325,12 +332,16 @@ impl Client {
             let away = match self.tx(hash).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => None,
-                Err(error @ (ClientError::Unreachable { .. } | ClientError::Node { .. })) => Some(error),
+                Err(error @ (ClientError::Unreachable { .. } | ClientError::Node { .. })) => {
+                    Some(error)
+                }
                 Err(error) => return Err(error),
             };
             if began.elapsed() >= timeout {
                 let waited_s = timeout.as_secs();
-                return Err(away.unwrap_or(ClientError::Timeout { hash: hash.to_owned(), waited_s }));
+                return Err(
+                    away.unwrap_or(ClientError::Timeout { hash: hash.to_owned(), waited_s })
+                );
             }
             tokio::time::sleep(WAIT_POLL).await;
         }
@@ -482,7 +493,10 @@ mod tests {
     fn responses_are_found_by_type() {
         use plasma_proto::plasma::market::v1::{MsgCancelJobResponse, MsgSubmitJobResponse};
         #[expect(deprecated, reason = "the field stays empty")]
-        let data = TxMsgData { data: vec![], msg_responses: vec![any(&MsgSubmitJobResponse { job_id: 7 })] };
+        let data = TxMsgData {
+            data: vec![],
+            msg_responses: vec![any(&MsgSubmitJobResponse { job_id: 7 })],
+        };
         let outcome = TxOutcome {
             hash: "AB".into(),
             height: 1,

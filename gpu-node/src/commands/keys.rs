@@ -27,8 +27,13 @@ const SECP256K1: &str = "secp256k1";
 /// The first line of a file.
 pub(super) fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let metadata = std::fs::metadata(path).with_context(|| path.display().to_string())?;
-    ensure!(metadata.len() <= PASSWORD_FILE_BYTES_MAX, "{} is too large for a secret", path.display());
-    let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
+    ensure!(
+        metadata.len() <= PASSWORD_FILE_BYTES_MAX,
+        "{} is too large for a secret",
+        path.display()
+    );
+    let text =
+        Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
@@ -92,7 +97,8 @@ impl Keys<'_> {
     pub fn open(&self) -> anyhow::Result<Open> {
         let password = self.password.get(false)?;
         let receipt = open_secret(&self.receipt_path(), ED25519, &password)?;
-        let reporter = Wallet::from_secret(&*open_secret(&self.reporter_path(), SECP256K1, &password)?)?;
+        let reporter =
+            Wallet::from_secret(&*open_secret(&self.reporter_path(), SECP256K1, &password)?)?;
         Ok(Open { receipt, reporter })
     }
 
@@ -104,7 +110,12 @@ impl Keys<'_> {
 
 fn open_secret(path: &Path, kind: &str, password: &str) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let opened = keyfile::open(path, password).with_context(|| path.display().to_string())?;
-    ensure!(opened.kind == kind, "{} is a key of kind {:?}, not {kind}", path.display(), opened.kind);
+    ensure!(
+        opened.kind == kind,
+        "{} is a key of kind {:?}, not {kind}",
+        path.display(),
+        opened.kind
+    );
     let mut secret = Zeroizing::new([0; 32]);
     ensure!(opened.secret.len() == 32, "{} does not hold 32 bytes", path.display());
     secret.copy_from_slice(&opened.secret);
@@ -120,7 +131,12 @@ pub(super) fn open_wallet(path: &Path, password: &str) -> anyhow::Result<Wallet>
 pub(super) fn init(home: &Path, password: &Password) -> anyhow::Result<()> {
     make_private(home)?;
     let config = home.join(config::FILE);
-    match std::fs::OpenOptions::new().write(true).create_new(true).open(&config) {
+    // It may hold the token of the local interface.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&config) {
         Ok(mut file) => {
             file.write_all(config::DEFAULT.as_bytes())
                 .and_then(|()| file.sync_all())
@@ -156,11 +172,20 @@ pub(super) fn init(home: &Path, password: &Password) -> anyhow::Result<()> {
     } else {
         let wallet = Wallet::generate();
         let address = wallet.address().text();
-        keyfile::seal(&reporter, SECP256K1, &address, wallet.secret().as_ref(), get()?, KdfParams::default())?;
+        keyfile::seal(
+            &reporter,
+            SECP256K1,
+            &address,
+            wallet.secret().as_ref(),
+            get()?,
+            KdfParams::default(),
+        )?;
         println!("wrote {}  reporter account {address}", reporter.display());
     }
     let address = keys.reporter_address()?;
-    println!("next: send some uxpl to the reporter account {address}, it pays for sending receipts;");
+    println!(
+        "next: send some uxpl to the reporter account {address}, it pays for sending receipts;"
+    );
     println!("      gpu-node model add ..., set prices in {}, gpu-node register", config.display());
     Ok(())
 }

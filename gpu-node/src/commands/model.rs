@@ -33,7 +33,7 @@ pub(super) enum ModelCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Prints a manifest and its model id; writes it for `xpl tx publish-model`
+    /// Prints a manifest and its model id; writes it for `xpl model publish`
     Manifest {
         /// Model id, or the folder of a model that need not have been added
         model: String,
@@ -112,7 +112,9 @@ pub(super) fn run(home: &Home, command: ModelCommand) -> anyhow::Result<()> {
             print_manifest(&id, &cache.manifest(&id)?);
             println!("to serve it, add it to {}:", home.path.join(crate::config::FILE).display());
             println!("[[models]]\nid = \"{}\"", hex::encode(id));
-            println!("fresh_uxpl_per_mtok = 200000\ncached_uxpl_per_mtok = 50000\noutput_uxpl_per_mtok = 600000\nslots = 1");
+            println!(
+                "fresh_uxpl_per_mtok = 200000\ncached_uxpl_per_mtok = 50000\noutput_uxpl_per_mtok = 600000\nslots = 1"
+            );
             Ok(())
         }
         ModelCommand::List { json } => list(home, json),
@@ -124,10 +126,15 @@ pub(super) fn run(home: &Home, command: ModelCommand) -> anyhow::Result<()> {
                     if !folder.is_dir() {
                         return Err(error.context("neither an id nor a folder"));
                     }
-                    models::build_manifest(folder, &name.unwrap_or_else(|| last_part(&model)), &licence)?
+                    models::build_manifest(
+                        folder,
+                        &name.unwrap_or_else(|| last_part(&model)),
+                        &licence,
+                    )?
                 }
             };
-            std::fs::write(&out, manifest.encode_to_vec()).with_context(|| out.display().to_string())?;
+            std::fs::write(&out, manifest.encode_to_vec())
+                .with_context(|| out.display().to_string())?;
             print_manifest(&models::model_id(&manifest), &manifest);
             println!("wrote {}", out.display());
             Ok(())
@@ -192,7 +199,12 @@ fn print_manifest(id: &ModelId, manifest: &Manifest) {
     println!("context       {} tokens", manifest.context_tokens);
     println!("template      {} tokens at most", manifest.template_tokens_max);
     for file in &manifest.files {
-        println!("file          {}  {}  {} bytes", hex::encode(&file.sha256), file.path, file.size_bytes);
+        println!(
+            "file          {}  {}  {} bytes",
+            hex::encode(&file.sha256),
+            file.path,
+            file.size_bytes
+        );
     }
 }
 
@@ -222,10 +234,14 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart() {
-        assert!(matches!(source("hf:a/b@main"), Source::Hub(hub) if hub.repository == "a/b" && hub.revision == "main"));
+        assert!(
+            matches!(source("hf:a/b@main"), Source::Hub(hub) if hub.repository == "a/b" && hub.revision == "main")
+        );
         assert!(matches!(source("https://x/y"), Source::Web(_)));
         assert!(matches!(source("./y"), Source::Folder(_)));
-        for (text, name) in [("hf:a/b@main", "b"), ("/x/y/", "y"), ("https://h/m", "m"), ("/", "model")] {
+        for (text, name) in
+            [("hf:a/b@main", "b"), ("/x/y/", "y"), ("https://h/m", "m"), ("/", "model")]
+        {
             assert_eq!(last_part(text), name);
         }
     }

@@ -5,7 +5,6 @@ use clap::Args;
 use plasma_proto::plasma::market::v1::{
     Ask, MsgRegisterProvider, MsgUpdateProvider, QueryProviderRequest, QueryProviderResponse,
 };
-use zeroize::Zeroizing;
 
 use super::{Home, keys, model};
 use crate::client::{Client, ClientError, TxOptions, any};
@@ -15,44 +14,26 @@ use crate::wallet::Wallet;
 
 /// uxpl in an XPL.
 const UXPL_PER_XPL: u128 = 1_000_000;
-/// Where accounts live below a mnemonic's seed.
-const DERIVATION_PATH: &str = "m/44'/118'/0'/0/0";
 
 /// The operator's key, used for this command only.
 #[derive(Debug, Args)]
 pub(super) struct Operator {
     /// Sealed key file of the operator's account, as `xpl keys export --sealed` writes it
-    #[arg(long, value_name = "FILE", required_unless_present = "operator_mnemonic_file")]
-    operator_key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    operator_key: PathBuf,
     /// File whose first line is the password of that key file; else it is asked for
-    #[arg(long, value_name = "FILE", requires = "operator_key")]
+    #[arg(long, value_name = "FILE")]
     operator_password_file: Option<PathBuf>,
-    /// File whose first line is the operator's mnemonic of 24 words
-    #[arg(long, value_name = "FILE", conflicts_with = "operator_key")]
-    operator_mnemonic_file: Option<PathBuf>,
 }
 
 impl Operator {
     fn wallet(&self) -> anyhow::Result<Wallet> {
-        if let Some(path) = &self.operator_mnemonic_file {
-            return from_mnemonic(&keys::read_secret_line(path)?);
-        }
-        let path = self.operator_key.as_ref().context("set --operator-key or --operator-mnemonic-file")?;
         let password = match &self.operator_password_file {
             Some(path) => keys::read_secret_line(path)?,
             None => keys::ask("Password of the operator's key: ", "--operator-password-file")?,
         };
-        keys::open_wallet(path, &password)
+        keys::open_wallet(&self.operator_key, &password)
     }
-}
-
-fn from_mnemonic(words: &str) -> anyhow::Result<Wallet> {
-    let path = DERIVATION_PATH.parse()?;
-    let mnemonic = bip32::Mnemonic::new(words.trim(), bip32::Language::English)
-        .map_err(|_| anyhow::anyhow!("that is no mnemonic of 24 English words"))?;
-    let key = bip32::XPrv::derive_from_path(mnemonic.to_seed(""), &path)?;
-    let secret: Zeroizing<[u8; 32]> = Zeroizing::new(key.private_key().to_bytes().into());
-    Ok(Wallet::from_secret(&secret)?)
 }
 
 /// What the chain is told.
@@ -111,7 +92,9 @@ fn parse_amount(text: &str) -> Result<u128, String> {
         return Err(bad());
     }
     let part = number(&format!("{part:0<6}")).ok_or_else(bad)?;
-    number(whole).and_then(|whole| whole.checked_mul(UXPL_PER_XPL)?.checked_add(part)).ok_or_else(bad)
+    number(whole)
+        .and_then(|whole| whole.checked_mul(UXPL_PER_XPL)?.checked_add(part))
+        .ok_or_else(bad)
 }
 
 fn parse_ask(text: &str) -> Result<Ask, String> {
@@ -150,10 +133,15 @@ impl Terms {
         );
         let key = ReceiptKey::new(&receipt, client.chain_id());
         let asks = match self.asks {
-            asks if asks.is_empty() => home.config.models.iter().map(|served| served.ask()).collect(),
+            asks if asks.is_empty() => {
+                home.config.models.iter().map(|served| served.ask()).collect()
+            }
             asks => asks,
         };
-        ensure!(!asks.is_empty(), "nothing is offered: add [[models]] to gpu-node.toml or set --ask");
+        ensure!(
+            !asks.is_empty(),
+            "nothing is offered: add [[models]] to gpu-node.toml or set --ask"
+        );
         let endpoint = self.endpoint.unwrap_or_else(|| home.config.endpoint.clone());
         let region = self.region.unwrap_or_else(|| home.config.region.clone());
         let timeout = std::time::Duration::from_secs(self.timeout);
@@ -162,7 +150,10 @@ impl Terms {
     }
 }
 
-async fn provider(client: &Client, operator: &str) -> anyhow::Result<Option<QueryProviderResponse>> {
+async fn provider(
+    client: &Client,
+    operator: &str,
+) -> anyhow::Result<Option<QueryProviderResponse>> {
     let request = QueryProviderRequest { operator: operator.to_owned() };
     match client.query("/plasma.market.v1.Query/Provider", &request).await {
         Ok(found) => Ok(Some(found)),
@@ -179,7 +170,8 @@ fn note_operator(home: &Home, operator: &str) -> anyhow::Result<()> {
 
 pub(super) async fn register(home: &Home, args: Register) -> anyhow::Result<()> {
     let Register { bond, terms } = args;
-    let Prepared { client, operator, key, asks, endpoint, region, options } = terms.prepare(home).await?;
+    let Prepared { client, operator, key, asks, endpoint, region, options } =
+        terms.prepare(home).await?;
     let address = operator.address().text();
     if provider(&client, &address).await?.is_some() {
         bail!("{address} is a provider already: gpu-node update changes what it offers");
@@ -206,13 +198,16 @@ pub(super) async fn register(home: &Home, args: Register) -> anyhow::Result<()> 
 
 pub(super) async fn update(home: &Home, args: Update) -> anyhow::Result<()> {
     let Update { terms, rotate_receipt_key } = args;
-    let Prepared { client, operator, key, asks, endpoint, region, options } = terms.prepare(home).await?;
+    let Prepared { client, operator, key, asks, endpoint, region, options } =
+        terms.prepare(home).await?;
     let address = operator.address().text();
     let Some(before) = provider(&client, &address).await?.and_then(|found| found.provider) else {
         bail!("{address} is no provider: gpu-node register makes it one");
     };
     if before.receipt_key != key.public() && !rotate_receipt_key {
-        bail!("the chain knows another receipt key for {address}: add --rotate-receipt-key to set this home's");
+        bail!(
+            "the chain knows another receipt key for {address}: add --rotate-receipt-key to set this home's"
+        );
     }
     println!("measuring {} ...", home.config.device);
     let hardware = model::measured(&home.config.device)?;
@@ -239,9 +234,13 @@ mod tests {
 
     #[test]
     fn amounts_have_units() {
-        for (text, uxpl) in
-            [("5", 5), ("5uxpl", 5), ("5XPL", 5_000_000), ("0.5xpl", 500_000), ("1.000001XPL", 1_000_001)]
-        {
+        for (text, uxpl) in [
+            ("5", 5),
+            ("5uxpl", 5),
+            ("5XPL", 5_000_000),
+            ("0.5xpl", 500_000),
+            ("1.000001XPL", 1_000_001),
+        ] {
             assert_eq!(parse_amount(text), Ok(uxpl), "{text}");
         }
         let huge = format!("{}XPL", u128::MAX);
@@ -254,19 +253,18 @@ mod tests {
     fn asks_are_read() {
         let id = hex::encode([7; 32]);
         let ask = parse_ask(&format!("{id}:200000:50000:600000:2")).unwrap();
-        assert_eq!((ask.fresh_uxpl_per_mtok, ask.output_uxpl_per_mtok, ask.slots), (200_000, 600_000, 2));
-        for text in ["", "1:2:3:4:5", &format!("{id}:1:2:3"), &format!("{id}:1:2:3:4:5"), &format!("{id}:1:2:x:4")] {
+        assert_eq!(
+            (ask.fresh_uxpl_per_mtok, ask.output_uxpl_per_mtok, ask.slots),
+            (200_000, 600_000, 2)
+        );
+        for text in [
+            "",
+            "1:2:3:4:5",
+            &format!("{id}:1:2:3"),
+            &format!("{id}:1:2:3:4:5"),
+            &format!("{id}:1:2:x:4"),
+        ] {
             assert!(parse_ask(text).is_err(), "{text}");
         }
-    }
-
-    /// The same account as every Cosmos wallet makes of these words.
-    #[test]
-    fn mnemonics_are_cosmos_own() {
-        let words = [["abandon"; 23].join(" "), "art".to_owned()].join(" ");
-        let wallet = from_mnemonic(&words).unwrap();
-        assert_eq!(wallet.address().text().len(), 42);
-        assert_eq!(from_mnemonic(&format!("{words}\n")).unwrap().address(), wallet.address());
-        assert!(from_mnemonic("abandon abandon").is_err());
     }
 }

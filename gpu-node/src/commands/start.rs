@@ -85,7 +85,8 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
         let offered = home_models
             .iter()
             .map(|(id, serving)| {
-                let offered = Offered { name: serving.name.clone(), engine: serving.engine.clone() };
+                let offered =
+                    Offered { name: serving.name.clone(), engine: serving.engine.clone() };
                 (hex::encode(id), offered)
             })
             .collect();
@@ -122,7 +123,9 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     let carrier = tokio::spawn(chain::carry(Arc::clone(&service), carrier_stopped));
     let watcher = tokio::spawn(chain::watch(Arc::clone(&service), stopped.clone()));
     tracing::info!(%operator, chain_id, models, answers, metrics = %metrics_address, "working");
-    println!("gpu-node ready: provider {operator} on {chain_id}, {models} models, metrics on http://{metrics_address}");
+    println!(
+        "gpu-node ready: provider {operator} on {chain_id}, {models} models, metrics on http://{metrics_address}"
+    );
 
     // Ends when told to; the carrier goes last, with what the watcher wrote.
     let watched = watcher.await;
@@ -151,9 +154,15 @@ fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<BTreeMap<Mode
         let hexadecimal = hex::encode(id);
         tracing::info!(model = hexadecimal, %backend, "loading");
         let manifest = cache.manifest(&id).with_context(|| format!("model {hexadecimal}"))?;
-        let engine = models::load(&cache, &id, &device).with_context(|| format!("model {hexadecimal}"))?;
+        let engine =
+            models::load(&cache, &id, &device).with_context(|| format!("model {hexadecimal}"))?;
         let engine = EngineHandle::spawn(Box::new(engine))?;
-        tracing::info!(model = hexadecimal, name = manifest.name, kernel = engine.info().kernel_id, "loaded");
+        tracing::info!(
+            model = hexadecimal,
+            name = manifest.name,
+            kernel = engine.info().kernel_id,
+            "loaded"
+        );
         loaded.insert(id, Serving { engine, name: manifest.name, slots: served.slots });
     }
     Ok(loaded)
@@ -208,9 +217,17 @@ async fn check_provider(
         let served = ModelId::try_from(ask.model_id.as_slice()).ok().and_then(|id| models.get(&id));
         let model = hex::encode(&ask.model_id);
         match served {
-            None => tracing::warn!(model, "offered on the chain but not served here: its jobs will be declined"),
+            None => tracing::warn!(
+                model,
+                "offered on the chain but not served here: its jobs will be declined"
+            ),
             Some(serving) if serving.slots != ask.slots => {
-                tracing::warn!(model, here = serving.slots, chain = ask.slots, "slots differ: run gpu-node update");
+                tracing::warn!(
+                    model,
+                    here = serving.slots,
+                    chain = ask.slots,
+                    "slots differ: run gpu-node update"
+                );
             }
             Some(_) => {}
         }

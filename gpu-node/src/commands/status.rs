@@ -1,9 +1,9 @@
 use anyhow::Context as _;
+use plasma_modules::Address;
 use plasma_proto::plasma::market::v1::{
     JobState, ProviderStatus, QueryJobsRequest, QueryJobsResponse, QueryProviderRequest,
     QueryProviderResponse,
 };
-use plasma_modules::Address;
 use serde_json::json;
 
 use super::Home;
@@ -16,21 +16,35 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
     let node = client.status().await?;
     let reporter = home.keys().reporter_address()?;
     let reporter_uxpl = client.balance(Address::parse(&reporter)?).await?;
-    let operator = home.config.operator(&home.path)?;
+    let waiting = Outbox::peek(&home.path.join(OUTBOX_FOLDER))?.len();
+    let Ok(operator) = home.config.operator(&home.path) else {
+        if as_json {
+            let status = json!({
+                "chain_id": node.chain_id, "height": node.height, "catching_up": node.catching_up,
+                "reporter": reporter, "reporter_uxpl": reporter_uxpl.text(),
+                "operator": null, "provider": null, "outbox": waiting,
+            });
+            println!("{status}");
+        } else {
+            println!("chain     {} at block {}", node.chain_id, node.height);
+            println!("reporter  {reporter}  {reporter_uxpl}uxpl");
+            println!("provider  not registered from here: gpu-node register");
+        }
+        return Ok(());
+    };
     let operator_uxpl = client.balance(operator).await?;
     let request = QueryProviderRequest { operator: operator.text() };
-    let found: Option<QueryProviderResponse> =
-        match client.query("/plasma.market.v1.Query/Provider", &request).await {
-            Err(ClientError::NotFound(_)) => None,
-            other => Some(other?),
-        };
+    let path = "/plasma.market.v1.Query/Provider";
+    let found: Option<QueryProviderResponse> = match client.query(path, &request).await {
+        Err(ClientError::NotFound(_)) => None,
+        other => Some(other?),
+    };
     let request = QueryJobsRequest {
         provider: operator.text(),
         state: JobState::Assigned.into(),
         ..QueryJobsRequest::default()
     };
     let jobs: QueryJobsResponse = client.query("/plasma.market.v1.Query/Jobs", &request).await?;
-    let waiting = Outbox::peek(&home.path.join(OUTBOX_FOLDER))?.len();
     let provider = found.as_ref().and_then(|found| found.provider.as_ref());
     if as_json {
         let provider = provider.map(|provider| {
@@ -65,7 +79,10 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
                 ProviderStatus::Leaving => "leaving",
                 ProviderStatus::Unspecified => "unknown",
             };
-            println!("provider  {state}; bond {}uxpl, {}uxpl of it locked", provider.bond_uxpl, provider.locked_uxpl);
+            println!(
+                "provider  {state}; bond {}uxpl, {}uxpl of it locked",
+                provider.bond_uxpl, provider.locked_uxpl
+            );
             println!(
                 "jobs      {} settled, {} failed, {} assigned now; earned {}uxpl",
                 provider.jobs_settled,

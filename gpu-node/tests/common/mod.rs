@@ -135,7 +135,8 @@ impl Node {
         let block = chain::current_block(&state.store, CHAIN_ID, state.height, state.time_s());
         if path == "/cosmos.tx.v1beta1.Service/Simulate" {
             let request = SimulateRequest::decode(data).unwrap();
-            let next = chain::next_block(&state.store, CHAIN_ID, state.height + 1, state.time_s() + 1);
+            let next =
+                chain::next_block(&state.store, CHAIN_ID, state.height + 1, state.time_s() + 1);
             let result = chain::simulate(&state.store, &next, &request.tx_bytes);
             if result.code != 0 {
                 return Err((result.codespace, result.code, result.log));
@@ -144,18 +145,23 @@ impl Node {
             return Ok(SimulateResponse { gas_info, result: None }.encode_to_vec());
         }
         let view = View { store: &state.store, block: &block };
-        self.questions.call(path, &view, data).map_err(|error| ("sdk", error.code.abci(), error.log()))
+        self.questions
+            .call(path, &view, data)
+            .map_err(|error| ("sdk", error.code.abci(), error.log()))
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Result<Value, Value> {
         let mut state = self.state();
         let hash = tx::hash(&bytes);
         if state.results.contains_key(&hash) || state.mempool.contains(&bytes) {
-            return Err(json!({"code": -32603, "message": "Internal error", "data": "tx already exists in cache"}));
+            return Err(
+                json!({"code": -32603, "message": "Internal error", "data": "tx already exists in cache"}),
+            );
         }
         let result = {
             let mut overlay = Overlay::new(&state.store);
-            let next = chain::next_block(&state.store, CHAIN_ID, state.height + 1, state.time_s() + 1);
+            let next =
+                chain::next_block(&state.store, CHAIN_ID, state.height + 1, state.time_s() + 1);
             for waiting in &state.mempool {
                 chain::check_tx(&mut overlay, &next, waiting, &tx::NoMemory);
             }
@@ -190,8 +196,10 @@ impl Node {
                     Err((codespace, code, log)) => (codespace, code, log, vec![]),
                 };
                 let height = self.state().height.to_string();
-                Ok(json!({"response": {"code": code, "codespace": codespace, "log": log, "info": "", "index": "0",
-                    "key": null, "value": BASE64.encode(value), "proofOps": null, "height": height}}))
+                Ok(
+                    json!({"response": {"code": code, "codespace": codespace, "log": log, "info": "", "index": "0",
+                    "key": null, "value": BASE64.encode(value), "proofOps": null, "height": height}}),
+                )
             }
             "broadcast_tx_sync" => self.broadcast(BASE64.decode(text("tx")).unwrap()),
             "tx" => {
@@ -213,10 +221,12 @@ impl Node {
                         json!({"type": event.kind, "attributes": fields})
                     })
                     .collect();
-                Ok(json!({"hash": hash, "height": height.to_string(), "index": 0, "tx": "", "tx_result": {
+                Ok(
+                    json!({"hash": hash, "height": height.to_string(), "index": 0, "tx": "", "tx_result": {
                     "code": result.code, "codespace": result.codespace, "log": result.log, "info": "",
                     "data": BASE64.encode(&result.data), "gas_wanted": result.gas_wanted.to_string(),
-                    "gas_used": result.gas_used.to_string(), "events": events}}))
+                    "gas_used": result.gas_used.to_string(), "events": events}}),
+                )
             }
             other => Err(json!({"code": -32601, "message": "Method not found", "data": other})),
         }
@@ -224,7 +234,12 @@ impl Node {
 }
 
 fn status(height: u64, time_s: u64) -> Value {
-    let time = format!("2023-11-14T{:02}:{:02}:{:02}Z", 22 + (time_s - TIME_S + 800) / 3600, (time_s - TIME_S + 800) / 60 % 60, (time_s - TIME_S + 800) % 60);
+    let time = format!(
+        "2023-11-14T{:02}:{:02}:{:02}Z",
+        22 + (time_s - TIME_S + 800) / 3600,
+        (time_s - TIME_S + 800) / 60 % 60,
+        (time_s - TIME_S + 800) % 60
+    );
     let hash = "B647CF507155BADAC86FADD00E38B065C63A84953A847AA9FA99DB1CEE6C4DA9";
     json!({
         "node_info": {
@@ -252,7 +267,8 @@ async fn answer(State(node): State<Node>, Json(request): Json<Value>) -> Respons
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let id = request["id"].clone();
-    let reply = match node.call(request["method"].as_str().unwrap_or_default(), &request["params"]) {
+    let reply = match node.call(request["method"].as_str().unwrap_or_default(), &request["params"])
+    {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
     };
