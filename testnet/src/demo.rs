@@ -152,10 +152,9 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
     println!("  model       {model}");
     println!("  provider    {} on {}", text("provider"), receipt["receipt"]["kernel_id"].as_str().unwrap_or_default());
     println!(
-        "  receipt     job {id}, {} tokens in, {} out, signed by the rig, {}",
+        "  receipt     job {id}, {} tokens in, {} out, signed by the rig",
         receipt["receipt"]["n_fresh"],
         receipt["receipt"]["n_out"],
-        receipt["receipt_hash"].as_str().unwrap_or_default(),
     );
     println!("  checked by  every validator at block {} (key, assignment, counts, hashes, charge)", receipt["height"].as_str().unwrap_or_default());
     for line in verified.lines().filter(|line| !line.trim().is_empty()) {
