@@ -43,6 +43,8 @@ test-long: ## The same properties with many more cases, and the real weights
 lint: ## Formatting, clippy (the law of modules/ among it), generated code up to date
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory proto
+	git diff --exit-code -- proto/src/gen
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

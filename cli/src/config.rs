@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
@@ -14,8 +15,8 @@ use crate::output::Table;
 pub const NODE_DEFAULT: &str = "http://127.0.0.1:26657";
 /// Folder below the user's home.
 const HOME_FOLDER: &str = ".xpl";
-/// Largest configuration that is read, bytes.
-const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Largest settings file that is read, bytes; an address book grows.
+const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Settings that last.
 #[derive(Debug, Subcommand)]
@@ -88,6 +89,34 @@ pub struct Config {
     pub models: Option<PathBuf>,
 }
 
+/// Reads a settings file; its default if there is none.
+///
+/// # Errors
+/// If the file cannot be read, is too large, or says something unknown.
+pub fn read_toml<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) => return Err(Failure::file(path, &error)),
+        Ok(file) if file.len() > FILE_BYTES_MAX => {
+            let text = format!("{}: larger than {FILE_BYTES_MAX} bytes", path.display());
+            return Err(Failure::usage(text));
+        }
+        Ok(_) => {}
+    }
+    let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    toml::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
+}
+
+/// Writes a settings file, readable by its owner alone.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let text = toml::to_string_pretty(value).map_err(|error| Failure::usage(error.to_string()))?;
+    write_private(path, &text)
+}
+
 impl Config {
     fn path(home: &Path) -> PathBuf {
         home.join("config.toml")
@@ -98,23 +127,7 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or says something unknown.
     pub fn load(home: &Path) -> Result<Self> {
-        let path = Self::path(home);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(Failure::file(&path, &error)),
-            Ok(file) if file.len() > FILE_BYTES_MAX => {
-                return Err(Failure::usage(format!(
-                    "{}: larger than {FILE_BYTES_MAX} bytes",
-                    path.display()
-                )));
-            }
-            Ok(_) => {}
-        }
-        let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        toml::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
+        read_toml(&Self::path(home))
     }
 
     /// Writes the configuration.
@@ -122,9 +135,7 @@ impl Config {
     /// # Errors
     /// If the disk refuses.
     pub fn save(&self, home: &Path) -> Result<()> {
-        let text =
-            toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
-        write_private(&Self::path(home), &text)
+        write_toml(&Self::path(home), self)
     }
 
     /// One setting as text.

@@ -4,7 +4,6 @@
 //! you know (your keys, your contacts, those that you have paid) is compared with every new recipient.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -12,7 +11,7 @@ use plasma_modules::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::config::write_private;
+use crate::config::{read_toml, write_toml};
 use crate::error::{Failure, Result};
 use crate::output::Table;
 
@@ -22,8 +21,6 @@ const ALIKE_CHARS: usize = 6;
 const PREFIX: &str = "xpl1";
 /// Longest name of a contact or key, bytes.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Largest address book that is read, bytes.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The address book.
 #[derive(Debug, Subcommand)]
@@ -66,23 +63,7 @@ impl Contacts {
     /// # Errors
     /// If the file cannot be read or is no address book.
     pub fn load(home: &Path) -> Result<Self> {
-        let path = Self::path(home);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(Failure::file(&path, &error)),
-            Ok(file) if file.len() > FILE_BYTES_MAX => {
-                return Err(Failure::usage(format!(
-                    "{}: larger than {FILE_BYTES_MAX} bytes",
-                    path.display()
-                )));
-            }
-            Ok(_) => {}
-        }
-        let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        toml::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.message())))
+        read_toml(&Self::path(home))
     }
 
     /// Writes the address book, readable by its owner alone.
@@ -90,9 +71,7 @@ impl Contacts {
     /// # Errors
     /// If the disk refuses.
     pub fn save(&self, home: &Path) -> Result<()> {
-        let text =
-            toml::to_string_pretty(self).map_err(|error| Failure::usage(error.to_string()))?;
-        write_private(&Self::path(home), &text)
+        write_toml(&Self::path(home), self)
     }
 
     /// The name of an address, if it has one.
@@ -197,6 +176,7 @@ pub fn run(app: &App, command: ContactsCommand) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const KNOWN: &str = "xpl19rl4cm2hmr8afy4kldpxz3fka4jguq0a5m7df8";
 

@@ -11,14 +11,17 @@ use gpu_node::engine::{Engine, EngineHandle, Request, Sampling, candle, llama, t
 const TOKENS: u32 = 96;
 /// Alternating, so that other load on the machine meets both alike; the best of each counts.
 const ROUNDS: usize = 5;
-const PROMPT: &str = "Explain in two sentences what a blockchain is, then tell a long story about one.";
+const PROMPT: &str =
+    "Explain in two sentences what a blockchain is, then tell a long story about one.";
 
 fn main() -> Result<()> {
     let mut weights = None;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--weights" => weights = Some(PathBuf::from(args.next().context("--weights needs a folder")?)),
+            "--weights" => {
+                weights = Some(PathBuf::from(args.next().context("--weights needs a folder")?))
+            }
             "--bench" | "--test" => {}
             other => anyhow::bail!("unknown argument {other}; usage: tokens [--weights FOLDER]"),
         }

@@ -18,8 +18,12 @@ use plasma_proto::{
 use prost::Message;
 
 use crate::{
-    Address, Amount, Block, Ctx, Denom, FeePaid, Item, Overlay, Read, Recorded, Refusal, Sdk, SignatureMemory,
-    Table, Write, Writes, ante, attestation, auth, error::fault, market, msg::Msg, staking, token,
+    Address, Amount, Block, Ctx, Denom, FeePaid, Item, Overlay, Read, Recorded, Refusal, Sdk,
+    SignatureMemory, Table, Write, Writes, ante, attestation, auth,
+    error::fault,
+    market,
+    msg::Msg,
+    staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
@@ -129,7 +133,8 @@ pub fn new_genesis(
         staking.validators = validators;
     }
     if let Some(token) = &mut genesis.token {
-        let coin = |amount: Amount| Coin { denom: Denom::uxpl().as_str().into(), amount: amount.text() };
+        let coin =
+            |amount: Amount| Coin { denom: Denom::uxpl().as_str().into(), amount: amount.text() };
         token.balances = holders
             .into_iter()
             .filter(|(_, amount)| *amount != Amount::ZERO)
@@ -231,9 +236,8 @@ fn deliver(
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
     let mut events = Vec::new();
     let mut fee = FeePaid { payer: tx.fee_payer, left: tx.fee };
-    let (admitted, writes) = within(state, block, &mut events, &mut fee, |ctx| {
-        ante::admit(ctx, tx, proposer, memory)
-    });
+    let (admitted, writes) =
+        within(state, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, proposer, memory));
     let tx = match admitted {
         Ok(tx) => tx.into_tx(),
         Err(refusal) => return TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)),
@@ -249,9 +253,7 @@ fn deliver(
             events.append(&mut happened);
             TxResult { data, gas_wanted, gas_used, events, ..TxResult::default() }
         }
-        Err(refusal) => {
-            TxResult { events, ..TxResult::refused(refusal, gas_wanted, gas_used) }
-        }
+        Err(refusal) => TxResult { events, ..TxResult::refused(refusal, gas_wanted, gas_used) },
     }
 }
 

@@ -108,7 +108,9 @@ pub enum Sdk {
         max: usize,
     },
     /// The transaction's height has passed.
-    #[error("tx timeout height: the chain is at {height}, the transaction was valid up to {timeout}")]
+    #[error(
+        "tx timeout height: the chain is at {height}, the transaction was valid up to {timeout}"
+    )]
     TimeoutHeight {
         /// Block that would hold it.
         height: u64,
@@ -116,7 +118,9 @@ pub enum Sdk {
         timeout: u64,
     },
     /// A sequence that is not the account's next one.
-    #[error("account sequence mismatch, expected {expected}, got {got}: incorrect account sequence")]
+    #[error(
+        "account sequence mismatch, expected {expected}, got {got}: incorrect account sequence"
+    )]
     WrongSequence {
         /// The account's next.
         expected: u64,

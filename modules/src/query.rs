@@ -83,11 +83,16 @@ impl QueryError {
 
     /// The log of an ABCI answer, in the words that Cosmos clients look for.
     pub fn log(&self) -> String {
-        format!("rpc error: code = {} desc = {}: {}", self.code.name(), self.message, match self.code {
-            QueryCode::InvalidArgument => "invalid request",
-            QueryCode::NotFound => "key not found",
-            QueryCode::Unimplemented => "unknown request",
-        })
+        format!(
+            "rpc error: code = {} desc = {}: {}",
+            self.code.name(),
+            self.message,
+            match self.code {
+                QueryCode::InvalidArgument => "invalid request",
+                QueryCode::NotFound => "key not found",
+                QueryCode::Unimplemented => "unknown request",
+            }
+        )
     }
 }
 
@@ -123,13 +128,17 @@ impl Router {
     }
 
     /// Adds one.
-    pub fn add<Q, A>(&mut self, path: &'static str, answer: fn(&View<'_>, Q) -> Result<A, QueryError>)
-    where
+    pub fn add<Q, A>(
+        &mut self,
+        path: &'static str,
+        answer: fn(&View<'_>, Q) -> Result<A, QueryError>,
+    ) where
         Q: Message + Default + 'static,
         A: Message + 'static,
     {
         let handler: Handler = Box::new(move |view, bytes| {
-            let request = Q::decode(bytes).map_err(|error| QueryError::invalid(error.to_string()))?;
+            let request =
+                Q::decode(bytes).map_err(|error| QueryError::invalid(error.to_string()))?;
             Ok(answer(view, request)?.encode_to_vec())
         });
         let twice = self.routes.insert(path, handler).is_some();

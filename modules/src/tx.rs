@@ -148,7 +148,10 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
 
     #[expect(deprecated, reason = "a field of AuthInfo that must be absent")]
     if auth_info.tip.is_some() {
-        return Err(Sdk::NotSupported("tips by a field: what a fee exceeds its price by is the tip".into()).into());
+        return Err(Sdk::NotSupported(
+            "tips by a field: what a fee exceeds its price by is the tip".into(),
+        )
+        .into());
     }
     let fee = auth_info.fee.ok_or_else(|| Sdk::InvalidRequest("the fee is missing".into()))?;
     if !fee.granter.is_empty() {
@@ -162,8 +165,7 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         }
     }
     let first = *addresses.first().ok_or(Sdk::NoSignatures)?;
-    let fee_payer =
-        if fee.payer.is_empty() { first } else { Address::parse(&fee.payer)? };
+    let fee_payer = if fee.payer.is_empty() { first } else { Address::parse(&fee.payer)? };
     if !addresses.contains(&fee_payer) {
         addresses.push(fee_payer);
     }
@@ -191,11 +193,16 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
             Some(any) if any.type_url == PubKey::type_url() => {
                 let key: PubKey = canonical(&any.value, "PubKey")?;
                 let key: [u8; 33] = key.key.as_slice().try_into().map_err(|_| {
-                    Sdk::InvalidPubKey(format!("secp256k1 keys have 33 bytes, not {}", key.key.len()))
+                    Sdk::InvalidPubKey(format!(
+                        "secp256k1 keys have 33 bytes, not {}",
+                        key.key.len()
+                    ))
                 })?;
                 Some(key)
             }
-            Some(any) => return Err(Sdk::InvalidPubKey(format!("{:?} is not taken", any.type_url)).into()),
+            Some(any) => {
+                return Err(Sdk::InvalidPubKey(format!("{:?} is not taken", any.type_url)).into());
+            }
         };
         signers.push(Signer { address, key, sequence: info.sequence });
     }
@@ -222,7 +229,8 @@ pub fn authenticate(
 ) -> Result<Authenticated, Refusal> {
     let curve = Secp256k1::verification_only();
     for (signer, signature) in tx.signers.iter().zip(&tx.raw.signatures) {
-        let account = auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
+        let account =
+            auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
         let key = signer.key.or_else(|| auth::key(&account)).ok_or_else(|| {
             Sdk::InvalidPubKey(format!("{} has not shown its public key yet", signer.address))
         })?;
@@ -284,9 +292,7 @@ pub fn verify_ed25519(key: &[u8; 32], digest: &Hash, signature: &[u8]) -> bool {
 pub fn canonical<M: Message + Default>(bytes: &[u8], what: &str) -> Result<M, Sdk> {
     let message = M::decode(bytes).map_err(|error| Sdk::TxDecode(format!("{what}: {error}")))?;
     if message.encode_to_vec() != bytes {
-        return Err(Sdk::TxDecode(format!(
-            "{what}: unknown fields, or not encoded canonically"
-        )));
+        return Err(Sdk::TxDecode(format!("{what}: unknown fields, or not encoded canonically")));
     }
     Ok(message)
 }
@@ -301,7 +307,10 @@ fn check_mode(mode: Option<ModeInfo>, purpose: Purpose) -> Result<(), Sdk> {
     match single.mode() {
         SignMode::Direct => Ok(()),
         _ if purpose == Purpose::Simulate => Ok(()),
-        other => Err(Sdk::NotSupported(format!("sign mode {}: use SIGN_MODE_DIRECT", other.as_str_name()))),
+        other => Err(Sdk::NotSupported(format!(
+            "sign mode {}: use SIGN_MODE_DIRECT",
+            other.as_str_name()
+        ))),
     }
 }
 

@@ -26,7 +26,13 @@ use plasma_proto::plasma::{
 fn result(text: &mut String, name: &str, result: &TxResult) {
     let TxResult { codespace, code, log: _, data, gas_wanted, gas_used, events } = result;
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
-    writeln!(text, "tx {name}: {codespace}/{code} gas {gas_used}/{gas_wanted} data {} events {}", hex(data), kinds.join(" ")).unwrap();
+    writeln!(
+        text,
+        "tx {name}: {codespace}/{code} gas {gas_used}/{gas_wanted} data {} events {}",
+        hex(data),
+        kinds.join(" ")
+    )
+    .unwrap();
 }
 
 fn block_events(text: &mut String, height: u64, output: &BlockOutput) {
@@ -37,7 +43,8 @@ fn block_events(text: &mut String, height: u64, output: &BlockOutput) {
 }
 
 fn manifest() -> Manifest {
-    let file = ModelFile { path: "model.safetensors".into(), sha256: vec![5; 32], size_bytes: 1_000 };
+    let file =
+        ModelFile { path: "model.safetensors".into(), sha256: vec![5; 32], size_bytes: 1_000 };
     Manifest {
         name: "tiny".into(),
         architecture: "llama".into(),
@@ -68,7 +75,11 @@ fn story() -> String {
     step(&mut chain, "send", &alice, send(&alice, Account::new(3).address, XPL));
     step(&mut chain, "send too much", &alice, send(&alice, operator.address, 100_000 * XPL));
 
-    let publish = MsgPublishModel { publisher: alice.address.text(), manifest: Some(manifest()), royalty_bps: 150 };
+    let publish = MsgPublishModel {
+        publisher: alice.address.text(),
+        manifest: Some(manifest()),
+        royalty_bps: 150,
+    };
     step(&mut chain, "publish model", &alice, any(&publish));
     let model_id = market::model_id(&manifest()).to_vec();
 
@@ -88,7 +99,12 @@ fn story() -> String {
         receipt_key_proof: proof.to_vec(),
         endpoint: "https://rig.example:8443".into(),
         tls_key_hash: vec![],
-        hardware: Some(Hardware { device: "cpu".into(), backend: "cpu".into(), cores: 2, ..Hardware::default() }),
+        hardware: Some(Hardware {
+            device: "cpu".into(),
+            backend: "cpu".into(),
+            cores: 2,
+            ..Hardware::default()
+        }),
         region: "eu".into(),
         bond_uxpl: (1_000 * XPL).to_string(),
         asks: vec![ask],
@@ -138,7 +154,11 @@ fn story() -> String {
         signature: vec![],
     };
     receipt.signature = key.sign(&receipt_digest(&receipt)).to_vec();
-    let report = MsgSubmitReceipt { carrier: operator.address.text(), receipt: Some(receipt), output: Some(answer) };
+    let report = MsgSubmitReceipt {
+        carrier: operator.address.text(),
+        receipt: Some(receipt),
+        output: Some(answer),
+    };
     let tx = chain.draft(&operator, vec![any(&report)]).sign(&operator);
     let output = chain.block_after(1, &[tx]);
     result(&mut text, "submit receipt", &output.txs[0]);

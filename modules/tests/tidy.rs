@@ -40,9 +40,9 @@ fn code(text: &str) -> String {
 #[test]
 fn imports_run_one_way() {
     for (path, text) in sources() {
-        let Some(room) = ROOMS.iter().position(|room| {
-            path.components().any(|part| part.as_os_str() == *room)
-        }) else {
+        let Some(room) =
+            ROOMS.iter().position(|room| path.components().any(|part| part.as_os_str() == *room))
+        else {
             continue;
         };
         let code = code(&text);
@@ -51,7 +51,9 @@ fn imports_run_one_way() {
                 let used = code.match_indices(&form).any(|(at, _)| {
                     // `plasma::market::v1` is a protobuf package, not a room.
                     let before = &code[..at];
-                    !before.ends_with("plasma::") && !before.ends_with("_") && !before.ends_with("v1beta1::")
+                    !before.ends_with("plasma::")
+                        && !before.ends_with("_")
+                        && !before.ends_with("v1beta1::")
                         && !code[at + form.len()..].starts_with("v1")
                         && !before.chars().next_back().is_some_and(char::is_alphanumeric)
                 });
@@ -69,7 +71,8 @@ fn no_float_is_written() {
             let plain: String = strip_strings(line);
             let bytes = plain.as_bytes();
             let float = bytes.windows(3).enumerate().any(|(at, window)| {
-                let digits = window[0].is_ascii_digit() && window[1] == b'.' && window[2].is_ascii_digit();
+                let digits =
+                    window[0].is_ascii_digit() && window[1] == b'.' && window[2].is_ascii_digit();
                 // `x.0.1` is a field of a field.
                 let starts = plain[..=at].rfind(|c: char| !c.is_ascii_digit()).map(|i| bytes[i]);
                 digits && starts != Some(b'.')
@@ -95,7 +98,9 @@ fn no_file_is_too_long() {
 #[test]
 fn codes_are_unique_within_a_module() {
     for (path, text) in sources() {
-        if path.file_name().is_none_or(|name| name != "error.rs") || !text.contains("fn code(&self)") {
+        if path.file_name().is_none_or(|name| name != "error.rs")
+            || !text.contains("fn code(&self)")
+        {
             continue;
         }
         let body = text.rsplit("fn code(&self)").next().unwrap_or_default();

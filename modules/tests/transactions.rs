@@ -30,7 +30,20 @@ fn a_send_moves_money_and_pays_its_fee() {
     let kinds: Vec<_> = results[0].events.iter().map(|event| event.kind).collect();
     assert_eq!(
         kinds,
-        ["coin_spent", "burn", "coin_spent", "coin_received", "transfer", "tx", "tx", "tx", "message", "coin_spent", "coin_received", "transfer"]
+        [
+            "coin_spent",
+            "burn",
+            "coin_spent",
+            "coin_received",
+            "transfer",
+            "tx",
+            "tx",
+            "tx",
+            "message",
+            "coin_spent",
+            "coin_received",
+            "transfer"
+        ]
     );
     // The new account can act at once.
     let draft = chain.draft(&carol, vec![send(&carol, bob.address, 1)]);
@@ -76,7 +89,11 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
         ("timeout", with(&|d| d.timeout_height = 1), ("sdk", 30)),
         ("no message", with(&|d| d.msgs.clear()), ("sdk", 18)),
         ("unknown message", with(&|d| d.msgs = vec![unknown_type.clone()]), ("sdk", 2)),
-        ("no account", Draft::new(vec![send(&stranger, bob.address, 1)], 0, 0).sign(&stranger), ("sdk", 9)),
+        (
+            "no account",
+            Draft::new(vec![send(&stranger, bob.address, 1)], 0, 0).sign(&stranger),
+            ("sdk", 9),
+        ),
         ("unknown field", unknown_field, ("sdk", 2)),
         ("nothing", vec![], ("sdk", 18)),
         ("garbage", vec![0xff; 40], ("sdk", 2)),
@@ -84,8 +101,24 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
         ("too large", vec![0x0a; tx::TX_BYTES_MAX + 1], ("sdk", 21)),
         ("zero amount", with(&|d| d.msgs = vec![send(&alice, bob.address, 0)]), ("token", 2)),
         ("bad amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "0x10")]), ("sdk", 10)),
-        ("overflowing amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "340282366920938463463374607431768211456")]), ("sdk", 10)),
-        ("bad address", with(&|d| d.msgs = vec![any(&MsgSend { from_address: alice.address.text(), to_address: "cosmos1qqq".into(), amount: vec![coin(1)] })]), ("sdk", 7)),
+        (
+            "overflowing amount",
+            with(&|d| {
+                d.msgs = vec![send_text(&alice, &bob, "340282366920938463463374607431768211456")]
+            }),
+            ("sdk", 10),
+        ),
+        (
+            "bad address",
+            with(&|d| {
+                d.msgs = vec![any(&MsgSend {
+                    from_address: alice.address.text(),
+                    to_address: "cosmos1qqq".into(),
+                    amount: vec![coin(1)],
+                })]
+            }),
+            ("sdk", 7),
+        ),
     ];
     chain.block(&[]);
     for (name, bytes, (codespace, code)) in cases {
@@ -102,15 +135,21 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
 }
 
 fn send_text(from: &Account, to: &Account, amount: &str) -> Any {
-    let coin = plasma_proto::cosmos::base::v1beta1::Coin { denom: "uxpl".into(), amount: amount.into() };
-    any(&MsgSend { from_address: from.address.text(), to_address: to.address.text(), amount: vec![coin] })
+    let coin =
+        plasma_proto::cosmos::base::v1beta1::Coin { denom: "uxpl".into(), amount: amount.into() };
+    any(&MsgSend {
+        from_address: from.address.text(),
+        to_address: to.address.text(),
+        amount: vec![coin],
+    })
 }
 
 /// The same signature with S replaced by n - S.
 fn high_s(tx: &[u8]) -> Vec<u8> {
     const N: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
-        0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36,
+        0x41, 0x41,
     ];
     let mut tx = TxRaw::decode(tx).unwrap();
     let mut borrow = 0i16;
@@ -136,7 +175,10 @@ fn a_failed_message_pays_and_counts_but_moves_nothing() {
     // The same bytes again are a used sequence.
     let again = chain.block(&[draft.sign(&alice)]).remove(0);
     assert_eq!((again.codespace, again.code), ("sdk", 32));
-    assert_eq!(again.log, "account sequence mismatch, expected 1, got 0: incorrect account sequence");
+    assert_eq!(
+        again.log,
+        "account sequence mismatch, expected 1, got 0: incorrect account sequence"
+    );
 }
 
 #[test]
@@ -154,7 +196,8 @@ fn a_module_account_takes_no_transfer() {
 fn a_multi_send_pays_each_output() {
     let (mut chain, alice, bob) = start();
     let carol = Account::new(3);
-    let output = |to: &Account, units| Output { address: to.address.text(), coins: vec![coin(units)] };
+    let output =
+        |to: &Account, units| Output { address: to.address.text(), coins: vec![coin(units)] };
     let multi = |total| {
         any(&MsgMultiSend {
             inputs: vec![Input { address: alice.address.text(), coins: vec![coin(total)] }],

@@ -93,11 +93,15 @@ fn block(node: &Node, height: u64, txs: &[Vec<u8>]) -> Result<(Duration, Duratio
 }
 
 fn transfers(dir: &Path) -> Result<()> {
-    println!("transfers through FinalizeBlock + Commit, in process, {BLOCKS} blocks of {TRANSFERS}");
+    println!(
+        "transfers through FinalizeBlock + Commit, in process, {BLOCKS} blocks of {TRANSFERS}"
+    );
     let wallets = (0..SENDERS).map(wallet).collect::<Result<Vec<_>>>()?;
     let accounts: Vec<_> =
         wallets.iter().map(|wallet| (wallet.address(), Amount::new(1_000 * XPL))).collect();
-    for (name, remembered) in [("signatures checked in the block", false), ("signatures checked before (CheckTx)", true)] {
+    for (name, remembered) in
+        [("signatures checked in the block", false), ("signatures checked before (CheckTx)", true)]
+    {
         let node = open(dir, if remembered { "warm" } else { "cold" }, &accounts)?;
         let mut numbers = Vec::new();
         let reader = node.reader();
@@ -119,7 +123,16 @@ fn transfers(dir: &Path) -> Result<()> {
                         to_address: wallets[(index + 1) % SENDERS].address().text(),
                         amount: vec![coin(1)],
                     };
-                    client::sign_tx(CHAIN_ID, wallet, vec![any(&msg)], *number, round as u64, 100_000, 2_500, "")
+                    client::sign_tx(
+                        CHAIN_ID,
+                        wallet,
+                        vec![any(&msg)],
+                        *number,
+                        round as u64,
+                        100_000,
+                        2_500,
+                        "",
+                    )
                 })
                 .collect();
             if remembered {
@@ -167,10 +180,20 @@ fn commits(dir: &Path) -> Result<()> {
                         coins: vec![coin(1)],
                     })
                     .collect();
-                let input = Input { address: payer.address().text(), coins: vec![coin(OUTPUTS as u128)] };
+                let input =
+                    Input { address: payer.address().text(), coins: vec![coin(OUTPUTS as u128)] };
                 let msg = MsgMultiSend { inputs: vec![input], outputs };
                 let gas = 5_500_000;
-                let tx = client::sign_tx(CHAIN_ID, &payer, vec![any(&msg)], number, sequence, gas, 50_000, "");
+                let tx = client::sign_tx(
+                    CHAIN_ID,
+                    &payer,
+                    vec![any(&msg)],
+                    number,
+                    sequence,
+                    gas,
+                    50_000,
+                    "",
+                );
                 sequence += 1;
                 tx
             })
@@ -206,6 +229,10 @@ fn at_rest(dir: &Path) -> Result<()> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
     let kib: f64 = rss.trim().trim_end_matches(" kB").parse()?;
-    println!("plasmad at rest, 20 blocks after {:.1} s: {:.1} MB resident", started.elapsed()?.as_secs_f64(), kib / 1_024.0);
+    println!(
+        "plasmad at rest, 20 blocks after {:.1} s: {:.1} MB resident",
+        started.elapsed()?.as_secs_f64(),
+        kib / 1_024.0
+    );
     Ok(())
 }

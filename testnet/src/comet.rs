@@ -194,11 +194,15 @@ impl Network {
         let until = Instant::now() + START_TIMEOUT;
         loop {
             self.check()?;
-            if self.validators.iter().all(|validator| validator.height().is_ok_and(|h| h > height)) {
+            if self.validators.iter().all(|validator| validator.height().is_ok_and(|h| h > height))
+            {
                 return Ok(());
             }
             if Instant::now() > until {
-                bail!("no block after {height} in {} s; the logs are in each home's logs folder", START_TIMEOUT.as_secs());
+                bail!(
+                    "no block after {height} in {} s; the logs are in each home's logs folder",
+                    START_TIMEOUT.as_secs()
+                );
             }
             thread::sleep(POLL);
         }
@@ -243,5 +247,8 @@ pub fn check_empty(home: &Path) -> Result<()> {
     if empty {
         return Ok(());
     }
-    bail!("{} holds an earlier network: remove it (`make clean-data`), or name another --home", home.display())
+    bail!(
+        "{} holds an earlier network: remove it (`make clean-data`), or name another --home",
+        home.display()
+    )
 }

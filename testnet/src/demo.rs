@@ -129,7 +129,16 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
 
     say(&format!("alice asks: {}", options.question));
     let submitted = xpl.json(&[
-        "job", "submit", "--from", "alice", "--model", &model, "--max-tokens", "32", "--wait", &options.question,
+        "job",
+        "submit",
+        "--from",
+        "alice",
+        "--model",
+        &model,
+        "--max-tokens",
+        "32",
+        "--wait",
+        &options.question,
     ])?;
     let id = submitted["job"]["id"].as_str().context("the job's id")?.to_owned();
     say("the answer is in; the chain waits for the dispute window, then pays");
@@ -150,13 +159,19 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
     println!("  question    {}", options.question);
     println!("  answer      {}", answer.trim());
     println!("  model       {model}");
-    println!("  provider    {} on {}", text("provider"), receipt["receipt"]["kernel_id"].as_str().unwrap_or_default());
+    println!(
+        "  provider    {} on {}",
+        text("provider"),
+        receipt["receipt"]["kernel_id"].as_str().unwrap_or_default()
+    );
     println!(
         "  receipt     job {id}, {} tokens in, {} out, signed by the rig",
-        receipt["receipt"]["n_fresh"],
-        receipt["receipt"]["n_out"],
+        receipt["receipt"]["n_fresh"], receipt["receipt"]["n_out"],
     );
-    println!("  checked by  every validator at block {} (key, assignment, counts, hashes, charge)", receipt["height"].as_str().unwrap_or_default());
+    println!(
+        "  checked by  every validator at block {} (key, assignment, counts, hashes, charge)",
+        receipt["height"].as_str().unwrap_or_default()
+    );
     for line in verified.lines().filter(|line| !line.trim().is_empty()) {
         println!("              {}", line.trim());
     }
@@ -172,7 +187,13 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
     ] {
         println!("  {:>12}  {name}", job["payout"][field].as_str().unwrap_or("0"));
     }
-    println!("  escrowed    {} = {} charge + {} carrier's fee + {} refund", text("max_fee_uxpl"), text("charge_uxpl"), text("duty_fee_uxpl"), text("refund_uxpl"));
+    println!(
+        "  escrowed    {} = {} charge + {} carrier's fee + {} refund",
+        text("max_fee_uxpl"),
+        text("charge_uxpl"),
+        text("duty_fee_uxpl"),
+        text("refund_uxpl")
+    );
     println!();
     println!("  {:<22} {:>16} {:>16} {:>12}", "uxpl", "before", "after", "change");
     let mut sum = 0i128;
@@ -187,10 +208,14 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
     ensure!(sum == supply_change, "the money does not add up: {sum} moved, {supply_change} burned");
     let number = |field: &str| text(field).parse::<u128>().unwrap_or_default();
     ensure!(
-        number("max_fee_uxpl") == number("charge_uxpl") + number("duty_fee_uxpl") + number("refund_uxpl"),
+        number("max_fee_uxpl")
+            == number("charge_uxpl") + number("duty_fee_uxpl") + number("refund_uxpl"),
         "the escrow does not add up"
     );
-    println!("  It adds up to the uxpl: what the purses lost is what was burned. ({:.0} s)", started.elapsed().as_secs_f64());
+    println!(
+        "  It adds up to the uxpl: what the purses lost is what was burned. ({:.0} s)",
+        started.elapsed().as_secs_f64()
+    );
     println!();
     println!("  Keep a network up:  make localnet GPU_NODES=1");
     println!("  Then look around:   xpl --help");
@@ -211,7 +236,9 @@ pub fn run(options: Options, stop: &Arc<AtomicBool>) -> Result<()> {
             fs::remove_dir_all(&home)?;
             Ok(())
         }
-        Err(error) => Err(error.context(format!("the demo failed; its logs are in {}", home.display()))),
+        Err(error) => {
+            Err(error.context(format!("the demo failed; its logs are in {}", home.display())))
+        }
     }
 }
 

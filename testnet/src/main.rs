@@ -89,7 +89,9 @@ fn main() -> Result<()> {
 /// Set by Ctrl-C or SIGTERM. Children are in groups of their own, so only we hear it.
 fn stop_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+    for signal in
+        [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
+    {
         // A second one ends us at once, with the default action.
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag))?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
@@ -98,15 +100,17 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 fn holders(file: &PathBuf) -> Result<Vec<GenesisAccount>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let holders: Vec<Holder> = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not [{{\"address\": .., \"uxpl\": ..}}, ..]", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let holders: Vec<Holder> = serde_json::from_str(&text).with_context(|| {
+        format!("{}: not [{{\"address\": .., \"uxpl\": ..}}, ..]", file.display())
+    })?;
     holders
         .into_iter()
         .map(|Holder { address, uxpl }| {
-            let amount_uxpl = uxpl
-                .parse()
-                .with_context(|| format!("{}: {uxpl:?} is no whole number of uxpl", file.display()))?;
+            let amount_uxpl = uxpl.parse().with_context(|| {
+                format!("{}: {uxpl:?} is no whole number of uxpl", file.display())
+            })?;
             Ok(GenesisAccount { address, amount_uxpl })
         })
         .collect()
@@ -123,7 +127,8 @@ fn up(args: Up) -> Result<()> {
     let mut accounts = args.genesis_accounts.as_ref().map_or(Ok(Vec::new()), holders)?;
     let mut rigs = Vec::new();
     for index in 0..args.gpu_nodes {
-        let slot = u16::try_from(args.validators + index).ok().and_then(|n| n.checked_mul(NODE_PORTS));
+        let slot =
+            u16::try_from(args.validators + index).ok().and_then(|n| n.checked_mul(NODE_PORTS));
         let port = slot
             .and_then(|offset| args.port_base.checked_add(offset))
             .context("--port-base is too high for so many nodes")?;

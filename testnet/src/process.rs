@@ -128,7 +128,8 @@ impl Drop for Process {
 /// It cannot be started or fails; the message holds what it said.
 pub fn run(command: &mut Command) -> Result<String> {
     let shown = format!("{command:?}");
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         bail!(
             "{shown} failed ({})\n{}{}",
@@ -187,8 +188,7 @@ fn cometbft() -> Result<PathBuf> {
         .into_iter()
         .chain(cache.map(|dir| dir.join("bin/cometbft")))
         .chain(std::env::split_paths(&path).map(|dir| dir.join("cometbft")));
-    candidates
-        .into_iter()
-        .find(|path| path.is_file())
-        .context("cometbft is missing: run `testnet/setup.sh cometbft`, or set COMETBFT to its path")
+    candidates.into_iter().find(|path| path.is_file()).context(
+        "cometbft is missing: run `testnet/setup.sh cometbft`, or set COMETBFT to its path",
+    )
 }

@@ -159,8 +159,12 @@ impl Rig {
 
     /// What its accounts hold at genesis.
     pub fn accounts(&self) -> [GenesisAccount; 2] {
-        let account = |address: &str, amount_uxpl| GenesisAccount { address: address.into(), amount_uxpl };
-        [account(&self.operator_address, OPERATOR_UXPL), account(&self.reporter_address, REPORTER_UXPL)]
+        let account =
+            |address: &str, amount_uxpl| GenesisAccount { address: address.into(), amount_uxpl };
+        [
+            account(&self.operator_address, OPERATOR_UXPL),
+            account(&self.reporter_address, REPORTER_UXPL),
+        ]
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -188,7 +192,8 @@ impl Rig {
         run(&mut self.command(&["model", "add", &path, "--name", name, "--licence", licence]))?;
         let models: Value =
             serde_json::from_str(&run(&mut self.command(&["model", "list", "--json"]))?)?;
-        let id = models[0]["id"].as_str().context("the model that was added is not listed")?.to_owned();
+        let id =
+            models[0]["id"].as_str().context("the model that was added is not listed")?.to_owned();
         let manifest = self.home.join("manifest.pb");
         let manifest = manifest.display().to_string();
         run(&mut self.command(&["model", "manifest", &id, "--out", &manifest]))?;
@@ -210,7 +215,13 @@ impl Rig {
         fs::write(&password, PASSWORD)?;
         fs::set_permissions(&password, fs::Permissions::from_mode(0o600))?;
         run(&mut self.command(&[
-            "register", "--operator-key", &sealed, "--operator-password-file", &password, "--bond", BOND,
+            "register",
+            "--operator-key",
+            &sealed,
+            "--operator-password-file",
+            &password,
+            "--bond",
+            BOND,
         ]))?;
         // It is needed no more: the operator's key does not stay with the rig.
         fs::remove_file(&sealed)?;
@@ -233,7 +244,11 @@ impl Rig {
                 return Ok(process);
             }
             if Instant::now() > until {
-                bail!("gpu-node is not ready after {} s\n{}", READY_TIMEOUT.as_secs(), process.log_tail());
+                bail!(
+                    "gpu-node is not ready after {} s\n{}",
+                    READY_TIMEOUT.as_secs(),
+                    process.log_tail()
+                );
             }
             thread::sleep(Duration::from_millis(100));
         }

@@ -52,7 +52,8 @@ fn job(xpl: &Xpl, id: &str) -> Value {
 }
 
 fn submit(xpl: &Xpl, model: &str, question: &str) -> String {
-    let args = ["job", "submit", "--from", "alice", "--model", model, "--max-tokens", "16", question];
+    let args =
+        ["job", "submit", "--from", "alice", "--model", model, "--max-tokens", "16", question];
     let submitted = xpl.json(&args).unwrap();
     let id = &submitted["job_id"];
     id.as_str().map_or_else(|| id.to_string(), String::from)
@@ -117,7 +118,10 @@ fn a_job_is_bought_answered_paid_and_verified_through_crashes() {
     assert_eq!(ended["state"], "JOB_STATE_SETTLED", "{ended}\n{}", node.log_tail());
 
     // A refused transaction is one sentence and a code.
-    let poor = xpl.command(&["bank", "send", "--from", "bob", &alice, "1000xpl", "--output", "json"]).output().unwrap();
+    let poor = xpl
+        .command(&["bank", "send", "--from", "bob", &alice, "1000xpl", "--output", "json"])
+        .output()
+        .unwrap();
     assert_eq!(poor.status.code(), Some(1), "{poor:?}");
     let error: Value = serde_json::from_slice(&poor.stderr).unwrap();
     assert_eq!(error["error"]["code"], 5, "{error}");
@@ -126,7 +130,12 @@ fn a_job_is_bought_answered_paid_and_verified_through_crashes() {
     let plasmad = network.validators[0].home.clone();
     drop(network);
     // The state on disk is whole: its Merkle tree and its sums.
-    let check = std::process::Command::new(&programs.plasmad).arg("check").arg("--home").arg(&plasmad).output().unwrap();
+    let check = std::process::Command::new(&programs.plasmad)
+        .arg("check")
+        .arg("--home")
+        .arg(&plasmad)
+        .output()
+        .unwrap();
     assert!(check.status.success(), "{check:?}");
     // No log names a key, a password or a prompt.
     let log = fs::read_to_string(rig.home.join("logs/gpu-node.log")).unwrap();

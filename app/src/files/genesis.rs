@@ -6,10 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail, ensure};
-use plasma_modules::{
-    Address, Amount, chain,
-    staking::UXPL_PER_POWER,
-};
+use plasma_modules::{Address, Amount, chain, staking::UXPL_PER_POWER};
 use plasma_proto::{
     DESCRIPTORS,
     plasma::{genesis::v1::GenesisState, staking::v1::Validator},

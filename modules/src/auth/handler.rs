@@ -30,12 +30,8 @@ pub fn ensure_account(store: &mut dyn Write, address: Address) {
     }
     let number = NEXT_NUMBER.get(store).unwrap_or_default();
     NEXT_NUMBER.set(store, &number.saturating_add(1));
-    let account = BaseAccount {
-        address: address.text(),
-        pub_key: None,
-        account_number: number,
-        sequence: 0,
-    };
+    let account =
+        BaseAccount { address: address.text(), pub_key: None, account_number: number, sequence: 0 };
     ACCOUNTS.set(store, &address, &account);
 }
 

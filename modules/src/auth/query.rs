@@ -1,10 +1,10 @@
 use alloc::{format, vec::Vec};
 
 use plasma_proto::cosmos::auth::v1beta1::{
-    BaseAccount, Bech32PrefixRequest, Bech32PrefixResponse, ModuleAccount,
-    QueryAccountInfoRequest, QueryAccountInfoResponse, QueryAccountRequest, QueryAccountResponse,
-    QueryAccountsRequest, QueryAccountsResponse, QueryModuleAccountByNameRequest,
-    QueryModuleAccountByNameResponse, QueryModuleAccountsRequest, QueryModuleAccountsResponse,
+    BaseAccount, Bech32PrefixRequest, Bech32PrefixResponse, ModuleAccount, QueryAccountInfoRequest,
+    QueryAccountInfoResponse, QueryAccountRequest, QueryAccountResponse, QueryAccountsRequest,
+    QueryAccountsResponse, QueryModuleAccountByNameRequest, QueryModuleAccountByNameResponse,
+    QueryModuleAccountsRequest, QueryModuleAccountsResponse,
 };
 use prost::{Message, Name};
 use prost_types::Any;
@@ -41,7 +41,10 @@ fn find(view: &View<'_>, address: Address) -> Result<BaseAccount, QueryError> {
         .ok_or_else(|| QueryError::not_found(format!("account {address} not found")))
 }
 
-fn all(view: &View<'_>, request: QueryAccountsRequest) -> Result<QueryAccountsResponse, QueryError> {
+fn all(
+    view: &View<'_>,
+    request: QueryAccountsRequest,
+) -> Result<QueryAccountsResponse, QueryError> {
     let (accounts, pagination) = page(view.store, &ACCOUNTS, &(), request.pagination)?;
     let accounts = accounts.iter().map(|(_, account)| any(account)).collect();
     Ok(QueryAccountsResponse { accounts, pagination: Some(pagination) })

@@ -20,7 +20,10 @@ pub fn default_genesis() -> StakingGenesis {
 }
 
 /// Writes the validators; `Ok` is the set for CometBFT, in order of operators.
-pub fn init(store: &mut dyn Write, genesis: &StakingGenesis) -> Result<Vec<ValidatorUpdate>, Error> {
+pub fn init(
+    store: &mut dyn Write,
+    genesis: &StakingGenesis,
+) -> Result<Vec<ValidatorUpdate>, Error> {
     let StakingGenesis { validators, pools } = genesis;
     let bad = |why: &str| Error::BadGenesis(why.into());
     let mut updates = Vec::with_capacity(validators.len());

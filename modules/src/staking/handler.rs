@@ -11,7 +11,11 @@ pub fn add_rewards(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(
 }
 
 /// Takes `amount` from an account for the community pool.
-pub fn fund_community(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), token::Error> {
+pub fn fund_community(
+    ctx: &mut Ctx<'_>,
+    from: Address,
+    amount: Amount,
+) -> Result<(), token::Error> {
     token::transfer(ctx, from, Address::of_module(DISTRIBUTION), amount)?;
     let mut pools = POOLS.get(ctx.store).unwrap_or_default();
     pools.community_uxpl = sum(&pools.community_uxpl, amount)?;

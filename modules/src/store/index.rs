@@ -62,8 +62,7 @@ impl<K: Key, V: Message + Default> IndexedMap<K, V> {
             .map(|entry| path(&entry))
             .collect();
         wanted.sort();
-        let stored =
-            tables.iter().flat_map(|table| store.scan(&[table.id()])).map(|(key, _)| key);
+        let stored = tables.iter().flat_map(|table| store.scan(&[table.id()])).map(|(key, _)| key);
         wanted.into_iter().eq(stored)
     }
 }

@@ -13,8 +13,8 @@ const BASE_FEE_STEP: u128 = 8;
 pub fn end_block(ctx: &mut Ctx<'_>, gas_used: u64) {
     let params = params(ctx.store);
     let base = fee_market(ctx.store).base_fee_nuxpl_per_gas;
-    let next = next_base(base, gas_used, params.block_gas_max / 2)
-        .max(params.base_fee_min_nuxpl_per_gas);
+    let next =
+        next_base(base, gas_used, params.block_gas_max / 2).max(params.base_fee_min_nuxpl_per_gas);
     if next != base {
         FEE_MARKET.set(ctx.store, &FeeMarket { base_fee_nuxpl_per_gas: next });
     }

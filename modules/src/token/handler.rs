@@ -47,7 +47,12 @@ fn pay(ctx: &mut Ctx<'_>, from: Address, to: Address, coins: &Coins) -> Result<(
 }
 
 /// Moves uxpl. For other modules: any account may be paid.
-pub fn transfer(ctx: &mut Ctx<'_>, from: Address, to: Address, amount: Amount) -> Result<(), Error> {
+pub fn transfer(
+    ctx: &mut Ctx<'_>,
+    from: Address,
+    to: Address,
+    amount: Amount,
+) -> Result<(), Error> {
     if amount == Amount::ZERO {
         return Ok(());
     }

@@ -40,13 +40,18 @@ pub fn supply_moves_with_balances(base: &dyn Read, writes: &Writes) -> Result<()
         let old = base.get(key);
         let coin = |value: &Vec<u8>| -> Coin {
             let pair = (key.clone(), value.clone());
-            if is_balance { entry::<(Address, Denom), Coin>(pair).1 } else { entry::<Denom, Coin>(pair).1 }
+            if is_balance {
+                entry::<(Address, Denom), Coin>(pair).1
+            } else {
+                entry::<Denom, Coin>(pair).1
+            }
         };
         let (new, old) = (new.as_ref().map(coin), old.as_ref().map(coin));
         let Some(denom) = new.as_ref().or(old.as_ref()).map(|coin| coin.denom.clone()) else {
             continue;
         };
-        let units = |coin: Option<Coin>| coin.map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount));
+        let units =
+            |coin: Option<Coin>| coin.map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount));
         let (new, old) = (units(new), units(old));
         let (put, taken) = if is_balance { (new, old) } else { (old, new) };
         let sums = moved.entry(denom.clone()).or_default();
@@ -56,8 +61,8 @@ pub fn supply_moves_with_balances(base: &dyn Read, writes: &Writes) -> Result<()
     }
     match moved.iter().find(|(_, (put, taken))| put != taken) {
         None => Ok(()),
-        Some((denom, (put, taken))) => Err(format!(
-            "balances and supply of {denom} moved apart: {put} in, {taken} out"
-        )),
+        Some((denom, (put, taken))) => {
+            Err(format!("balances and supply of {denom} moved apart: {put} in, {taken} out"))
+        }
     }
 }

@@ -30,7 +30,8 @@ impl Coins {
         let bad = |why: String| Error::from(Sdk::InvalidCoins(why));
         let mut read: Vec<(Denom, Amount)> = Vec::with_capacity(coins.len());
         for Coin { denom, amount } in coins {
-            let units = Amount::parse(amount).ok_or_else(|| bad(format!("{amount:?} is no amount")))?;
+            let units =
+                Amount::parse(amount).ok_or_else(|| bad(format!("{amount:?} is no amount")))?;
             if units == Amount::ZERO {
                 return Err(Error::ZeroAmount);
             }
@@ -56,8 +57,11 @@ impl Coins {
 
 impl fmt::Display for Coins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let coins: Vec<String> =
-            self.0.iter().map(|(denom, amount)| [amount.to_string(), denom.to_string()].concat()).collect();
+        let coins: Vec<String> = self
+            .0
+            .iter()
+            .map(|(denom, amount)| [amount.to_string(), denom.to_string()].concat())
+            .collect();
         f.write_str(&coins.join(","))
     }
 }

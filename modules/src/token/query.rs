@@ -17,7 +17,10 @@ use plasma_proto::{
             QuerySpendableBalancesResponse, QuerySupplyOfRequest, QuerySupplyOfResponse,
             QueryTotalSupplyRequest, QueryTotalSupplyResponse,
         },
-        base::{query::v1beta1::{PageRequest, PageResponse}, v1beta1::Coin},
+        base::{
+            query::v1beta1::{PageRequest, PageResponse},
+            v1beta1::Coin,
+        },
     },
     plasma::token::v1::{
         QueryFeeMarketRequest, QueryFeeMarketResponse, QueryParamsRequest, QueryParamsResponse,
@@ -29,8 +32,9 @@ use super::{
     state::{BALANCES, SUPPLY},
 };
 use crate::{
-    Address, Denom, View, ante, tx,
+    Address, Denom, View, ante,
     query::{QueryError, Router, page},
+    tx,
 };
 
 /// Adds this module's questions.
@@ -108,7 +112,10 @@ fn total_supply(
     Ok(QueryTotalSupplyResponse { supply, pagination: Some(pagination) })
 }
 
-fn supply_of(view: &View<'_>, ask: QuerySupplyOfRequest) -> Result<QuerySupplyOfResponse, QueryError> {
+fn supply_of(
+    view: &View<'_>,
+    ask: QuerySupplyOfRequest,
+) -> Result<QuerySupplyOfResponse, QueryError> {
     let amount = supply(view.store, &denom(&ask.denom)?).text();
     Ok(QuerySupplyOfResponse { amount: Some(Coin { denom: ask.denom, amount }) })
 }
@@ -139,9 +146,11 @@ fn metadata(
 
 /// What XPL is called.
 fn xpl() -> Metadata {
-    let unit = |denom: &str, exponent| DenomUnit { denom: denom.into(), exponent, aliases: Vec::new() };
+    let unit =
+        |denom: &str, exponent| DenomUnit { denom: denom.into(), exponent, aliases: Vec::new() };
     Metadata {
-        description: "The coin of Plasma: it pays for compute, rewards who provides it, and governs".into(),
+        description:
+            "The coin of Plasma: it pays for compute, rewards who provides it, and governs".into(),
         denom_units: vec![unit("uxpl", 0), unit("mxpl", 3), unit("xpl", 6)],
         base: "uxpl".into(),
         display: "xpl".into(),

@@ -77,11 +77,24 @@ mod tests {
 
     #[test]
     fn text_is_digits_only() {
-        for (text, units) in [("0", 0), ("1", 1), ("340282366920938463463374607431768211455", u128::MAX)] {
+        for (text, units) in
+            [("0", 0), ("1", 1), ("340282366920938463463374607431768211455", u128::MAX)]
+        {
             assert_eq!(Amount::parse(text), Some(Amount::new(units)));
             assert_eq!(Amount::new(units).text(), text);
         }
-        for text in ["", "00", "01", "+1", "-1", " 1", "1 ", "0x10", "1e3", "340282366920938463463374607431768211456"] {
+        for text in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "0x10",
+            "1e3",
+            "340282366920938463463374607431768211456",
+        ] {
             assert_eq!(Amount::parse(text), None, "{text}");
         }
     }

@@ -64,7 +64,16 @@ pub struct Draft {
 impl Draft {
     pub fn new(msgs: Vec<Any>, account_number: u64, sequence: u64) -> Self {
         let chain_id = CHAIN_ID.into();
-        Self { msgs, chain_id, account_number, sequence, gas: 2_000_000, fee: 50_000, memo: String::new(), timeout_height: 0 }
+        Self {
+            msgs,
+            chain_id,
+            account_number,
+            sequence,
+            gas: 2_000_000,
+            fee: 50_000,
+            memo: String::new(),
+            timeout_height: 0,
+        }
     }
 
     pub fn body(&self) -> TxBody {
@@ -78,7 +87,10 @@ impl Draft {
 
     pub fn sign(&self, account: &Account) -> Vec<u8> {
         let body_bytes = self.body().encode_to_vec();
-        let key = Any { type_url: PubKey::type_url(), value: PubKey { key: account.public.to_vec() }.encode_to_vec() };
+        let key = Any {
+            type_url: PubKey::type_url(),
+            value: PubKey { key: account.public.to_vec() }.encode_to_vec(),
+        };
         let single = mode_info::Single { mode: SignMode::Direct.into() };
         let info = SignerInfo {
             public_key: Some(key),
@@ -89,8 +101,10 @@ impl Draft {
         #[allow(deprecated)]
         let auth = AuthInfo { signer_infos: vec![info], fee: Some(fee), tip: None };
         let auth_info_bytes = auth.encode_to_vec();
-        let signed = tx::sign_bytes(&body_bytes, &auth_info_bytes, &self.chain_id, self.account_number);
-        TxRaw { body_bytes, auth_info_bytes, signatures: vec![account.sign(&signed)] }.encode_to_vec()
+        let signed =
+            tx::sign_bytes(&body_bytes, &auth_info_bytes, &self.chain_id, self.account_number);
+        TxRaw { body_bytes, auth_info_bytes, signatures: vec![account.sign(&signed)] }
+            .encode_to_vec()
     }
 }
 
@@ -103,7 +117,11 @@ pub fn any<M: Message + Name>(message: &M) -> Any {
 }
 
 pub fn send(from: &Account, to: Address, units: u128) -> Any {
-    any(&MsgSend { from_address: from.address.text(), to_address: to.text(), amount: vec![coin(units)] })
+    any(&MsgSend {
+        from_address: from.address.text(),
+        to_address: to.text(),
+        amount: vec![coin(units)],
+    })
 }
 
 pub fn validator(seed: u8) -> Validator {
@@ -146,7 +164,13 @@ impl Chain {
         self.time_s += seconds;
         let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let proposer = Address::of_consensus(&[0xe0; 32]).0;
-        let input = BlockInput { chain_id: CHAIN_ID, height: self.height, time_s: self.time_s, proposer, txs: &txs };
+        let input = BlockInput {
+            chain_id: CHAIN_ID,
+            height: self.height,
+            time_s: self.time_s,
+            proposer,
+            txs: &txs,
+        };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         for (key, value) in output.writes.clone() {
             self.store.set(key, value);
