@@ -867,10 +867,7 @@ impl ::prost::Name for ResponseExtendVote {
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct ResponseVerifyVoteExtension {
-    #[prost(
-        enumeration = "response_verify_vote_extension::VerifyStatus",
-        tag = "1"
-    )]
+    #[prost(enumeration = "response_verify_vote_extension::VerifyStatus", tag = "1")]
     pub status: i32,
 }
 /// Nested message and enum types in `ResponseVerifyVoteExtension`.
