@@ -385,6 +385,8 @@ impl Node {
     /// Writes the executed block. When this returns, the disk has it.
     pub fn commit(&self) -> Result<Head, NodeError> {
         let started = Instant::now();
+        // Where both are held, what waits is locked first: so does CheckTx.
+        let mut check = lock(&self.check);
         let mut pending = lock(&self.pending);
         let Pending { genesis, block } = std::mem::take(&mut *pending);
         let PendingBlock { head, changes, update } = block.ok_or(NodeError::NoBlock)?;
@@ -404,7 +406,6 @@ impl Node {
         }
         commit::write(&mut batch, &update);
         batch.head(&head);
-        let mut check = lock(&self.check);
         batch.write();
         // CometBFT checks what still waits again, on top of the new state.
         *check = Check::default();

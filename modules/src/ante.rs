@@ -4,7 +4,7 @@
 use alloc::{format, string::ToString, vec, vec::Vec};
 
 use crate::{
-    Address, Amount, Block, Ctx, Event, Refusal, Sdk, SignatureMemory, auth,
+    Address, Amount, Block, Ctx, Event, Read, Refusal, Sdk, SignatureMemory, auth,
     msg::Msg,
     staking, token,
     tx::{self, Authenticated, Decoded},
@@ -37,6 +37,13 @@ pub fn required_fee(gas: u64, size: usize, base: u64, byte_price: u64) -> u128 {
     let bytes = u128::try_from(size).unwrap_or(u128::MAX);
     let part = |units: u128, price: u64| units.saturating_mul(price.into()).div_ceil(NANO);
     part(gas.into(), base).saturating_add(part(bytes, byte_price))
+}
+
+/// What a transaction's gas and bytes cost now, uxpl; its fee may be more.
+pub fn cost(store: &dyn Read, tx: &Decoded) -> Amount {
+    let base = token::fee_market(store).base_fee_nuxpl_per_gas;
+    let byte_price = token::params(store).byte_price_nuxpl;
+    Amount::new(required_fee(gas(tx), tx.size, base, byte_price))
 }
 
 /// What needs no signature: limits, cost, fee, and each signer's sequence. `Ok` is the fee's part

@@ -202,10 +202,20 @@ pub fn execute_block(
     BEACON.set(&mut state, &block.beacon.to_vec());
     let proposer = staking::operator_of(&state, &input.proposer);
 
-    let mut txs = Vec::with_capacity(input.txs.len());
-    for bytes in input.txs {
-        txs.push(deliver(&mut state, &block, bytes, proposer, memory));
-    }
+    // First every transaction pays, on top of those before it: exactly what `process` agreed to, so
+    // no message of one can keep another from paying. Then the messages run, in the same order.
+    let admitted: Vec<_> = input
+        .txs
+        .iter()
+        .map(|bytes| admit(&mut state, &block, bytes, proposer, memory))
+        .collect();
+    let txs: Vec<_> = admitted
+        .into_iter()
+        .map(|admitted| match admitted {
+            Ok(admitted) => run(&mut state, &block, admitted),
+            Err(refused) => refused,
+        })
+        .collect();
 
     let gas = txs.iter().map(|tx| tx.gas_used).fold(0, u64::saturating_add);
     let mut events = Vec::new();
@@ -221,32 +231,45 @@ pub fn execute_block(
     BlockOutput { writes, txs, events, validator_updates: Vec::new() }
 }
 
-/// Runs one transaction of a block: ante in its overlay, messages in theirs.
-fn deliver(
+/// A transaction that has paid and whose messages have not run yet.
+struct Admitted {
+    msgs: Vec<Msg>,
+    fee: FeePaid,
+    gas_wanted: u64,
+    gas_used: u64,
+    events: Vec<Recorded>,
+}
+
+/// The first half of a transaction: the ante, in its overlay.
+fn admit(
     state: &mut Overlay<'_>,
     block: &Block,
     bytes: &[u8],
     proposer: Option<Address>,
     memory: &dyn SignatureMemory,
-) -> TxResult {
-    let tx = match tx::decode(bytes, Purpose::Execute) {
-        Ok(tx) => tx,
-        Err(refusal) => return TxResult::refused(refusal, 0, 0),
-    };
+) -> Result<Admitted, TxResult> {
+    let tx = tx::decode(bytes, Purpose::Execute)
+        .map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
+    // What the gas and bytes themselves cost: no tip, and no limit above the need.
+    let fee = FeePaid { payer: tx.fee_payer, left: ante::cost(state, &tx) };
     let mut events = Vec::new();
-    let mut fee = FeePaid { payer: tx.fee_payer, left: tx.fee };
     let (admitted, writes) =
-        within(state, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, proposer, memory));
-    let tx = match admitted {
-        Ok(tx) => tx.into_tx(),
-        Err(refusal) => return TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)),
-    };
+        within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
+            ante::admit(ctx, tx, proposer, memory)
+        });
+    let tx = admitted
+        .map_err(|refusal| TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)))?;
     state.merge(writes);
+    Ok(Admitted { msgs: tx.into_tx().msgs, fee, gas_wanted, gas_used, events })
+}
 
+/// The second half: the messages, in theirs.
+fn run(state: &mut Overlay<'_>, block: &Block, admitted: Admitted) -> TxResult {
+    let Admitted { msgs, mut fee, gas_wanted, gas_used, mut events } = admitted;
     let mut happened = Vec::new();
     let (ran, writes) =
-        within(state, block, &mut happened, &mut fee, |ctx| run_messages(ctx, tx.msgs));
+        within(state, block, &mut happened, &mut fee, |ctx| run_messages(ctx, msgs));
     match ran {
         Ok(data) => {
             state.merge(writes);
@@ -273,7 +296,12 @@ fn within<T>(
 /// Runs messages in order; the first that is refused ends it. `Ok` is the result's data.
 fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
     let mut responses = Vec::with_capacity(msgs.len());
+    let cost = ctx.fee.left;
+    let gas = msgs.iter().map(Msg::gas).fold(0, u64::saturating_add);
     for (index, msg) in msgs.into_iter().enumerate() {
+        // Each message can get back its own part of the cost, by gas, and no other's.
+        let part = cost.units().saturating_mul(msg.gas().into()).checked_div(gas.into());
+        ctx.fee.left = Amount::new(part.unwrap_or(0));
         let from = ctx.events.len();
         let (action, sender) = (msg.type_url(), msg.signer().to_string());
         let response = msg.run(ctx).map_err(|refusal| Refusal {
@@ -327,7 +355,7 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     let gas_used = ante::gas(&tx);
     let state = Overlay::new(base);
     let mut events = Vec::new();
-    let mut fee = FeePaid { payer: tx.fee_payer, left: tx.fee };
+    let mut fee = FeePaid { payer: tx.fee_payer, left: ante::cost(base, &tx) };
     let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
         ante::check_sequences(ctx, &tx)?;
         for signer in &tx.signers {

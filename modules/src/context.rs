@@ -34,7 +34,8 @@ pub struct Recorded {
     pub attributes: Vec<(&'static str, String)>,
 }
 
-/// The fee of the transaction under way, as far as a duty message may still get it back.
+/// What the message under way costs its carrier, as far as a duty message may still get it back:
+/// its part of the transaction's cost, without tips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeePaid {
     /// Who paid.

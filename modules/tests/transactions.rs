@@ -181,6 +181,25 @@ fn a_failed_message_pays_and_counts_but_moves_nothing() {
     );
 }
 
+/// Every transaction of a block pays before any message runs, so a message that empties an account
+/// does not make the account's later transactions free: what a proposal was accepted for happens.
+#[test]
+fn no_message_keeps_a_later_transaction_from_paying() {
+    let (mut chain, alice, bob) = start();
+    let all = 100 * XPL - 50_000;
+    let first = chain.draft(&alice, vec![send(&alice, bob.address, all)]);
+    let second = Draft { sequence: 1, msgs: vec![send(&alice, bob.address, 1)], ..first.clone() };
+    let txs = [first.sign(&alice), second.sign(&alice)];
+    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s + 1);
+    let proposal: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
+    chain::process(&chain.store, &block, &proposal, &tx::NoMemory).unwrap();
+    let results = chain.block(&txs);
+    assert_eq!((results[0].codespace, results[0].code), ("sdk", 5), "{}", results[0].log);
+    assert_eq!(results[1].code, 0, "{}", results[1].log);
+    assert_eq!(chain.sequence(alice.address), 2);
+    assert_eq!(chain.balance(alice.address), 100 * XPL - 100_000 - 1);
+}
+
 #[test]
 fn a_module_account_takes_no_transfer() {
     let (mut chain, alice, _) = start();

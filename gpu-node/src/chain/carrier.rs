@@ -124,9 +124,13 @@ impl Service {
         let (job_id, attempt) = answer.assignment();
         let job = match self.job(job_id).await {
             Ok(found) => found.job.unwrap_or_default(),
-            Err(ClientError::NotFound(_)) => Default::default(),
+            // A node that does not know the job, or knows less of it than we have done, is behind.
+            Err(ClientError::NotFound(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
+        if job.attempt < attempt {
+            return Ok(false);
+        }
         if job.state() == JobState::Assigned
             && job.attempt == attempt
             && job.provider == self.operator.text()

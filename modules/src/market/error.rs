@@ -158,6 +158,14 @@ pub enum Error {
     /// A genesis that is not well formed.
     #[error("genesis: {0}")]
     BadGenesis(String),
+    /// Who offers work keeps the least bond, so that no offer costs nothing.
+    #[error("the bond would be {bond}uxpl; whoever offers a model keeps at least {least}uxpl: add bond, or take the asks back first")]
+    BondTooSmall {
+        /// What would stay.
+        bond: Amount,
+        /// The least.
+        least: Amount,
+    },
 }
 
 impl Coded for Error {
@@ -203,6 +211,7 @@ impl Coded for Error {
             Self::BadDeclineSignature => 29,
             Self::BadParams(_) => 30,
             Self::BadGenesis(_) => 31,
+            Self::BondTooSmall { .. } => 32,
         }
     }
 }

@@ -30,6 +30,9 @@ struct Candidate {
     cost: u128,
 }
 
+/// Offers looked at for each candidate that can be found: those that are busy cost looks only.
+const LOOKS_PER_CANDIDATE: usize = 8;
+
 /// Gives open jobs to providers: as many as a block allows, going on where the last block stopped.
 pub(super) fn match_jobs(ctx: &mut Ctx<'_>) {
     let params = params(ctx.store);
@@ -41,8 +44,9 @@ pub(super) fn match_jobs(ctx: &mut Ctx<'_>) {
         .collect();
     for id in &ids {
         let Some(job) = JOBS.get(ctx.store, id) else { continue };
-        // A job is matched with the beacon of a later block than it came in with.
-        if waits_since(&job) >= ctx.block.height {
+        // A job is matched with the beacon of a later block than it came in with, and not past its
+        // deadline: its refund is due.
+        if waits_since(&job) >= ctx.block.height || ctx.block.time_s >= job.deadline_s {
             continue;
         }
         let candidates = candidates(ctx.store, ctx.block, &params, &job);
@@ -72,7 +76,7 @@ fn candidates(store: &dyn Read, block: &Block, params: &Params, job: &Job) -> Ve
                 .iter_prefix(store, &model_id)
                 .take_while(|((_, operator), _)| *operator < start),
         )
-        .take(looked_at_max)
+        .take(looked_at_max.saturating_mul(LOOKS_PER_CANDIDATE))
         .filter_map(|((_, operator), offer)| {
             let ask = offer.ask?;
             if offer.busy >= ask.slots || job.tried.contains(&offer.operator) {
@@ -81,6 +85,7 @@ fn candidates(store: &dyn Read, block: &Block, params: &Params, job: &Job) -> Ve
             let provider = PROVIDERS.get(store, &operator)?;
             candidate(params, job, operator, &provider, ask)
         })
+        .take(looked_at_max)
         .collect()
 }
 
@@ -105,14 +110,16 @@ fn candidate(
         && stays >= Amount::from(params.bond_min_uxpl)
         && free_bond(provider) >= lock
         && quote <= Amount::stored(&job.max_fee_uxpl);
-    let cost = cost(quote, provider.latency_ms, provider.failure_bps, params.latency_reference_ms)?;
+    // The carrier's fee is no part of the price.
+    let price = quote.minus(terms.duty_fee_max_uxpl.into())?;
+    let cost = cost(price, provider.latency_ms, provider.failure_bps, params.latency_reference_ms)?;
     eligible.then_some(Candidate { operator, ask, quote, lock, cost })
 }
 
-/// `quote * (BPS + latency penalty + failure penalty) / BPS`; the reference latency, or failing
+/// `price * (BPS + latency penalty + failure penalty) / BPS`; the reference latency, or failing
 /// always, doubles it.
 fn cost(
-    quote: Amount,
+    price: Amount,
     latency_ms: u64,
     failure_bps: u32,
     latency_reference_ms: u64,
@@ -121,7 +128,7 @@ fn cost(
     let slow =
         u128::from(latency_ms).checked_mul(bps)?.checked_div(latency_reference_ms.into())?.min(bps);
     let scale = bps.checked_add(slow)?.checked_add(failure_bps.into())?;
-    quote.units().checked_mul(scale)?.checked_div(bps)
+    price.units().checked_mul(scale)?.checked_div(bps)
 }
 
 /// Draws among the best, each with a weight of about 1/cost^2.

@@ -36,7 +36,8 @@ pub fn default_params() -> Params {
         attempts_max: 3,
         matches_per_block_max: 256,
         candidates_max: 64,
-        timers_per_block_max: 512,
+        // A job takes up to four steps, and a block may match 256.
+        timers_per_block_max: 1_280,
         draw_among: 5,
         latency_reference_ms: 60_000,
         split: Some(Split {

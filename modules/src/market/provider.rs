@@ -40,6 +40,7 @@ pub fn register_provider(
         return Err(Error::ProviderExists(operator.text()));
     }
     check_asks(ctx.store, &params, &asks)?;
+    check_bond(&params, bond, asks.is_empty())?;
     check_key(ctx, operator, &receipt_key, &proof)?;
 
     bond_in(ctx, operator, bond)?;
@@ -79,6 +80,7 @@ pub fn update_provider(
     let params = params(ctx.store);
     let mut provider = active(ctx.store, operator)?;
     check_asks(ctx.store, &params, &asks)?;
+    check_bond(&params, standing_bond(&provider), asks.is_empty())?;
     let old = stored_hash(&provider.receipt_key);
     let rotation = rotation.filter(|(key, _)| *key != old);
     if let Some((key, proof)) = &rotation {
@@ -147,6 +149,8 @@ pub fn withdraw_bond(
     if amount > free {
         return Err(Error::BondNotFree { free, asked: amount });
     }
+    let no_offers = models_of(ctx.store, operator).is_empty();
+    check_bond(&params, rest(standing_bond(&provider), amount), no_offers)?;
     let waiting = withdrawals_of(ctx.store, operator).len();
     if u32::try_from(waiting).map_or(true, |waiting| waiting >= params.withdrawals_max) {
         return Err(Error::TooManyWithdrawals(waiting));
@@ -213,6 +217,18 @@ pub(super) fn free_bond(provider: &Provider) -> Amount {
     let bond = Amount::stored(&provider.bond_uxpl);
     let queued = Amount::stored(&provider.queued_uxpl);
     rest(rest(bond, queued), Amount::stored(&provider.locked_uxpl))
+}
+
+/// The part of a bond that nobody has asked back.
+fn standing_bond(provider: &Provider) -> Amount {
+    rest(Amount::stored(&provider.bond_uxpl), Amount::stored(&provider.queued_uxpl))
+}
+
+/// An offer needs the least bond: else anybody could fill the market with offers that take no work
+/// and hide those that do.
+fn check_bond(params: &Params, bond: Amount, no_offers: bool) -> Result<(), Error> {
+    let least = Amount::from(params.bond_min_uxpl);
+    if no_offers || bond >= least { Ok(()) } else { Err(Error::BondTooSmall { bond, least }) }
 }
 
 /// The provider, if it is there and stays.
