@@ -61,7 +61,7 @@ bench: ## Print what things cost on this machine
 localnet: ## Keep a network up until Ctrl-C (VALIDATORS=1 GPU_NODES=1)
 	@testnet/setup.sh system cometbft
 	@$(CARGO) build --workspace
-	@$(BIN)/plasma-testnet up --validators $(VALIDATORS) --gpu-nodes $(GPU_NODES) --home $(LOCALNET_HOME)
+	@$(BIN)/plasma-testnet up --validators $(VALIDATORS) --gpu-nodes $(GPU_NODES) --home $(LOCALNET_HOME) $(if $(RIG_WEIGHTS),--weights $(RIG_WEIGHTS))
 
 release: ## Optimised binaries
 	@testnet/setup.sh system

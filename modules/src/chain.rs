@@ -204,11 +204,8 @@ pub fn execute_block(
 
     // First every transaction pays, on top of those before it: exactly what `process` agreed to, so
     // no message of one can keep another from paying. Then the messages run, in the same order.
-    let admitted: Vec<_> = input
-        .txs
-        .iter()
-        .map(|bytes| admit(&mut state, &block, bytes, proposer, memory))
-        .collect();
+    let admitted: Vec<_> =
+        input.txs.iter().map(|bytes| admit(&mut state, &block, bytes, proposer, memory)).collect();
     let txs: Vec<_> = admitted
         .into_iter()
         .map(|admitted| match admitted {
@@ -248,16 +245,15 @@ fn admit(
     proposer: Option<Address>,
     memory: &dyn SignatureMemory,
 ) -> Result<Admitted, TxResult> {
-    let tx = tx::decode(bytes, Purpose::Execute)
-        .map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
+    let tx =
+        tx::decode(bytes, Purpose::Execute).map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
     // What the gas and bytes themselves cost: no tip, and no limit above the need.
     let fee = FeePaid { payer: tx.fee_payer, left: ante::cost(state, &tx) };
     let mut events = Vec::new();
-    let (admitted, writes) =
-        within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
-            ante::admit(ctx, tx, proposer, memory)
-        });
+    let (admitted, writes) = within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
+        ante::admit(ctx, tx, proposer, memory)
+    });
     let tx = admitted
         .map_err(|refusal| TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)))?;
     state.merge(writes);

@@ -19,10 +19,15 @@ use plasma_testnet::{
     comet::{self, Network, NetworkSpec},
     demo,
     process::Programs,
-    rig::{Rig, Weights, Xpl},
+    rig::{PASSWORD, Rig, Weights, Xpl},
 };
 use serde::Deserialize;
 use serde_json::json;
+
+/// A key of every network, with money at genesis.
+const DEVELOPER: &str = "alice";
+/// What it holds, uxpl.
+const DEVELOPER_UXPL: u128 = 1_000 * 1_000_000;
 
 /// Plasma networks on one machine, made of the real programs.
 #[derive(Parser)]
@@ -125,6 +130,9 @@ fn up(args: Up) -> Result<()> {
 
     let keyring = Xpl::new(&programs, &home.join("xpl"));
     let mut accounts = args.genesis_accounts.as_ref().map_or(Ok(Vec::new()), holders)?;
+    // Somebody to try things with.
+    let address = keyring.add_key(DEVELOPER)?;
+    accounts.push(GenesisAccount { address, amount_uxpl: DEVELOPER_UXPL });
     let mut rigs = Vec::new();
     for index in 0..args.gpu_nodes {
         let slot =
@@ -162,6 +170,12 @@ fn up(args: Up) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{}", json!({ "chain_id": network.chain_id, "nodes": nodes }))?;
     stdout.flush()?;
+    eprintln!(
+        "up; Ctrl-C ends it. To use it as {DEVELOPER}, in another shell:\n  export XPL_HOME={} XPL_PASSWORD={PASSWORD} XPL_FROM={DEVELOPER} XPL_NODE={} XPL_GRPC=http://{}",
+        xpl.home.display(),
+        urls.rpc,
+        urls.grpc,
+    );
     while !stop.load(Ordering::Relaxed) {
         network.check()?;
         for rig in &mut running {

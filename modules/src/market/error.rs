@@ -159,7 +159,9 @@ pub enum Error {
     #[error("genesis: {0}")]
     BadGenesis(String),
     /// Who offers work keeps the least bond, so that no offer costs nothing.
-    #[error("the bond would be {bond}uxpl; whoever offers a model keeps at least {least}uxpl: add bond, or take the asks back first")]
+    #[error(
+        "the bond would be {bond}uxpl; whoever offers a model keeps at least {least}uxpl: add bond, or take the asks back first"
+    )]
     BondTooSmall {
         /// What would stay.
         bond: Amount,

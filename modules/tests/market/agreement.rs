@@ -257,7 +257,9 @@ fn play(acts: Vec<Act>) {
                     .filter(|job| job.provider == who.text())
                     .map(|job| job.bond_locked_uxpl.parse::<u128>().unwrap())
                     .sum();
-                let offers = market::offer(&net.store, &model_id.as_slice().try_into().unwrap(), who).is_some();
+                let offers =
+                    market::offer(&net.store, &model_id.as_slice().try_into().unwrap(), who)
+                        .is_some();
                 let may = model.providers.get(&who).is_some_and(|(bond, leaves)| {
                     leaves.is_none()
                         && count < 3

@@ -179,7 +179,12 @@ impl Net {
         Ok(self.run(PUBLISHER, |ctx| market::publish_model(ctx, msg))?.model_id)
     }
 
-    pub fn register(&mut self, operator: Address, bond: u128, asks: Vec<Ask>) -> Result<(), Refusal> {
+    pub fn register(
+        &mut self,
+        operator: Address,
+        bond: u128,
+        asks: Vec<Ask>,
+    ) -> Result<(), Refusal> {
         self.register_as(registration(operator, bond, asks))
     }
 
