@@ -105,6 +105,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     let (a, b) = (Bench::new(a.path()), Bench::open_keeping(b.path(), 2));
     b.init();
     let users = users();
+    let mut app_hash = Vec::new();
     for height in 1..30i64 {
         let mut txs = Vec::new();
         for user in 1..USERS {
@@ -118,6 +119,7 @@ fn two_nodes_with_the_same_blocks_agree() {
         }
         let (a, b) = (a.block(height, &txs), b.block(height, &txs));
         assert_eq!(a.app_hash, b.app_hash);
+        app_hash = a.app_hash.to_vec();
         for (a, b) in a.tx_results.iter().zip(&b.tx_results) {
             assert_eq!(
                 (a.code, &a.data, a.gas_wanted, a.gas_used),
@@ -127,6 +129,11 @@ fn two_nodes_with_the_same_blocks_agree() {
     }
     assert_eq!(a.dump(), b.dump());
     b.node.check().unwrap();
+    // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
+    assert_eq!(
+        hex::encode(app_hash),
+        "3f149fb1c3a7a3cb171996cfb319f3f92326d315118ead1d2e59ee4be44681fc"
+    );
 }
 
 #[test]

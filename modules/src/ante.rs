@@ -39,11 +39,14 @@ pub fn required_fee(gas: u64, size: usize, base: u64, byte_price: u64) -> u128 {
     part(gas.into(), base).saturating_add(part(bytes, byte_price))
 }
 
-/// What a transaction's gas and bytes cost now, uxpl; its fee may be more.
-pub fn cost(store: &dyn Read, tx: &Decoded) -> Amount {
+/// What of a fee may be given back to the carrier of a duty message, uxpl: what the transaction's
+/// gas and bytes cost now and half of that more, for a price that was guessed a block before; never
+/// more than was paid.
+pub fn refundable(store: &dyn Read, tx: &Decoded) -> Amount {
     let base = token::fee_market(store).base_fee_nuxpl_per_gas;
     let byte_price = token::params(store).byte_price_nuxpl;
-    Amount::new(required_fee(gas(tx), tx.size, base, byte_price))
+    let cost = required_fee(gas(tx), tx.size, base, byte_price);
+    Amount::new(cost.saturating_add(cost / 2)).min(tx.fee)
 }
 
 /// What needs no signature: limits, cost, fee, and each signer's sequence. `Ok` is the fee's part

@@ -248,8 +248,7 @@ fn admit(
     let tx =
         tx::decode(bytes, Purpose::Execute).map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
-    // What the gas and bytes themselves cost: no tip, and no limit above the need.
-    let fee = FeePaid { payer: tx.fee_payer, left: ante::cost(state, &tx) };
+    let fee = FeePaid { payer: tx.fee_payer, left: ante::refundable(state, &tx) };
     let mut events = Vec::new();
     let (admitted, writes) = within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
         ante::admit(ctx, tx, proposer, memory)
@@ -292,11 +291,11 @@ fn within<T>(
 /// Runs messages in order; the first that is refused ends it. `Ok` is the result's data.
 fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
     let mut responses = Vec::with_capacity(msgs.len());
-    let cost = ctx.fee.left;
+    let refundable = ctx.fee.left;
     let gas = msgs.iter().map(Msg::gas).fold(0, u64::saturating_add);
     for (index, msg) in msgs.into_iter().enumerate() {
-        // Each message can get back its own part of the cost, by gas, and no other's.
-        let part = cost.units().saturating_mul(msg.gas().into()).checked_div(gas.into());
+        // Each message can get back its own part, by gas, and no other's.
+        let part = refundable.units().saturating_mul(msg.gas().into()).checked_div(gas.into());
         ctx.fee.left = Amount::new(part.unwrap_or(0));
         let from = ctx.events.len();
         let (action, sender) = (msg.type_url(), msg.signer().to_string());
@@ -351,7 +350,7 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     let gas_used = ante::gas(&tx);
     let state = Overlay::new(base);
     let mut events = Vec::new();
-    let mut fee = FeePaid { payer: tx.fee_payer, left: ante::cost(base, &tx) };
+    let mut fee = FeePaid { payer: tx.fee_payer, left: ante::refundable(base, &tx) };
     let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
         ante::check_sequences(ctx, &tx)?;
         for signer in &tx.signers {

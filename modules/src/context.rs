@@ -35,7 +35,7 @@ pub struct Recorded {
 }
 
 /// What the message under way costs its carrier, as far as a duty message may still get it back:
-/// its part of the transaction's cost, without tips.
+/// its part of what the transaction cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeePaid {
     /// Who paid.
