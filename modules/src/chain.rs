@@ -292,11 +292,15 @@ fn within<T>(
 fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
     let mut responses = Vec::with_capacity(msgs.len());
     let refundable = ctx.fee.left;
+    let (mut passed, mut shared) = (0u64, Amount::ZERO);
     let gas = msgs.iter().map(Msg::gas).fold(0, u64::saturating_add);
     for (index, msg) in msgs.into_iter().enumerate() {
-        // Each message can get back its own part, by gas, and no other's.
-        let part = refundable.units().saturating_mul(msg.gas().into()).checked_div(gas.into());
-        ctx.fee.left = Amount::new(part.unwrap_or(0));
+        // Each message can get back its own part, by gas, and no other's; the parts sum to the whole.
+        passed = passed.saturating_add(msg.gas());
+        let upto = refundable.units().saturating_mul(passed.into()).checked_div(gas.into());
+        let upto = Amount::new(upto.unwrap_or(0));
+        ctx.fee.left = upto.minus(shared).unwrap_or_default();
+        shared = upto;
         let from = ctx.events.len();
         let (action, sender) = (msg.type_url(), msg.signer().to_string());
         let response = msg.run(ctx).map_err(|refusal| Refusal {
