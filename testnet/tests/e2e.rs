@@ -176,7 +176,7 @@ fn the_chain_goes_on_after_a_crash_at_every_step() {
         let before = network.validators[0].height().unwrap();
         network.validators[0].cometbft_env = vec![("FAIL_TEST_INDEX".into(), step.to_string())];
         network.validators[0].restart().unwrap();
-        let end = Instant::now() + Duration::from_secs(8);
+        let end = Instant::now() + Duration::from_secs(3);
         while Instant::now() < end && !network.validators[0].cometbft_ended().unwrap() {
             thread::sleep(Duration::from_millis(100));
         }
