@@ -49,6 +49,9 @@ pub async fn carry(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         while service.outbox.depth() > 0 {
             if let Err(error) = service.send_all().await {
                 service.tell(&error, pause);
+            }
+            // What waits on may wait for a node that is behind, which is no error.
+            if service.outbox.depth() > 0 {
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
