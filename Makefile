@@ -7,13 +7,15 @@ WEIGHTS ?= $(PLASMA_CACHE)/weights/smollm2-135m-instruct
 VALIDATORS ?= 1
 GPU_NODES ?= 1
 LOCALNET_HOME ?= .plasma/localnet
+FUZZ_SECONDS ?= 60
+FUZZER = $(PLASMA_CACHE)/bin/cargo-fuzz
 BIN = $(CARGO_TARGET_DIR)/debug
 RELEASE = $(CARGO_TARGET_DIR)/release
 CARGO ?= cargo
 export PLASMA_CACHE CARGO_TARGET_DIR COMETBFT WEIGHTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long lint fmt proto bench localnet release clean-data
+.PHONY: help setup build demo test test-long fuzz lint fmt proto bench localnet release clean-data
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,10 +37,21 @@ test: ## Set up everything, then run every test
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 
-test-long: ## The same properties with many more cases, and the real weights
+test-long: ## The same properties with many more cases, the sweeps, the real weights, and fuzzing
 	@testnet/setup.sh system cometbft weights
 	$(CARGO) build --workspace
 	PROPTEST_CASES=100000 $(CARGO) test --workspace -- --include-ignored
+	@$(MAKE) --no-print-directory fuzz
+
+# libFuzzer's instrumentation is a matter of code generation, which the pinned compiler does as well
+# once it is told that it may.
+fuzz: ## Let libFuzzer look for bytes that the rules cannot bear (FUZZ_SECONDS=60 for each target)
+	@command -v $(FUZZER) >/dev/null || $(CARGO) install --quiet --locked --root $(PLASMA_CACHE) cargo-fuzz@0.13.2
+	@for target in decode block query; do \
+		mkdir -p $(PLASMA_CACHE)/fuzz/$$target && \
+		(cd modules/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz $(FUZZER) run --sanitizer none \
+			$$target $(PLASMA_CACHE)/fuzz/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=2048) || exit 1; \
+	done
 
 lint: ## Formatting, clippy (the law of modules/ among it), generated code up to date
 	$(CARGO) fmt --all --check
