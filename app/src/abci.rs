@@ -47,8 +47,8 @@ const CODE_UNKNOWN_PATH: u32 = 6;
 const CODESPACE: &str = "sdk";
 
 /// Names of the proof's steps.
-const PROOF_IN_STORE: &str = "ics23:jmt";
-const PROOF_OF_STORE: &str = "ics23:simple";
+pub(crate) const PROOF_IN_STORE: &str = "ics23:jmt";
+pub(crate) const PROOF_OF_STORE: &str = "ics23:simple";
 
 /// The chain, as CometBFT sees it. Clones share one node.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 
 pub mod grpc;
 pub mod json;
+pub mod proof;
 pub mod rest;
 mod template;
 
@@ -54,7 +55,7 @@ pub const NODE_INFO: &str = "/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo
 /// The job now and at every change; a stream, on gRPC only.
 pub const WATCH_JOB: &str = "/plasma.market.v1.Query/WatchJob";
 /// Calls that need more than a look at state.
-const EXTRA: [&str; 2] = [SIMULATE, NODE_INFO];
+const EXTRA: [&str; 3] = [SIMULATE, NODE_INFO, proof::PROOF];
 
 /// Version of the Cosmos SDK whose interfaces are spoken; clients choose their routes by it.
 const SDK_VERSION: &str = "v0.53.8";
@@ -164,6 +165,7 @@ impl Doors {
         match path {
             SIMULATE => return self.simulate(request),
             NODE_INFO => return self.node_info(request),
+            proof::PROOF => return proof::answer(&self.node, height, request),
             _ => {}
         }
         if !self.router.serves(path) {

@@ -10,12 +10,17 @@ use futures::StreamExt;
 use plasma_app::doors::{
     HEIGHT_HEADER, NODE_INFO, SIMULATE, WATCH_JOB,
     grpc::{self, Raw},
-    json, rest,
+    json,
+    proof::PROOF,
+    rest,
 };
-use plasma_proto::cosmos::{
-    auth::v1beta1::QueryAccountRequest,
-    bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
-    tx::v1beta1::{SimulateRequest, SimulateResponse},
+use plasma_proto::{
+    cosmos::{
+        auth::v1beta1::QueryAccountRequest,
+        bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
+        tx::v1beta1::{SimulateRequest, SimulateResponse},
+    },
+    plasma::proof::v1::{BalanceKey, QueryProofRequest, query_proof_request::Object},
 };
 use prost::Message;
 use prost_reflect::DynamicMessage;
@@ -108,7 +113,7 @@ fn every_unary_method_of_ours_has_a_handler() {
     }
     assert!(seen > 10);
     // And what is served has a descriptor, so that REST and reflection know it.
-    for path in plasma_modules::query::Router::new().paths().chain([SIMULATE, NODE_INFO]) {
+    for path in plasma_modules::query::Router::new().paths().chain([SIMULATE, NODE_INFO, PROOF]) {
         let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
         let service = pool.get_service_by_name(service).unwrap_or_else(|| panic!("{path}"));
         assert!(service.methods().any(|known| known.name() == method), "{path}");
@@ -150,6 +155,28 @@ fn three_doors_one_answer() {
             ("/plasma.token.v1.Query/FeeMarket", Vec::new(), "/plasma/token/v1/fee_market".into()),
             ("/plasma.market.v1.Query/Params", Vec::new(), "/plasma/market/v1/params".into()),
             (NODE_INFO, Vec::new(), "/cosmos/base/tendermint/v1beta1/node_info".into()),
+            (
+                PROOF,
+                QueryProofRequest { object: Some(Object::Account(address.clone())) }
+                    .encode_to_vec(),
+                format!("/plasma/proof/v1/proof?account={address}"),
+            ),
+            (
+                PROOF,
+                QueryProofRequest {
+                    object: Some(Object::Balance(BalanceKey {
+                        address: address.clone(),
+                        denom: "uxpl".into(),
+                    })),
+                }
+                .encode_to_vec(),
+                format!("/plasma/proof/v1/proof?balance.address={address}&balance.denom=uxpl"),
+            ),
+            (
+                PROOF,
+                QueryProofRequest { object: Some(Object::Job(0)) }.encode_to_vec(),
+                "/plasma/proof/v1/proof?job=0".into(),
+            ),
         ];
         for (path, request, url) in cases {
             let abci = served.bench.query(path, request.clone(), 0, false);

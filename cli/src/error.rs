@@ -17,6 +17,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_UNREACHABLE: u8 = 3;
 /// Exit code: waited in vain.
 pub const EXIT_TIMEOUT: u8 = 4;
+/// Exit code: a proof failed.
+pub const EXIT_UNPROVEN: u8 = 5;
 /// Exit code: interrupted, as shells count it.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
@@ -79,6 +81,11 @@ impl Failure {
     /// Waited in vain.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::own(EXIT_TIMEOUT, message)
+    }
+
+    /// What a node said does not belong to the chain that is trusted.
+    pub fn unproven(message: impl Into<String>) -> Self {
+        Self::own(EXIT_UNPROVEN, message)
     }
 
     /// Stopped by Ctrl-C.

@@ -13,12 +13,15 @@ use plasma_proto::plasma::market::v1::{
     Job, JobState, MsgCancelJob, Payload, QueryJobRequest, QueryJobResponse, QueryJobsRequest,
     QueryJobsResponse,
 };
+use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 
 use crate::App;
 use crate::amount::{self, xpl_text};
 use crate::error::{Failure, Result};
+use crate::light::ProveArgs;
 use crate::node::utc;
 use crate::output::{Table, Tone, clean, proto_json};
+use crate::prove::Prover;
 use crate::submit::{self, SubmitArgs};
 use crate::tx::{self, TxArgs};
 use crate::view::{answer_of, show, state_word};
@@ -38,6 +41,8 @@ pub enum JobCommand {
     Show {
         /// Its number
         job_id: u64,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
     /// Your jobs, the newest first
     List {
@@ -146,6 +151,23 @@ pub async fn fetch_receipt(client: &Client, job_id: u64) -> Result<Option<Accept
     }
 }
 
+/// As [`fetch`] and [`fetch_receipt`], everything proven.
+///
+/// # Errors
+/// If there is no such job, a proof does not hold, or no node answers.
+pub async fn proven(
+    prover: &Prover<'_>,
+    job_id: u64,
+) -> Result<(Job, Option<Payload>, Option<AcceptedReceipt>)> {
+    let job = prover.get(&Object::Job(job_id)).await?.ok_or_else(|| {
+        let message = format!("proven: after block {} there is no job {job_id}", prover.height());
+        Failure::refused("market", 4, message)
+    })?;
+    let payload = prover.get(&Object::Payload(job_id)).await?;
+    let receipt = prover.get(&Object::Receipt(job_id)).await?;
+    Ok((job, payload, receipt))
+}
+
 /// Runs `xpl job`.
 ///
 /// # Errors
@@ -153,11 +175,17 @@ pub async fn fetch_receipt(client: &Client, job_id: u64) -> Result<Option<Accept
 pub async fn run(app: &App, command: JobCommand) -> Result<()> {
     match command {
         JobCommand::Submit(args) => submit::run(app, args).await,
-        JobCommand::Show { job_id } => {
+        JobCommand::Show { job_id, prove } => {
             let client = app.client().await?;
+            if prove.prove {
+                let prover = Prover::open(app, &client, &prove).await?;
+                let (job, payload, receipt) = proven(&prover, job_id).await?;
+                let by = Some(&prover.verified);
+                return show(app, &job, payload.as_ref(), receipt.as_ref(), by);
+            }
             let (job, payload) = fetch(&client, job_id).await?;
             let receipt = fetch_receipt(&client, job_id).await?;
-            show(app, &job, payload.as_ref(), receipt.as_ref())
+            show(app, &job, payload.as_ref(), receipt.as_ref(), None)
         }
         JobCommand::List { all, requester, provider, state, limit } => {
             let account = |text: &Option<String>| {

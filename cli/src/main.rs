@@ -7,9 +7,11 @@ mod error;
 mod job;
 mod keyring;
 mod keys;
+mod light;
 mod model;
 mod node;
 mod output;
+mod prove;
 mod query;
 #[cfg(feature = "verify")]
 mod replay;
@@ -50,6 +52,7 @@ Exit codes:
     2  the command cannot be carried out as given (xpl verify: could not be checked)
     3  no node answers
     4  waited in vain
+    5  a proof failed: the node's answer does not belong to the chain that is trusted
   130  interrupted
 
 Every command takes --output json: one JSON document on standard output, an error as
@@ -139,6 +142,9 @@ enum Command {
     },
     /// How the node and the market are
     Status,
+    /// The block of a chain from which answers are proven (--prove)
+    #[command(subcommand)]
+    Light(light::LightCommand),
     /// Settings that last
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -304,6 +310,7 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Tx { hash, wait } => tx::show(app, &hash, wait).await,
         Command::Block { height } => node::block(app, height).await,
         Command::Status => node::status(app).await,
+        Command::Light(command) => light::run(app, command).await,
         Command::Config(command) => config::run(app, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use gpu_node::client::any;
+use gpu_node::client::{Client, any};
 use plasma_modules::types::hex;
 use plasma_modules::{Amount, market, tx};
 use plasma_proto::plasma::market::v1::{Manifest, Model, MsgPublishModel, Offer};
+use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 use serde_json::Value;
 
 use crate::App;
 use crate::amount::{self, thousands};
 use crate::error::{Failure, Result};
+use crate::light::{ProveArgs, Verified};
 use crate::output::{Table, Tone, proto_json};
+use crate::prove::Prover;
 use crate::query::{ID_CHARS, bps, bytes, find_model, model_name, models, offers, params};
 use crate::tx::TxArgs;
 
@@ -40,6 +43,8 @@ pub enum ModelCommand {
     Show {
         /// Id, the begin of one, or name
         model: String,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
     /// Who serves a model, at what price
     Offers {
@@ -104,9 +109,15 @@ pub async fn run(app: &App, command: ModelCommand) -> Result<()> {
             app.out.table(&table, "no models yet: xpl model publish manifest.pb", &json);
             Ok(())
         }
-        ModelCommand::Show { model } => {
-            let models = models(&app.client().await?).await?;
-            show_model(app, find_model(&models, &model)?)
+        ModelCommand::Show { model, prove } => {
+            let client = app.client().await?;
+            if prove.prove {
+                let prover = Prover::open(app, &client, &prove).await?;
+                let model = proven_model(&prover, &client, &model).await?;
+                return show_model(app, &model, Some(&prover.verified));
+            }
+            let models = models(&client).await?;
+            show_model(app, find_model(&models, &model)?, None)
         }
         ModelCommand::Offers { model } => {
             let client = app.client().await?;
@@ -141,7 +152,21 @@ fn offers_table(offers: &[Offer]) -> Table {
     table
 }
 
-fn show_model(app: &App, model: &Model) -> Result<()> {
+/// A model, proven by its id. Which id a name or a part of an id stands for is the node's word.
+async fn proven_model(prover: &Prover<'_>, client: &Client, text: &str) -> Result<Model> {
+    let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = if whole {
+        text.to_lowercase()
+    } else {
+        hex(&find_model(&models(client).await?, text)?.model_id)
+    };
+    prover.get(&Object::Model(id.clone())).await?.ok_or_else(|| {
+        let message = format!("proven: after block {} there is no model {id}", prover.height());
+        Failure::refused("market", 3, message)
+    })
+}
+
+fn show_model(app: &App, model: &Model, proven: Option<&Verified>) -> Result<()> {
     let manifest = model.manifest.clone().unwrap_or_default();
     let mut table = Table::fields();
     table.field("id", hex(&model.model_id));
@@ -163,7 +188,12 @@ fn show_model(app: &App, model: &Model) -> Result<()> {
             format!("{}  {}  sha256 {}", file.path, bytes(file.size_bytes), hex(&file.sha256)),
         );
     }
-    app.out.table(&table, "", &model_json(model)?);
+    let mut json = model_json(model)?;
+    if let Some(verified) = proven {
+        table.field_toned("proven", verified.line(), Tone::Good);
+        json["proof"] = verified.json();
+    }
+    app.out.table(&table, "", &json);
     Ok(())
 }
 

@@ -1,23 +1,28 @@
 //! The market's questions, and `xpl provider`.
 
 use clap::Subcommand;
-use gpu_node::client::Client;
-use plasma_modules::Amount;
+use gpu_node::client::{Client, ClientError};
 use plasma_modules::types::hex;
+use plasma_modules::{Address, Amount};
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::market::v1::{
     Model, Offer, Params, Provider, ProviderStatus, QueryModelsRequest, QueryModelsResponse,
     QueryOffersRequest, QueryOffersResponse, QueryParamsRequest, QueryParamsResponse,
     QueryProviderRequest, QueryProviderResponse, QueryProvidersRequest, QueryProvidersResponse,
 };
+use plasma_proto::plasma::proof::v1::{OfferKey, query_proof_request::Object};
 
 use crate::App;
 use crate::amount::{self, thousands, xpl_text};
 use crate::error::{Failure, Result};
+use crate::light::{ProveArgs, Verified};
 use crate::output::{Table, Tone, proto_json};
+use crate::prove::Prover;
 
 /// Pages that a list goes through at most; a page has 100 entries.
 const PAGES_MAX: usize = 50;
+/// Offers of one provider that are proven, at most.
+const OFFERS_MAX: usize = 100;
 /// Shortest part of a model's id that is taken for it, hexadecimal digits.
 const PREFIX_DIGITS_MIN: usize = 4;
 /// Characters of a model's id in tables.
@@ -32,6 +37,8 @@ pub enum ProviderCommand {
     Show {
         /// Operator's address, contact or key; your own if left out
         operator: Option<String>,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
 }
 
@@ -178,14 +185,18 @@ pub async fn provider(app: &App, command: ProviderCommand) -> Result<()> {
             app.out.table(&table, "no providers yet", &json);
             Ok(())
         }
-        ProviderCommand::Show { operator } => {
+        ProviderCommand::Show { operator, prove } => {
             let address =
                 operator.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
             let client = app.client().await?;
             let request = QueryProviderRequest { operator: address.text() };
-            let answer: QueryProviderResponse =
-                client.query("/plasma.market.v1.Query/Provider", &request).await?;
-            show_provider(app, &answer)
+            let answer = client.query("/plasma.market.v1.Query/Provider", &request);
+            if prove.prove {
+                let prover = Prover::open(app, &client, &prove).await?;
+                let answer = proven_provider(&prover, address, answer.await).await?;
+                return show_provider(app, &answer, Some(&prover.verified));
+            }
+            show_provider(app, &answer.await?, None)
         }
     }
 }
@@ -202,7 +213,32 @@ fn status_of(provider: &Provider) -> (&'static str, Tone) {
     }
 }
 
-fn show_provider(app: &App, answer: &QueryProviderResponse) -> Result<()> {
+/// A provider and its offers, each proven. Which offers there are is the node's word: it may leave
+/// some out, but tell no false one.
+async fn proven_provider(
+    prover: &Prover<'_>,
+    operator: Address,
+    told: Result<QueryProviderResponse, ClientError>,
+) -> Result<QueryProviderResponse> {
+    let provider = prover.get(&Object::Provider(operator.text())).await?.ok_or_else(|| {
+        let height = prover.height();
+        let message = format!("proven: after block {height} there is no provider {operator}");
+        Failure::refused("market", 5, message)
+    })?;
+    let mut offers = Vec::new();
+    for offer in told.map(|told| told.offers).unwrap_or_default().into_iter().take(OFFERS_MAX) {
+        let model_id = hex(&offer.ask.unwrap_or_default().model_id);
+        let key = OfferKey { model_id, operator: operator.text() };
+        offers.extend(prover.get::<Offer>(&Object::Offer(key)).await?);
+    }
+    Ok(QueryProviderResponse { provider: Some(provider), offers })
+}
+
+fn show_provider(
+    app: &App,
+    answer: &QueryProviderResponse,
+    proven: Option<&Verified>,
+) -> Result<()> {
     let provider = answer.provider.clone().unwrap_or_default();
     let hardware = provider.hardware.clone().unwrap_or_default();
     let (status, tone) = status_of(&provider);
@@ -243,10 +279,17 @@ fn show_provider(app: &App, answer: &QueryProviderResponse) -> Result<()> {
         ),
     );
     table.field("registered", format!("block {}", provider.registered_height));
+    if let Some(verified) = proven {
+        table.field_toned("proven", verified.line(), Tone::Good);
+    }
     let offers = offers_lines(&answer.offers);
     let text = [table.render(false), offers].concat();
     if app.out.is_json() {
-        app.out.json(&proto_json(answer)?);
+        let mut json = proto_json(answer)?;
+        if let Some(verified) = proven {
+            json["proof"] = verified.json();
+        }
+        app.out.json(&json);
     } else {
         app.out.print(text.trim_end(), &());
     }

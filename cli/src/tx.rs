@@ -9,6 +9,7 @@ use plasma_modules::{Address, Amount, ante};
 use plasma_proto::cosmos::bank::v1beta1::MsgSend;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, TxBody, TxRaw};
+use plasma_proto::plasma::proof::v1::{BalanceKey, query_proof_request::Object};
 use prost::Message as _;
 use prost_types::Any;
 use serde_json::{Value, json};
@@ -17,7 +18,9 @@ use crate::App;
 use crate::amount;
 use crate::contacts::{Contacts, look_alike};
 use crate::error::{Failure, Result, explain};
-use crate::output::{Table, Tone, proto_json};
+use crate::light::ProveArgs;
+use crate::output::{Table, Tone, clean, proto_json};
+use crate::prove::Prover;
 
 /// How long a transaction is waited for, where nothing else is said.
 const WAIT: &str = "60s";
@@ -48,6 +51,8 @@ pub enum BankCommand {
     Balance {
         /// Address, contact or key; your own if left out
         account: Option<String>,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
 }
 
@@ -116,20 +121,40 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
         BankCommand::Send { to, amount, allow_lookalike, tx } => {
             pay(app, &to, amount, allow_lookalike, &tx).await
         }
-        BankCommand::Balance { account } => {
+        BankCommand::Balance { account, prove } => {
             let address =
                 account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
             let client = app.client().await?;
-            let balance = client.balance(address).await?;
-            let json = json!({
+            let (balance, verified) = if prove.prove {
+                let prover = Prover::open(app, &client, &prove).await?;
+                (proven_balance(&prover, address).await?, Some(prover.verified))
+            } else {
+                (client.balance(address).await?, None)
+            };
+            let mut json = json!({
                 "address": address.text(),
                 "balance_uxpl": balance.text(),
                 "balance_xpl": amount::decimal(balance).replace(',', ""),
             });
-            app.out.print(&app.out.tone(Tone::Strong, &amount::xpl(balance)), &json);
+            let mut text = app.out.tone(Tone::Strong, &amount::xpl(balance));
+            if let Some(verified) = verified {
+                json["proof"] = verified.json();
+                text =
+                    format!("{text}\n{} {}", app.out.tone(Tone::Good, "proven"), verified.line());
+            }
+            app.out.print(&text, &json);
             Ok(())
         }
     }
+}
+
+/// What an account holds, proven; nothing is stored for zero.
+async fn proven_balance(prover: &Prover<'_>, address: Address) -> Result<Amount> {
+    let key = BalanceKey { address: address.text(), denom: DENOM.to_owned() };
+    let coin: Option<Coin> = prover.get(&Object::Balance(key)).await?;
+    let Some(coin) = coin else { return Ok(Amount::ZERO) };
+    Amount::parse(&coin.amount)
+        .ok_or_else(|| Failure::usage(format!("{:?} is no amount", clean(&coin.amount))))
 }
 
 async fn pay(

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::App;
 use crate::amount::{self, thousands, xpl_text};
 use crate::error::{Failure, Result};
+use crate::light::Verified;
 use crate::node::utc;
 use crate::output::{Table, Tone, clean, proto_json};
 
@@ -104,6 +105,7 @@ pub fn show(
     job: &Job,
     payload: Option<&Payload>,
     receipt: Option<&AcceptedReceipt>,
+    proven: Option<&Verified>,
 ) -> Result<()> {
     let (word, tone) = state_word(job.state());
     let Sampling { temperature_milli, top_p_milli, seed } = job.sampling.unwrap_or_default();
@@ -157,8 +159,15 @@ pub fn show(
         );
         table.field("kernel", &receipt.kernel_id);
     }
+    if let Some(verified) = proven {
+        table.field_toned("proven", verified.line(), Tone::Good);
+    }
     if app.out.is_json() {
-        app.out.json(&document(job, payload, receipt)?);
+        let mut document = document(job, payload, receipt)?;
+        if let Some(verified) = proven {
+            document["proof"] = verified.json();
+        }
+        app.out.json(&document);
         return Ok(());
     }
     app.out.table(&table, "", &());

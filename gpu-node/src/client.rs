@@ -134,7 +134,7 @@ impl Client {
     /// # Errors
     /// If the node cannot be reached, or serves another chain than when it was connected to.
     pub async fn status(&self) -> Result<NodeStatus, ClientError> {
-        let status = self.http.status().await.map_err(|error| self.failed(&error))?;
+        let status = self.http.status().await.map_err(|error| self.failure(&error))?;
         let chain_id = status.node_info.network.to_string();
         if !self.chain_id.is_empty() && self.chain_id != chain_id {
             let expected = self.chain_id.clone();
@@ -155,7 +155,7 @@ impl Client {
     /// # Errors
     /// If the node cannot be reached.
     pub async fn height(&self) -> Result<u64, ClientError> {
-        let info = self.http.abci_info().await.map_err(|error| self.failed(&error))?;
+        let info = self.http.abci_info().await.map_err(|error| self.failure(&error))?;
         Ok(info.last_block_height.value())
     }
 
@@ -192,7 +192,7 @@ impl Client {
             .http
             .abci_query(Some(path.to_owned()), request.encode_to_vec(), height, false)
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.failure(&error))?;
         let code = u32::from(answer.code);
         if code == error::CODE_NOT_FOUND && ["", error::SDK].contains(&answer.codespace.as_str()) {
             return Err(ClientError::NotFound(plain(&answer.log).to_owned()));
@@ -271,8 +271,9 @@ impl Client {
         blocks::subscribe(self.clone())
     }
 
-    /// What an error of the RPC means.
-    fn failed(&self, error: &RpcError) -> ClientError {
+    /// What an error of the RPC means, for calls through [`Client::rpc`].
+    #[must_use]
+    pub fn failure(&self, error: &RpcError) -> ClientError {
         let (url, reason) = (self.url.clone(), reason(error));
         match error.detail() {
             ErrorDetail::Response(_)

@@ -36,6 +36,7 @@ pub mod auth;
 pub mod chain;
 pub mod market;
 pub mod msg;
+pub mod proof;
 pub mod query;
 pub mod staking;
 pub mod token;

@@ -148,7 +148,7 @@ impl<V: Message + Default> Item<V> {
 
     /// Replaces the value.
     pub fn set(&self, store: &mut dyn Write, value: &V) {
-        store.set([self.table.id()].into(), Some(value.encode_to_vec()));
+        store.set([self.table.id()].into(), Some(encode(value)));
     }
 }
 
@@ -177,7 +177,7 @@ impl<K: Key, V: Message + Default> Map<K, V> {
 
     /// Replaces the value at `key`.
     pub fn set(&self, store: &mut dyn Write, key: &K, value: &V) {
-        store.set(self.path(key), Some(value.encode_to_vec()));
+        store.set(self.path(key), Some(encode(value)));
     }
 
     /// Forgets the value at `key`.
@@ -221,6 +221,16 @@ impl<K: Key, V: Message + Default> Map<K, V> {
     pub fn path(&self, key: &K) -> Vec<u8> {
         self.prefix(key)
     }
+}
+
+/// A field that no message has, holding zero: readers in any language skip it.
+const NOTHING: [u8; 3] = [0xf8, 0x7f, 0];
+
+/// The bytes that are stored of a message. Never none: ICS-23 knows no empty value, so that one
+/// could not be proven, nor that a key beside it is absent.
+fn encode<V: Message>(value: &V) -> Vec<u8> {
+    let bytes = value.encode_to_vec();
+    if bytes.is_empty() { NOTHING.into() } else { bytes }
 }
 
 /// Reads a stored pair back as what was put.
@@ -275,5 +285,24 @@ impl Write for Memory {
             Some(value) => drop(self.0.insert(key, value)),
             None => drop(self.0.remove(&key)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plasma_proto::cosmos::base::v1beta1::Coin;
+
+    use super::*;
+
+    #[test]
+    fn no_stored_value_is_empty() {
+        const NUMBER: Item<u64> = Item::new(Table::MarketMatchCursor);
+        const COINS: Map<u64, Coin> = Map::new(Table::MarketJobs);
+        let mut store = Memory::default();
+        NUMBER.set(&mut store, &0);
+        COINS.set(&mut store, &1, &Coin::default());
+        assert_eq!(NUMBER.get(&store), Some(0));
+        assert_eq!(COINS.get(&store, &1), Some(Coin::default()));
+        assert!(store.scan(&[]).all(|(_, value)| !value.is_empty()));
     }
 }

@@ -289,7 +289,7 @@ impl Client {
                     ErrorDetail::Response(_) if text.contains("mempool is full") => {
                         ClientError::MempoolFull(text)
                     }
-                    _ => self.failed(&error),
+                    _ => self.failure(&error),
                 });
             }
         };
@@ -317,7 +317,7 @@ impl Client {
             }
             Err(error) => match error.detail() {
                 ErrorDetail::Response(_) if super::reason(&error).contains("not found") => Ok(None),
-                _ => Err(self.failed(&error)),
+                _ => Err(self.failure(&error)),
             },
         }
     }
@@ -360,7 +360,7 @@ impl Client {
                 self.http.block(height).await
             }
         };
-        let found = found.map_err(|error| self.failed(&error))?;
+        let found = found.map_err(|error| self.failure(&error))?;
         let header = found.block.header;
         Ok(Block {
             height: header.height.value(),

@@ -18,4 +18,4 @@ pub use handler::submit_receipt;
 pub use invariant::{check_invariants, receipts_are_those_of_jobs};
 pub use msg::{KERNEL_ID_BYTES_MAX, SubmitReceipt, VERSION};
 pub use query::routes;
-pub use state::receipt;
+pub use state::{receipt, receipt_key};

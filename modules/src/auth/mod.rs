@@ -8,4 +8,4 @@ mod state;
 pub use genesis::{export, init};
 pub use handler::{account, ensure_account, is_module_account, key, raise_sequence};
 pub use query::routes;
-pub use state::MODULE_ACCOUNTS;
+pub use state::{MODULE_ACCOUNTS, account_key};

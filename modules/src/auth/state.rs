@@ -1,3 +1,5 @@
+use alloc::vec::Vec;
+
 use plasma_proto::cosmos::auth::v1beta1::BaseAccount;
 
 use crate::{Address, Item, Map, Table};
@@ -12,3 +14,8 @@ pub const MODULE_ACCOUNTS: [(&str, &[&str]); 4] = [
     ("market_escrow", &["burner"]),
     ("provider_bonds", &["burner"]),
 ];
+
+/// Where an account is stored, and proven.
+pub fn account_key(address: &Address) -> Vec<u8> {
+    ACCOUNTS.path(address)
+}

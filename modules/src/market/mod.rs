@@ -39,4 +39,7 @@ pub use provider::{
     add_bond, deregister_provider, register_provider, update_provider, withdraw_bond,
 };
 pub use query::routes;
-pub use state::{BONDS, ESCROW, job, job_terms, model, offer, params, payload, provider};
+pub use state::{
+    BONDS, ESCROW, job, job_key, job_terms, model, model_key, offer, offer_key, params, payload,
+    payload_key, provider, provider_key, withdrawal_key,
+};

@@ -195,3 +195,33 @@ pub(super) fn rest(a: Amount, b: Amount) -> Amount {
 pub(super) fn one_less(count: u32) -> u32 {
     count.checked_sub(1).unwrap_or_else(|| fault("a count below zero", b""))
 }
+
+/// Where a job is stored, and proven.
+pub fn job_key(id: u64) -> Vec<u8> {
+    JOBS.map().path(&id)
+}
+
+/// Where a job's input and output are stored, and proven.
+pub fn payload_key(job_id: u64) -> Vec<u8> {
+    PAYLOADS.path(&job_id)
+}
+
+/// Where a provider is stored, and proven.
+pub fn provider_key(operator: &Address) -> Vec<u8> {
+    PROVIDERS.path(operator)
+}
+
+/// Where an offer is stored, and proven.
+pub fn offer_key(model_id: Hash, operator: Address) -> Vec<u8> {
+    OFFERS.map().path(&(model_id, operator))
+}
+
+/// Where a withdrawal is stored, and proven.
+pub fn withdrawal_key(id: u64) -> Vec<u8> {
+    WITHDRAWALS.map().path(&id)
+}
+
+/// Where a model is stored, and proven.
+pub fn model_key(model_id: &Hash) -> Vec<u8> {
+    MODELS.path(model_id)
+}

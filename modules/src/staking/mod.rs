@@ -12,4 +12,4 @@ pub use genesis::{default_genesis, export, init};
 pub use handler::{add_rewards, fund_community, operator_of};
 pub use invariant::check_invariants;
 pub use query::routes;
-pub use state::{BONDED_POOL, DISTRIBUTION, UXPL_PER_POWER};
+pub use state::{BONDED_POOL, DISTRIBUTION, UXPL_PER_POWER, validator_key};

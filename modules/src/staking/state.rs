@@ -16,3 +16,8 @@ pub const DISTRIBUTION: &str = "distribution";
 pub const UXPL_PER_POWER: u128 = 1_000_000;
 /// CometBFT's bound on the sum of all powers: MaxInt64 / 8.
 pub(super) const TOTAL_POWER_MAX: u64 = 1_152_921_504_606_846_975;
+
+/// Where a validator is stored, and proven.
+pub fn validator_key(operator: &Address) -> Vec<u8> {
+    VALIDATORS.path(operator)
+}

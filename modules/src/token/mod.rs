@@ -20,3 +20,4 @@ pub use handler::{
 pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
 pub use msg::{Coins, MultiSend, Send};
 pub use query::routes;
+pub use state::{balance_key, supply_key};

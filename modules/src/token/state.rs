@@ -1,3 +1,5 @@
+use alloc::vec::Vec;
+
 use plasma_proto::{
     cosmos::base::v1beta1::Coin,
     plasma::token::v1::{FeeMarket, Params},
@@ -9,3 +11,13 @@ pub(super) const BALANCES: Map<(Address, Denom), Coin> = Map::new(Table::TokenBa
 pub(super) const SUPPLY: Map<Denom, Coin> = Map::new(Table::TokenSupply);
 pub(super) const PARAMS: Item<Params> = Item::new(Table::TokenParams);
 pub(super) const FEE_MARKET: Item<FeeMarket> = Item::new(Table::TokenFeeMarket);
+
+/// Where a balance is stored, and proven.
+pub fn balance_key(address: Address, denom: Denom) -> Vec<u8> {
+    BALANCES.path(&(address, denom))
+}
+
+/// Where the supply of a denom is stored, and proven.
+pub fn supply_key(denom: &Denom) -> Vec<u8> {
+    SUPPLY.path(denom)
+}

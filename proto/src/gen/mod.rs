@@ -89,6 +89,11 @@ pub mod plasma {
             include!("plasma.market.v1.rs");
         }
     }
+    pub mod proof {
+        pub mod v1 {
+            include!("plasma.proof.v1.rs");
+        }
+    }
     pub mod staking {
         pub mod v1 {
             include!("plasma.staking.v1.rs");
