@@ -40,15 +40,17 @@ const COSMOS: [&str; 12] = [
 ];
 
 /// Cosmos files whose messages can be signed in amino JSON beside those above.
-const SIGNED: [&str; 10] = [
+const SIGNED: [&str; 12] = [
     "cosmos/authz/v1beta1/tx.proto",
     "cosmos/bank/v1beta1/authz.proto",
     "cosmos/consensus/v1/tx.proto",
     "cosmos/distribution/v1beta1/tx.proto",
+    "cosmos/feegrant/v1beta1/feegrant.proto",
     "cosmos/feegrant/v1beta1/tx.proto",
     "cosmos/gov/v1/tx.proto",
     "cosmos/gov/v1beta1/tx.proto",
     "cosmos/slashing/v1beta1/tx.proto",
+    "cosmos/staking/v1beta1/authz.proto",
     "cosmos/staking/v1beta1/tx.proto",
     "cosmos/vesting/v1beta1/tx.proto",
 ];
