@@ -8,6 +8,7 @@ use crate::{
     msg::Msg,
     staking, token,
     tx::{self, Authenticated, Decoded},
+    types::base64,
 };
 
 /// Gas of any transaction.
@@ -16,8 +17,14 @@ pub const TX_GAS: u64 = 20_000;
 /// Gas per byte of a transaction.
 pub const BYTE_GAS: u64 = 10;
 
-/// Gas per signature.
+/// Gas per signature, each of a multisig's counted.
 pub const SIGNATURE_GAS: u64 = 5_000;
+
+/// Gas per signer of an unordered transaction: its timeout is stored, and removed when it passed.
+pub const UNORDERED_GAS: u64 = 10_000;
+
+/// Furthest timeout of an unordered transaction, seconds after its block.
+pub const UNORDERED_TIMEOUT_MAX_S: u64 = 600;
 
 /// Base fees are counted in billionths of a uxpl.
 const NANO: u128 = 1_000_000_000;
@@ -27,7 +34,12 @@ pub fn gas(tx: &Decoded) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let own = TX_GAS
         .saturating_add(BYTE_GAS.saturating_mul(count(tx.size)))
-        .saturating_add(SIGNATURE_GAS.saturating_mul(count(tx.signers.len())));
+        .saturating_add(SIGNATURE_GAS.saturating_mul(count(tx.signature_count)))
+        .saturating_add(if tx.unordered {
+            UNORDERED_GAS.saturating_mul(count(tx.signers.len()))
+        } else {
+            0
+        });
     tx.msgs.iter().map(Msg::gas).fold(own, u64::saturating_add)
 }
 
@@ -53,10 +65,7 @@ pub fn refundable(store: &dyn Read, tx: &Decoded) -> Amount {
 /// that is burned.
 pub fn examine(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Amount, Refusal> {
     let params = token::params(ctx.store);
-    let height = ctx.block.height;
-    if tx.timeout_height != 0 && height > tx.timeout_height {
-        return Err(Sdk::TimeoutHeight { height, timeout: tx.timeout_height }.into());
-    }
+    check_timeouts(ctx.block, tx)?;
     if tx.memo_len > usize::try_from(params.memo_bytes_max).unwrap_or(usize::MAX) {
         return Err(Sdk::MemoTooLarge { len: tx.memo_len, max: params.memo_bytes_max }.into());
     }
@@ -78,7 +87,25 @@ pub fn examine(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Amount, Refusal> {
     Ok(Amount::new(required))
 }
 
-/// The account of every signer exists, its key fits, and the sequence is its next one.
+/// A block of this height and time may hold the transaction.
+pub fn check_timeouts(block: &Block, tx: &Decoded) -> Result<(), Sdk> {
+    let (height, time_s) = (block.height, block.time_s);
+    if tx.timeout_height != 0 && height > tx.timeout_height {
+        return Err(Sdk::TimeoutHeight { height, timeout: tx.timeout_height });
+    }
+    let Some(timeout) = tx.timeout else { return Ok(()) };
+    if timeout.has_passed(time_s) {
+        return Err(Sdk::TimeoutTime { time_s, timeout: timeout.to_string() });
+    }
+    if tx.unordered && !timeout.is_within(time_s, UNORDERED_TIMEOUT_MAX_S) {
+        let text = format!("unordered tx ttl exceeds {UNORDERED_TIMEOUT_MAX_S} s");
+        return Err(Sdk::InvalidRequest(text));
+    }
+    Ok(())
+}
+
+/// The account of every signer exists, its key fits, and the sequence is its next one; or, of an
+/// unordered transaction, the timeout is one that the signer has not used.
 pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
     for signer in &tx.signers {
         let account = auth::account(ctx.store, signer.address).ok_or_else(|| {
@@ -87,13 +114,23 @@ pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
                 signer.address
             ))
         })?;
-        if let Some(key) = signer.key
-            && Address::of_secp256k1(&key) != signer.address
-        {
+        if signer.key.as_ref().is_some_and(|key| key.address() != signer.address) {
             let text = format!("the public key does not belong to {}", signer.address);
             return Err(Sdk::InvalidPubKey(text).into());
         }
-        if account.sequence != signer.sequence {
+        if let Some(timeout) = tx.timeout.filter(|_| tx.unordered) {
+            if signer.sequence != 0 {
+                let text = "sequence is not allowed for unordered transactions";
+                return Err(Sdk::InvalidRequest(text.into()).into());
+            }
+            if auth::has_used(ctx.store, signer.address, timeout) {
+                let text = format!(
+                    "failed to add unordered nonce: sender {} has already used timeout {timeout}",
+                    signer.address
+                );
+                return Err(Sdk::InvalidRequest(text).into());
+            }
+        } else if account.sequence != signer.sequence {
             let (expected, got) = (account.sequence, signer.sequence);
             return Err(Sdk::WrongSequence { expected, got }.into());
         }
@@ -127,17 +164,29 @@ pub fn admit(
             None => staking::add_rewards(ctx, *fee_payer, tip)?,
         }
     }
-    for signer in signers {
-        auth::raise_sequence(ctx.store, signer.address, signer.key);
-    }
+    count(ctx, tx.tx());
     ctx.emit(&TxEvent::Fee { fee: *fee, payer: *fee_payer });
-    for signer in signers {
+    for signer in signers.iter().filter(|_| !tx.tx().unordered) {
         ctx.emit(&TxEvent::Sequence { address: signer.address, sequence: signer.sequence });
     }
     for signature in tx.signatures() {
         ctx.emit(&TxEvent::Signature { signature });
     }
     Ok(tx)
+}
+
+/// Counts a transaction, so that it cannot run again: each signer's sequence rises, or its timeout
+/// is noted. Keeps the keys that it shows.
+pub fn count(ctx: &mut Ctx<'_>, tx: &Decoded) {
+    for signer in &tx.signers {
+        match tx.timeout.filter(|_| tx.unordered) {
+            Some(timeout) => auth::note_timeout(ctx.store, signer.address, timeout),
+            None => auth::raise_sequence(ctx.store, signer.address),
+        }
+        if let Some(key) = &signer.key {
+            auth::keep_key(ctx.store, signer.address, key);
+        }
+    }
 }
 
 /// What is reported of a transaction itself, in the Cosmos SDK's names.
@@ -165,40 +214,9 @@ impl Event for TxEvent<'_> {
     }
 }
 
-/// Standard base64 with padding (RFC 4648).
-fn base64(bytes: &[u8]) -> alloc::string::String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = alloc::string::String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
-    for chunk in bytes.chunks(3) {
-        let mut word = 0u32;
-        for at in 0..3usize {
-            word = (word << 8) | u32::from(chunk.get(at).copied().unwrap_or(0));
-        }
-        for (at, shift) in [18u32, 12, 6, 0].into_iter().enumerate() {
-            let digit = usize::try_from((word >> shift) & 63).unwrap_or(0);
-            let filled = at <= chunk.len();
-            text.push(if filled {
-                DIGITS.get(digit).copied().map_or('=', char::from)
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_the_standard_one() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 
     #[test]
     fn the_price_is_rounded_up_part_by_part() {

@@ -218,6 +218,7 @@ pub fn execute_block(
     let mut events = Vec::new();
     let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
+    auth::end_block(&mut ctx);
     market::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
 
@@ -356,10 +357,9 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     let mut events = Vec::new();
     let mut fee = FeePaid { payer: tx.fee_payer, left: ante::refundable(base, &tx) };
     let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
+        ante::check_timeouts(block, &tx)?;
         ante::check_sequences(ctx, &tx)?;
-        for signer in &tx.signers {
-            auth::raise_sequence(ctx.store, signer.address, signer.key);
-        }
+        ante::count(ctx, &tx);
         run_messages(ctx, tx.msgs)
     });
     match ran {

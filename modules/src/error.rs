@@ -117,6 +117,19 @@ pub enum Sdk {
         /// Last block that may.
         timeout: u64,
     },
+    /// Extension options, of which none is known.
+    #[error("unknown extension options: {0}")]
+    UnknownExtension(String),
+    /// The transaction's time has passed.
+    #[error(
+        "tx timeout: the block's time is {time_s} s, the transaction was valid up to {timeout}"
+    )]
+    TimeoutTime {
+        /// Time of the block that would hold it, unix seconds.
+        time_s: u64,
+        /// Last time that may, RFC 3339.
+        timeout: String,
+    },
     /// A sequence that is not the account's next one.
     #[error(
         "account sequence mismatch, expected {expected}, got {got}: incorrect account sequence"
@@ -155,8 +168,10 @@ impl Coded for Sdk {
             Self::InvalidRequest(_) => 18,
             Self::TxTooLarge { .. } => 21,
             Self::TimeoutHeight { .. } => 30,
+            Self::UnknownExtension(_) => 31,
             Self::WrongSequence { .. } => 32,
             Self::NotSupported(_) => 37,
+            Self::TimeoutTime { .. } => 42,
         }
     }
 }

@@ -1,23 +1,27 @@
 //! From bytes to a transaction whose signatures hold: `bytes -> Decoded -> Authenticated`.
 //!
-//! A transaction is Cosmos' `TxRaw`, signed in `SIGN_MODE_DIRECT` with secp256k1. Its bytes are
-//! canonical protobuf: what does not encode back to itself (unknown fields, other orders, longer
-//! varints) is refused, so a transaction has one hash.
+//! A transaction is Cosmos' `TxRaw`, signed with secp256k1 keys in `SIGN_MODE_DIRECT` or
+//! `SIGN_MODE_LEGACY_AMINO_JSON`, the latter in multisigs too. Its bytes are canonical protobuf: what
+//! does not encode back to itself (unknown fields, other orders, longer varints) is refused, so a
+//! transaction has one hash.
+
+pub mod amino;
+mod signature;
+mod time;
+pub mod wire;
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use plasma_proto::cosmos::{
-    crypto::secp256k1::PubKey,
-    tx::{
-        signing::v1beta1::SignMode,
-        v1beta1::{AuthInfo, ModeInfo, SignDoc, TxBody, TxRaw, mode_info},
-    },
-};
+use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, Fee, SignDoc, TxBody, TxRaw};
 use prost::{Message, Name};
-use secp256k1::{Secp256k1, VerifyOnly, ecdsa};
+use secp256k1::Secp256k1;
 
+pub use self::signature::{Mode, Signed, verify_ed25519};
+use self::signature::{keys, mode, signatures, verify_secp256k1};
+pub(crate) use self::time::{LAST_S as TIME_LAST_S, rfc3339};
 use crate::{
-    Address, Amount, Denom, Read, Refusal, Sdk, auth,
+    Address, Amount, Denom, Read, Refusal, Sdk,
+    auth::{self, PublicKey, Timeout},
     msg::Msg,
     types::{Hash, digest, sha256},
 };
@@ -30,6 +34,9 @@ pub const MESSAGES_MAX: usize = 64;
 
 /// Most signers of one transaction.
 pub const SIGNERS_MAX: usize = 8;
+
+/// Most signatures of one transaction, those within multisigs counted.
+pub const SIGNATURES_MAX: usize = 16;
 
 /// First byte of a block's transactions that the application puts there itself. No `TxRaw` begins
 /// with it, and nobody can send one.
@@ -61,10 +68,25 @@ impl SignatureMemory for NoMemory {
 pub struct Signer {
     /// The account.
     pub address: Address,
-    /// Compressed secp256k1 key, where the transaction brings it.
-    pub key: Option<[u8; 33]>,
-    /// The account's next sequence, as the signer knows it.
+    /// Its key, where the transaction brings it.
+    pub key: Option<PublicKey>,
+    /// The account's next sequence, as the signer knows it; 0 in an unordered transaction.
     pub sequence: u64,
+    /// How it signs.
+    pub mode: Mode,
+    /// Its signatures: one, or those of a multisig's members in their order. A simulation's may be
+    /// empty or missing.
+    pub signatures: Vec<Vec<u8>>,
+}
+
+impl Signer {
+    /// How many signatures are to be checked.
+    pub fn signature_count(&self) -> usize {
+        match &self.mode {
+            Mode::Single(_) => 1,
+            Mode::Multi(bits) => bits.iter().filter(|bit| **bit).count(),
+        }
+    }
 }
 
 /// A transaction that is well formed. Its signatures have not been looked at.
@@ -82,11 +104,20 @@ pub struct Decoded {
     pub gas_limit: u64,
     /// Last block that may hold it; 0 for any.
     pub timeout_height: u64,
+    /// Last time of a block that may hold it.
+    pub timeout: Option<Timeout>,
+    /// Whether it has no place in its signers' sequences. Its timeout is then what tells it from
+    /// their other transactions, and is there.
+    pub unordered: bool,
     /// Bytes of the memo.
     pub memo_len: usize,
     /// Bytes of the transaction.
     pub size: usize,
+    /// Signatures to be checked.
+    pub signature_count: usize,
     raw: TxRaw,
+    body: TxBody,
+    signed_fee: Fee,
 }
 
 /// A transaction whose signatures hold. Made by [`authenticate`] alone.
@@ -104,9 +135,16 @@ impl Authenticated {
         self.0
     }
 
-    /// The signatures, for their events.
-    pub fn signatures(&self) -> &[Vec<u8>] {
-        &self.0.raw.signatures
+    /// The signatures, for their events: of a multisig each member's, then the whole.
+    pub fn signatures(&self) -> impl Iterator<Item = &[u8]> {
+        let Decoded { signers, raw, .. } = &self.0;
+        signers.iter().zip(&raw.signatures).flat_map(|(signer, whole)| {
+            let members = match &signer.mode {
+                Mode::Single(_) => &[],
+                Mode::Multi(_) => signer.signatures.as_slice(),
+            };
+            members.iter().chain([whole]).map(Vec::as_slice)
+        })
     }
 }
 
@@ -115,7 +153,7 @@ impl Authenticated {
 pub enum Purpose {
     /// To be executed.
     Execute,
-    /// To be simulated: signatures may be empty, the sign mode unspecified.
+    /// To be simulated: signatures and the fee may be empty, the sign mode unspecified.
     Simulate,
 }
 
@@ -127,15 +165,18 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
     if bytes.first() == Some(&INJECTED_TX_PREFIX) {
         return Err(Sdk::TxDecode("begins with the byte of injected transactions".into()).into());
     }
-    let raw: TxRaw = canonical(bytes, "TxRaw")?;
-    let body: TxBody = canonical(&raw.body_bytes, "TxBody")?;
-    let auth_info: AuthInfo = canonical(&raw.auth_info_bytes, "AuthInfo")?;
+    let raw: TxRaw = strict(bytes)?;
+    let body: TxBody = strict(&raw.body_bytes)?;
+    let auth_info: AuthInfo = strict(&raw.auth_info_bytes)?;
 
-    if !body.extension_options.is_empty() || !body.non_critical_extension_options.is_empty() {
-        return Err(Sdk::NotSupported("extension options".into()).into());
+    let options = body.extension_options.iter().chain(&body.non_critical_extension_options);
+    if let Some(option) = options.into_iter().next() {
+        return Err(Sdk::UnknownExtension(option.type_url.clone()).into());
     }
-    if body.unordered || body.timeout_timestamp.is_some() {
-        return Err(Sdk::NotSupported("unordered transactions".into()).into());
+    let timeout = body.timeout_timestamp.as_ref().map(Timeout::new).transpose()?;
+    if body.unordered && timeout.is_none() {
+        let text = "unordered transaction must have timeout_timestamp set";
+        return Err(Sdk::InvalidRequest(text.into()).into());
     }
     if body.messages.is_empty() {
         return Err(Sdk::InvalidRequest("must contain at least one message".into()).into());
@@ -153,7 +194,13 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         )
         .into());
     }
-    let fee = auth_info.fee.ok_or_else(|| Sdk::InvalidRequest("the fee is missing".into()))?;
+    let fee = match (auth_info.fee, purpose) {
+        (Some(fee), _) => fee,
+        (None, Purpose::Simulate) => Fee::default(),
+        (None, Purpose::Execute) => {
+            return Err(Sdk::InvalidRequest("the fee is missing".into()).into());
+        }
+    };
     if !fee.granter.is_empty() {
         return Err(Sdk::NotSupported("fee granters".into()).into());
     }
@@ -186,25 +233,18 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         return Err(Sdk::Unauthorized(text).into());
     }
     let mut signers = Vec::with_capacity(addresses.len());
-    for (address, info) in addresses.into_iter().zip(auth_info.signer_infos) {
-        check_mode(info.mode_info, purpose)?;
-        let key = match info.public_key {
-            None => None,
-            Some(any) if any.type_url == PubKey::type_url() => {
-                let key: PubKey = canonical(&any.value, "PubKey")?;
-                let key: [u8; 33] = key.key.as_slice().try_into().map_err(|_| {
-                    Sdk::InvalidPubKey(format!(
-                        "secp256k1 keys have 33 bytes, not {}",
-                        key.key.len()
-                    ))
-                })?;
-                Some(key)
-            }
-            Some(any) => {
-                return Err(Sdk::InvalidPubKey(format!("{:?} is not taken", any.type_url)).into());
-            }
-        };
-        signers.push(Signer { address, key, sequence: info.sequence });
+    for ((address, info), signature) in
+        addresses.into_iter().zip(auth_info.signer_infos).zip(&raw.signatures)
+    {
+        let mode = mode(info.mode_info, purpose)?;
+        let signatures = signatures(&mode, signature, purpose)?;
+        let key = info.public_key.as_ref().map(PublicKey::from_any).transpose()?;
+        signers.push(Signer { address, key, sequence: info.sequence, mode, signatures });
+    }
+    let signature_count = signers.iter().map(Signer::signature_count).sum();
+    if signature_count > SIGNATURES_MAX {
+        let text = format!("{signature_count} signatures, at most {SIGNATURES_MAX}");
+        return Err(Sdk::TooManySignatures(text).into());
     }
 
     Ok(Decoded {
@@ -214,9 +254,14 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         fee: fee_amount(&fee.amount)?,
         gas_limit: fee.gas_limit,
         timeout_height: body.timeout_height,
+        timeout,
+        unordered: body.unordered,
         memo_len: body.memo.len(),
         size: bytes.len(),
+        signature_count,
         raw,
+        body,
+        signed_fee: fee,
     })
 }
 
@@ -228,35 +273,41 @@ pub fn authenticate(
     memory: &dyn SignatureMemory,
 ) -> Result<Authenticated, Refusal> {
     let curve = Secp256k1::verification_only();
-    for (signer, signature) in tx.signers.iter().zip(&tx.raw.signatures) {
+    for signer in &tx.signers {
         let account =
             auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
-        let key = signer.key.or_else(|| auth::key(&account)).ok_or_else(|| {
+        let key = signer.key.clone().or_else(|| auth::key(&account)).ok_or_else(|| {
             Sdk::InvalidPubKey(format!("{} has not shown its public key yet", signer.address))
         })?;
-        let signed = sign_bytes(
-            &tx.raw.body_bytes,
-            &tx.raw.auth_info_bytes,
-            chain_id,
-            account.account_number,
-        );
-        let known = digest(&[b"xpl/checked/v1", &signed, &key, signature]);
-        if memory.knows(&known) {
-            continue;
+        let (signed, keys) = keys(&key, &signer.mode)?;
+        let (number, sequence) = (account.account_number, signer.sequence);
+        let signed = match signed {
+            Signed::Direct => {
+                sign_bytes(&tx.raw.body_bytes, &tx.raw.auth_info_bytes, chain_id, number)
+            }
+            Signed::AminoJson => {
+                let data = amino::SignerData { chain_id, account_number: number, sequence };
+                amino::sign_doc(&tx.body, &tx.signed_fee, &data)?.into_bytes()
+            }
+        };
+        for (key, signature) in keys.into_iter().zip(&signer.signatures) {
+            let known = digest(&[b"xpl/checked/v1", &signed, key, signature]);
+            if memory.knows(&known) {
+                continue;
+            }
+            if !verify_secp256k1(&curve, key, &sha256(&signed), signature) {
+                let text = format!(
+                    "signature verification failed; please verify account number ({number}), sequence ({sequence}) and chain-id ({chain_id})"
+                );
+                return Err(Sdk::Unauthorized(text).into());
+            }
+            memory.learn(known);
         }
-        if !verify_secp256k1(&curve, &key, &sha256(&signed), signature) {
-            let text = format!(
-                "signature verification failed; please verify account number ({}), sequence ({}) and chain-id ({chain_id})",
-                account.account_number, signer.sequence
-            );
-            return Err(Sdk::Unauthorized(text).into());
-        }
-        memory.learn(known);
     }
     Ok(Authenticated(tx))
 }
 
-/// The bytes that a signer signs: Cosmos' `SignDoc`.
+/// The bytes that a signer signs in `SIGN_MODE_DIRECT`: Cosmos' `SignDoc`.
 pub fn sign_bytes(body: &[u8], auth_info: &[u8], chain_id: &str, account_number: u64) -> Vec<u8> {
     SignDoc {
         body_bytes: body.into(),
@@ -265,27 +316,6 @@ pub fn sign_bytes(body: &[u8], auth_info: &[u8], chain_id: &str, account_number:
         account_number,
     }
     .encode_to_vec()
-}
-
-/// Whether `signature` (64 bytes, low S) over `digest` is `key`'s.
-fn verify_secp256k1(
-    curve: &Secp256k1<VerifyOnly>,
-    key: &[u8; 33],
-    digest: &Hash,
-    signature: &[u8],
-) -> bool {
-    let Ok(signature) = ecdsa::Signature::from_compact(signature) else { return false };
-    let Ok(key) = secp256k1::PublicKey::from_byte_array_compressed(*key) else { return false };
-    // libsecp256k1 refuses high S.
-    curve.verify_ecdsa(secp256k1::Message::from_digest(*digest), &signature, &key).is_ok()
-}
-
-/// Whether `signature` over `digest` is `key`'s, by the rules of ZIP-215: the same everywhere, and
-/// the same one by one as in batches.
-pub fn verify_ed25519(key: &[u8; 32], digest: &Hash, signature: &[u8]) -> bool {
-    let Ok(signature) = ed25519_zebra::Signature::try_from(signature) else { return false };
-    let Ok(key) = ed25519_zebra::VerificationKey::try_from(*key) else { return false };
-    key.verify(&signature, digest).is_ok()
 }
 
 /// Decodes bytes that must be the message's own encoding.
@@ -297,21 +327,10 @@ pub fn canonical<M: Message + Default>(bytes: &[u8], what: &str) -> Result<M, Sd
     Ok(message)
 }
 
-fn check_mode(mode: Option<ModeInfo>, purpose: Purpose) -> Result<(), Sdk> {
-    let single = match mode.and_then(|mode| mode.sum) {
-        Some(mode_info::Sum::Single(single)) => single,
-        Some(mode_info::Sum::Multi(_)) => return Err(Sdk::NotSupported("multisig".into())),
-        None if purpose == Purpose::Simulate => return Ok(()),
-        None => return Err(Sdk::Unauthorized("the sign mode is missing".into())),
-    };
-    match single.mode() {
-        SignMode::Direct => Ok(()),
-        _ if purpose == Purpose::Simulate => Ok(()),
-        other => Err(Sdk::NotSupported(format!(
-            "sign mode {}: use SIGN_MODE_DIRECT",
-            other.as_str_name()
-        ))),
-    }
+/// As [`canonical`], with nesting bounded first.
+fn strict<M: Message + Default + Name>(bytes: &[u8]) -> Result<M, Sdk> {
+    wire::check_named(&M::full_name(), bytes)?;
+    canonical(bytes, M::NAME)
 }
 
 /// The fee's coins, which must be uxpl or nothing.

@@ -59,3 +59,39 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
         })
         .collect()
 }
+
+/// Standard base64 with padding (RFC 4648).
+pub fn base64(bytes: &[u8]) -> alloc::string::String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = alloc::string::String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let mut word = 0u32;
+        for at in 0..3usize {
+            word = (word << 8) | u32::from(chunk.get(at).copied().unwrap_or(0));
+        }
+        for (at, shift) in [18u32, 12, 6, 0].into_iter().enumerate() {
+            let digit = usize::try_from((word >> shift) & 63).unwrap_or(0);
+            let filled = at <= chunk.len();
+            text.push(if filled {
+                DIGITS.get(digit).copied().map_or('=', char::from)
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}

@@ -8,6 +8,8 @@
 
 include!("gen/mod.rs");
 
+pub mod schema;
+
 /// Encoded `FileDescriptorSet` of every message and service of this crate.
 #[cfg(feature = "descriptors")]
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");

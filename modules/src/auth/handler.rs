@@ -1,10 +1,11 @@
 use alloc::string::String;
 
-use plasma_proto::cosmos::{auth::v1beta1::BaseAccount, crypto::secp256k1::PubKey};
-use prost::{Message, Name};
-use prost_types::Any;
+use plasma_proto::cosmos::auth::v1beta1::BaseAccount;
 
-use super::state::{ACCOUNTS, MODULE_ACCOUNTS, NEXT_NUMBER};
+use super::{
+    key::PublicKey,
+    state::{ACCOUNTS, MODULE_ACCOUNTS, NEXT_NUMBER},
+};
 use crate::{Address, Read, Write};
 
 /// An account that has been paid or has signed.
@@ -13,9 +14,8 @@ pub fn account(store: &dyn Read, address: Address) -> Option<BaseAccount> {
 }
 
 /// The public key that an account has shown.
-pub fn key(account: &BaseAccount) -> Option<[u8; 33]> {
-    let any = account.pub_key.as_ref()?;
-    PubKey::decode(any.value.as_slice()).ok()?.key.try_into().ok()
+pub fn key(account: &BaseAccount) -> Option<PublicKey> {
+    account.pub_key.as_ref().and_then(|any| PublicKey::from_any(any).ok())
 }
 
 /// Whether an address is a module's, which takes no plain transfers.
@@ -35,15 +35,20 @@ pub fn ensure_account(store: &mut dyn Write, address: Address) {
     ACCOUNTS.set(store, &address, &account);
 }
 
-/// Counts a transaction of an account, and keeps the key that it showed.
-pub fn raise_sequence(store: &mut dyn Write, address: Address, key: Option<[u8; 33]>) {
+/// Counts a transaction of an account.
+pub fn raise_sequence(store: &mut dyn Write, address: Address) {
     let Some(mut account) = ACCOUNTS.get(store, &address) else { return };
     account.sequence = account.sequence.saturating_add(1);
-    if let (None, Some(key)) = (&account.pub_key, key) {
-        let value = PubKey { key: key.into() }.encode_to_vec();
-        account.pub_key = Some(Any { type_url: PubKey::type_url(), value });
-    }
     ACCOUNTS.set(store, &address, &account);
+}
+
+/// Keeps the key that an account showed, if it has none.
+pub fn keep_key(store: &mut dyn Write, address: Address, key: &PublicKey) {
+    let Some(mut account) = ACCOUNTS.get(store, &address) else { return };
+    if account.pub_key.is_none() {
+        account.pub_key = Some(key.to_any());
+        ACCOUNTS.set(store, &address, &account);
+    }
 }
 
 /// The name of a module account.

@@ -1,11 +1,17 @@
 #![doc = include_str!("README.md")]
 
+mod block;
 mod genesis;
 mod handler;
+mod key;
 mod query;
 mod state;
+mod unordered;
 
+pub use block::{TIMEOUTS_REMOVED_PER_BLOCK_MAX, end_block};
 pub use genesis::{export, init};
-pub use handler::{account, ensure_account, is_module_account, key, raise_sequence};
+pub use handler::{account, ensure_account, is_module_account, keep_key, key, raise_sequence};
+pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};
 pub use query::routes;
 pub use state::{MODULE_ACCOUNTS, account_key};
+pub use unordered::{Timeout, has_used, note_timeout};

@@ -1,11 +1,13 @@
 use alloc::vec::Vec;
 
-use plasma_proto::cosmos::auth::v1beta1::BaseAccount;
+use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::genesis::v1::UsedTimeout};
 
+use super::unordered::Timeout;
 use crate::{Address, Item, Map, Table};
 
 pub(super) const ACCOUNTS: Map<Address, BaseAccount> = Map::new(Table::AuthAccounts);
 pub(super) const NEXT_NUMBER: Item<u64> = Item::new(Table::AuthNextNumber);
+pub(super) const TIMEOUTS: Map<(Timeout, Address), UsedTimeout> = Map::new(Table::AuthTimeouts);
 
 /// The accounts of modules, with what each may do beside holding money.
 pub const MODULE_ACCOUNTS: [(&str, &[&str]); 4] = [

@@ -12,6 +12,8 @@ pub enum Table {
     AuthAccounts = 0x10,
     /// `Item<u64>`
     AuthNextNumber = 0x11,
+    /// `Map<(Timeout, Address), genesis.UsedTimeout>`: of unordered transactions, until they pass.
+    AuthTimeouts = 0x12,
 
     /// `Item<token.Params>`
     TokenParams = 0x18,

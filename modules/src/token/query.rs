@@ -170,7 +170,7 @@ fn send_enabled(
 fn auth_params(view: &View<'_>, _: AuthParamsRequest) -> Result<AuthParamsResponse, QueryError> {
     let params = AuthParams {
         max_memo_characters: params(view.store).memo_bytes_max.into(),
-        tx_sig_limit: u64::try_from(tx::SIGNERS_MAX).unwrap_or(u64::MAX),
+        tx_sig_limit: u64::try_from(tx::SIGNATURES_MAX).unwrap_or(u64::MAX),
         tx_size_cost_per_byte: ante::BYTE_GAS,
         sig_verify_cost_ed25519: ante::SIGNATURE_GAS,
         sig_verify_cost_secp256k1: ante::SIGNATURE_GAS,

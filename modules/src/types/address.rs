@@ -23,13 +23,21 @@ impl Address {
 
     /// The account of a module: the first twenty bytes of sha256(name), as in the Cosmos SDK.
     pub fn of_module(name: &str) -> Self {
-        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _] = sha256(name.as_bytes());
-        Self(bytes)
+        Self::short(name.as_bytes())
     }
 
     /// A validator's consensus address: the first twenty bytes of sha256(ed25519 key).
     pub fn of_consensus(key: &[u8]) -> Self {
-        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _] = sha256(key);
+        Self::short(key)
+    }
+
+    /// The account of a multisig: the first twenty bytes of sha256(its key in binary amino).
+    pub fn of_multisig(amino: &[u8]) -> Self {
+        Self::short(amino)
+    }
+
+    fn short(bytes: &[u8]) -> Self {
+        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _] = sha256(bytes);
         Self(bytes)
     }
 

@@ -10,6 +10,9 @@ use std::{
 
 use prost_build::Config;
 
+#[path = "generate/schema.rs"]
+mod schema;
+
 /// Go modules that hold the `.proto` files: module, folders below it to search.
 const GO_MODULES: [(&str, &[&str]); 5] = [
     ("github.com/cosmos/cosmos-sdk@v0.53.8", &["proto"]),
@@ -36,6 +39,22 @@ const COSMOS: [&str; 12] = [
     "cosmos/consensus/v1/query.proto",
 ];
 
+/// Cosmos files whose messages can be signed in amino JSON beside those above.
+const SIGNED: [&str; 12] = [
+    "cosmos/authz/v1beta1/tx.proto",
+    "cosmos/bank/v1beta1/authz.proto",
+    "cosmos/consensus/v1/tx.proto",
+    "cosmos/distribution/v1beta1/tx.proto",
+    "cosmos/feegrant/v1beta1/feegrant.proto",
+    "cosmos/feegrant/v1beta1/tx.proto",
+    "cosmos/gov/v1/tx.proto",
+    "cosmos/gov/v1beta1/tx.proto",
+    "cosmos/slashing/v1beta1/tx.proto",
+    "cosmos/staking/v1beta1/authz.proto",
+    "cosmos/staking/v1beta1/tx.proto",
+    "cosmos/vesting/v1beta1/tx.proto",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut includes = vec![root.clone()];
@@ -53,6 +72,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(&names)?;
     let set = compiler.file_descriptor_set();
 
+    let mut signed = protox::Compiler::new(&includes)?;
+    signed.include_imports(true).open_files(names.iter().chain(&SIGNED.map(PathBuf::from)))?;
+    let table = schema::write(&signed.descriptor_pool())?;
+
     let out = root.join("src/gen");
     if out.exists() {
         fs::remove_dir_all(&out)?;
@@ -63,6 +86,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     bare.include_imports(true).include_source_info(false).open_files(&names)?;
     // Encoded by protox: it keeps options (http annotations, signers) that prost-types would drop.
     fs::write(out.join("descriptors.bin"), bare.encode_file_descriptor_set())?;
+
+    fs::write(out.join("schema.rs"), table)?;
 
     Config::new()
         .out_dir(&out)

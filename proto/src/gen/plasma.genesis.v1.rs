@@ -32,6 +32,9 @@ pub struct AuthGenesis {
     pub accounts: ::prost::alloc::vec::Vec<super::super::super::cosmos::auth::v1beta1::BaseAccount>,
     #[prost(uint64, tag = "2")]
     pub next_account_number: u64,
+    /// Of unordered transactions that could be sent again, in order of time.
+    #[prost(message, repeated, tag = "3")]
+    pub used_timeouts: ::prost::alloc::vec::Vec<UsedTimeout>,
 }
 impl ::prost::Name for AuthGenesis {
     const NAME: &'static str = "AuthGenesis";
@@ -41,6 +44,24 @@ impl ::prost::Name for AuthGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AuthGenesis".into()
+    }
+}
+/// An account has sent an unordered transaction with this timeout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UsedTimeout {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub timeout: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for UsedTimeout {
+    const NAME: &'static str = "UsedTimeout";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.UsedTimeout".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.UsedTimeout".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
