@@ -107,6 +107,9 @@ pub enum Sdk {
         /// Allowed.
         max: usize,
     },
+    /// A thing of a kind that does not fit, or that nobody knows.
+    #[error("invalid type: {0}")]
+    InvalidType(String),
     /// The transaction's height has passed.
     #[error(
         "tx timeout height: the chain is at {height}, the transaction was valid up to {timeout}"
@@ -127,6 +130,9 @@ pub enum Sdk {
         /// The transaction's.
         got: u64,
     },
+    /// There is no such thing.
+    #[error("not found: {0}")]
+    NotFound(String),
     /// Something Cosmos knows and this chain does not take.
     #[error("feature not supported: {0}")]
     NotSupported(String),
@@ -154,9 +160,11 @@ impl Coded for Sdk {
             Self::NoSignatures => 15,
             Self::InvalidRequest(_) => 18,
             Self::TxTooLarge { .. } => 21,
+            Self::InvalidType(_) => 29,
             Self::TimeoutHeight { .. } => 30,
             Self::WrongSequence { .. } => 32,
             Self::NotSupported(_) => 37,
+            Self::NotFound(_) => 38,
         }
     }
 }
