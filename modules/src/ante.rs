@@ -4,7 +4,7 @@
 use alloc::{format, string::ToString, vec, vec::Vec};
 
 use crate::{
-    Address, Amount, Block, Ctx, Event, Read, Refusal, Sdk, SignatureMemory, auth,
+    Address, Amount, Block, Ctx, Denom, Event, Read, Refusal, Sdk, SignatureMemory, auth, feegrant,
     msg::Msg,
     staking, token,
     tx::{self, Authenticated, Decoded},
@@ -26,13 +26,18 @@ pub const UNORDERED_GAS: u64 = 10_000;
 /// Furthest timeout of an unordered transaction, seconds after its block.
 pub const UNORDERED_TIMEOUT_MAX_S: u64 = 600;
 
+/// Gas of an allowance by which another pays the fee.
+pub const ALLOWANCE_GAS: u64 = 20_000;
+
 /// Base fees are counted in billionths of a uxpl.
 const NANO: u128 = 1_000_000_000;
 
 /// What a transaction costs, known before it runs.
 pub fn gas(tx: &Decoded) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let allowance = if tx.fee_granter.is_some() { ALLOWANCE_GAS } else { 0 };
     let own = TX_GAS
+        .saturating_add(allowance)
         .saturating_add(BYTE_GAS.saturating_mul(count(tx.size)))
         .saturating_add(SIGNATURE_GAS.saturating_mul(count(tx.signature_count)))
         .saturating_add(if tx.unordered {
@@ -138,6 +143,15 @@ pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Asks the fee's granter's allowance, where there is one.
+pub fn use_allowance(ctx: &mut Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
+    let Some(granter) = tx.fee_granter.filter(|granter| *granter != tx.fee_payer) else {
+        return Ok(());
+    };
+    let types: Vec<_> = tx.msgs.iter().map(Msg::type_url).collect();
+    feegrant::use_allowance(ctx, granter, tx.fee_payer, tx.fee, &types)
+}
+
 /// Lets a transaction in: examines it, checks its signatures, takes the fee, raises the sequences.
 /// Refused, it has changed nothing that the caller keeps.
 pub fn admit(
@@ -147,7 +161,8 @@ pub fn admit(
     memory: &dyn SignatureMemory,
 ) -> Result<Authenticated, Refusal> {
     let burned = examine(ctx, &tx)?;
-    let have = token::balance(ctx.store, tx.fee_payer);
+    use_allowance(ctx, &tx)?;
+    let have = token::spendable(ctx, tx.purse(), &Denom::uxpl());
     if have < tx.fee {
         let text = format!("{have}uxpl is smaller than the fee of {}uxpl", tx.fee);
         return Err(Sdk::InsufficientFunds(text).into());
@@ -155,17 +170,18 @@ pub fn admit(
     let Block { chain_id, .. } = ctx.block;
     let tx = tx::authenticate(ctx.store, chain_id, tx, memory)?;
 
-    let Decoded { fee, fee_payer, signers, .. } = tx.tx();
+    let Decoded { fee, signers, .. } = tx.tx();
+    let purse = tx.tx().purse();
     let tip = fee.minus(burned).unwrap_or_default();
-    token::burn(ctx, *fee_payer, burned)?;
+    token::burn(ctx, purse, burned)?;
     if tip != Amount::ZERO {
         match proposer {
-            Some(proposer) => token::transfer(ctx, *fee_payer, proposer, tip)?,
-            None => staking::add_rewards(ctx, *fee_payer, tip)?,
+            Some(proposer) => token::transfer(ctx, purse, proposer, tip)?,
+            None => staking::add_rewards(ctx, purse, tip)?,
         }
     }
     count(ctx, tx.tx());
-    ctx.emit(&TxEvent::Fee { fee: *fee, payer: *fee_payer });
+    ctx.emit(&TxEvent::Fee { fee: *fee, payer: purse });
     for signer in signers.iter().filter(|_| !tx.tx().unordered) {
         ctx.emit(&TxEvent::Sequence { address: signer.address, sequence: signer.sequence });
     }

@@ -9,7 +9,10 @@ use alloc::{
 };
 
 use plasma_proto::{
-    cosmos::base::{abci::v1beta1::TxMsgData, v1beta1::Coin},
+    cosmos::{
+        authz::v1beta1::MsgExecResponse,
+        base::{abci::v1beta1::TxMsgData, v1beta1::Coin},
+    },
     plasma::{
         genesis::v1::{AuthGenesis, Balance, GenesisState},
         staking::v1::Validator,
@@ -18,10 +21,10 @@ use plasma_proto::{
 use prost::Message;
 
 use crate::{
-    Address, Amount, Block, Ctx, Denom, FeePaid, Item, Overlay, Read, Recorded, Refusal, Sdk,
-    SignatureMemory, Table, Write, Writes, ante, attestation, auth,
+    Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
+    Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz,
     error::fault,
-    market,
+    feegrant, market,
     msg::Msg,
     staking, token,
     tx::{self, Decoded, Purpose},
@@ -99,9 +102,11 @@ pub fn default_genesis() -> GenesisState {
     GenesisState {
         auth: Some(AuthGenesis::default()),
         token: Some(token::default_genesis()),
+        feegrant: Some(feegrant::default_genesis()),
         staking: Some(staking::default_genesis()),
         market: Some(market::default_genesis()),
         attestation: Some(attestation::default_genesis()),
+        authz: Some(authz::default_genesis()),
         beacon: Vec::new(),
     }
 }
@@ -151,7 +156,8 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, staking, market, attestation, beacon } = genesis;
+    let GenesisState { auth, token, feegrant, staking, market, attestation, authz, beacon } =
+        genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
         [] => sha256(chain_id.as_bytes()),
@@ -161,9 +167,11 @@ pub fn init(
     let block = Block { chain_id: chain_id.into(), height: 0, time_s, beacon };
     auth::init(store, auth.as_ref().ok_or_else(|| missing("auth"))?)?;
     token::init(store, token.as_ref().ok_or_else(|| missing("token"))?)?;
+    feegrant::init(store, feegrant.as_ref().ok_or_else(|| missing("feegrant"))?)?;
     let validators = staking::init(store, staking.as_ref().ok_or_else(|| missing("staking"))?)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
+    authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
     Ok(validators)
 }
@@ -173,9 +181,11 @@ pub fn export(store: &dyn Read) -> GenesisState {
     GenesisState {
         auth: Some(auth::export(store)),
         token: Some(token::export(store)),
+        feegrant: Some(feegrant::export(store)),
         staking: Some(staking::export(store)),
         market: Some(market::export(store)),
         attestation: Some(attestation::export(store)),
+        authz: Some(authz::export(store)),
         beacon: beacon(store).to_vec(),
     }
 }
@@ -219,7 +229,9 @@ pub fn execute_block(
     let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
     auth::end_block(&mut ctx);
+    feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
+    authz::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
 
     let writes = state.into_writes();
@@ -249,7 +261,7 @@ fn admit(
     let tx =
         tx::decode(bytes, Purpose::Execute).map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
-    let fee = FeePaid { payer: tx.fee_payer, left: ante::refundable(state, &tx) };
+    let fee = FeePaid { payer: tx.purse(), left: ante::refundable(state, &tx) };
     let mut events = Vec::new();
     let (admitted, writes) = within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
         ante::admit(ctx, tx, proposer, memory)
@@ -292,16 +304,10 @@ fn within<T>(
 /// Runs messages in order; the first that is refused ends it. `Ok` is the result's data.
 fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
     let mut responses = Vec::with_capacity(msgs.len());
-    let refundable = ctx.fee.left;
-    let (mut passed, mut shared) = (0u64, Amount::ZERO);
     let gas = msgs.iter().map(Msg::gas).fold(0, u64::saturating_add);
+    let mut parts = FeeParts::new(ctx.fee.left, gas);
     for (index, msg) in msgs.into_iter().enumerate() {
-        // Each message can get back its own part, by gas, and no other's; the parts sum to the whole.
-        passed = passed.saturating_add(msg.gas());
-        let upto = refundable.units().saturating_mul(passed.into()).checked_div(gas.into());
-        let upto = Amount::new(upto.unwrap_or(0));
-        ctx.fee.left = upto.minus(shared).unwrap_or_default();
-        shared = upto;
+        ctx.fee.left = parts.next(msg.gas());
         let from = ctx.events.len();
         let (action, sender) = (msg.type_url(), msg.signer().to_string());
         let response = msg.run(ctx).map_err(|refusal| Refusal {
@@ -319,6 +325,11 @@ fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
     #[expect(deprecated, reason = "the field's older sibling stays empty")]
     let data = TxMsgData { data: Vec::new(), msg_responses: responses };
     Ok(data.encode_to_vec())
+}
+
+/// `MsgExec`, with the means to run what is inside of it.
+pub(crate) fn exec(ctx: &mut Ctx<'_>, msg: authz::Exec) -> Result<MsgExecResponse, Refusal> {
+    authz::exec(ctx, msg, |ctx, msg| msg.run(ctx))
 }
 
 /// Whether a transaction may wait for a block. On success its fee and sequence stay in `store`, so
@@ -355,10 +366,11 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     let gas_used = ante::gas(&tx);
     let state = Overlay::new(base);
     let mut events = Vec::new();
-    let mut fee = FeePaid { payer: tx.fee_payer, left: ante::refundable(base, &tx) };
+    let mut fee = FeePaid { payer: tx.purse(), left: ante::refundable(base, &tx) };
     let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
         ante::check_timeouts(block, &tx)?;
         ante::check_sequences(ctx, &tx)?;
+        ante::use_allowance(ctx, &tx)?;
         ante::count(ctx, &tx);
         run_messages(ctx, tx.msgs)
     });
@@ -437,10 +449,13 @@ fn framed(len: usize) -> usize {
 
 /// Every module's sentences about its state hold.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    auth::check_invariants(store)?;
     token::check_invariants(store)?;
+    feegrant::check_invariants(store)?;
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
-    attestation::check_invariants(store)
+    attestation::check_invariants(store)?;
+    authz::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

@@ -44,6 +44,33 @@ pub struct FeePaid {
     pub left: Amount,
 }
 
+/// Deals what may be given back of a fee out to messages, by their gas: each gets its own part and
+/// no other's. The parts never sum to more than the whole.
+#[derive(Clone, Copy, Debug)]
+pub struct FeeParts {
+    whole: Amount,
+    gas: u64,
+    passed: u64,
+    dealt: Amount,
+}
+
+impl FeeParts {
+    /// Of `whole`, for messages that cost `gas` together.
+    pub fn new(whole: Amount, gas: u64) -> Self {
+        Self { whole, gas, passed: 0, dealt: Amount::ZERO }
+    }
+
+    /// The part of the next message, which costs `gas`.
+    pub fn next(&mut self, gas: u64) -> Amount {
+        self.passed = self.passed.saturating_add(gas).min(self.gas);
+        let product = self.whole.units().saturating_mul(self.passed.into());
+        let upto = Amount::new(product.checked_div(self.gas.into()).unwrap_or_default());
+        let part = upto.minus(self.dealt).unwrap_or_default();
+        self.dealt = upto;
+        part
+    }
+}
+
 /// Read and write access for one message, or for the start or end of a block.
 pub struct Ctx<'a> {
     /// State.

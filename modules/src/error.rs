@@ -107,6 +107,9 @@ pub enum Sdk {
         /// Allowed.
         max: usize,
     },
+    /// A thing of a kind that does not fit, or that nobody knows.
+    #[error("invalid type: {0}")]
+    InvalidType(String),
     /// The transaction's height has passed.
     #[error(
         "tx timeout height: the chain is at {height}, the transaction was valid up to {timeout}"
@@ -140,6 +143,9 @@ pub enum Sdk {
         /// The transaction's.
         got: u64,
     },
+    /// There is no such thing.
+    #[error("not found: {0}")]
+    NotFound(String),
     /// Something Cosmos knows and this chain does not take.
     #[error("feature not supported: {0}")]
     NotSupported(String),
@@ -167,10 +173,12 @@ impl Coded for Sdk {
             Self::NoSignatures => 15,
             Self::InvalidRequest(_) => 18,
             Self::TxTooLarge { .. } => 21,
+            Self::InvalidType(_) => 29,
             Self::TimeoutHeight { .. } => 30,
             Self::UnknownExtension(_) => 31,
             Self::WrongSequence { .. } => 32,
             Self::NotSupported(_) => 37,
+            Self::NotFound(_) => 38,
             Self::TimeoutTime { .. } => 42,
         }
     }

@@ -33,7 +33,9 @@ mod store;
 pub mod ante;
 pub mod attestation;
 pub mod auth;
+pub mod authz;
 pub mod chain;
+pub mod feegrant;
 pub mod market;
 pub mod msg;
 pub mod proof;
@@ -43,7 +45,7 @@ pub mod token;
 pub mod tx;
 pub mod types;
 
-pub use context::{Block, Ctx, Event, FeePaid, Recorded, View};
+pub use context::{Block, Ctx, Event, FeePaid, FeeParts, Recorded, View};
 pub use error::{Coded, Refusal, Sdk};
 pub use store::{
     IndexEntry, IndexedMap, Item, Key, Map, Memory, Order, Overlay, Pair, Read, Table, Write,

@@ -3,13 +3,18 @@
 use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::{
-    cosmos::bank::v1beta1 as bank,
+    cosmos::{
+        authz::v1beta1 as authz_pb, bank::v1beta1 as bank, feegrant::v1beta1 as feegrant_pb,
+        vesting::v1beta1 as vesting,
+    },
     plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
-use crate::{Address, Ctx, Refusal, Sdk, attestation, market, token, tx::canonical};
+use crate::{
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, token, tx::canonical,
+};
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
@@ -70,6 +75,24 @@ messages! {
     Send: bank::MsgSend, token::Send, token::send;
     /// Moves coins from one account to many.
     MultiSend: bank::MsgMultiSend, token::MultiSend, token::multi_send;
+    /// Opens an account whose money is released over time, or at an end.
+    CreateVesting: vesting::MsgCreateVestingAccount, token::CreateVesting, token::create_vesting;
+    /// Opens an account whose money is locked for good.
+    CreatePermanentLocked: vesting::MsgCreatePermanentLockedAccount, token::CreatePermanentLocked, token::create_permanent_locked;
+    /// Opens an account whose money is released part by part.
+    CreatePeriodicVesting: vesting::MsgCreatePeriodicVestingAccount, token::CreatePeriodicVesting, token::create_periodic_vesting;
+    /// Lets another account pay fees from one's own.
+    GrantAllowance: feegrant_pb::MsgGrantAllowance, feegrant::GrantAllowance, feegrant::grant_allowance;
+    /// Takes an allowance back.
+    RevokeAllowance: feegrant_pb::MsgRevokeAllowance, feegrant::RevokeAllowance, feegrant::revoke_allowance;
+    /// Removes allowances that are past their time.
+    PruneAllowances: feegrant_pb::MsgPruneAllowances, feegrant::PruneAllowances, feegrant::prune_allowances;
+    /// Lets another account send a type of message as oneself.
+    Grant: authz_pb::MsgGrant, authz::Grant, authz::grant;
+    /// Sends messages as those who granted them.
+    Exec: authz_pb::MsgExec, authz::Exec, chain::exec;
+    /// Takes a grant back.
+    Revoke: authz_pb::MsgRevoke, authz::Revoke, authz::revoke;
     /// Joins the market.
     RegisterProvider: market_pb::MsgRegisterProvider, market::RegisterProvider, market::register_provider;
     /// Changes what a provider offers.
@@ -90,6 +113,24 @@ messages! {
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+}
+
+impl Msg {
+    /// How many messages it is, with those inside.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Exec(exec) => exec.count(),
+            _ => 1,
+        }
+    }
+
+    /// To whom a `MsgSend` goes, and what.
+    pub fn payment(&self) -> Option<(Address, &token::Coins)> {
+        match self {
+            Self::Send(send) => Some(send.payment()),
+            _ => None,
+        }
+    }
 }
 
 fn any<M: Message + Name>(message: &M) -> Any {

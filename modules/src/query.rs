@@ -12,8 +12,8 @@ use plasma_proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 use prost::Message;
 
 use crate::{
-    Key, Map, Order, Read, Table, View, attestation, auth, market, prefix_end, staking,
-    store::entry, token,
+    Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, market, prefix_end,
+    staking, store::entry, token,
 };
 
 /// Entries on a page, at most, and where the request does not say.
@@ -121,9 +121,11 @@ impl Router {
         let mut router = Self { routes: BTreeMap::new() };
         auth::routes(&mut router);
         token::routes(&mut router);
+        feegrant::routes(&mut router);
         staking::routes(&mut router);
         market::routes(&mut router);
         attestation::routes(&mut router);
+        authz::routes(&mut router);
         router
     }
 

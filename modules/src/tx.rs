@@ -96,8 +96,10 @@ pub struct Decoded {
     pub msgs: Vec<Msg>,
     /// Who must sign, in order of their messages; the fee payer last if not among them.
     pub signers: Vec<Signer>,
-    /// Who pays the fee.
+    /// Who answers for the fee.
     pub fee_payer: Address,
+    /// Whose money the fee is to be, where that is another's by an allowance.
+    pub fee_granter: Option<Address>,
     /// The fee, uxpl.
     pub fee: Amount,
     /// Most gas that it may cost.
@@ -118,6 +120,13 @@ pub struct Decoded {
     raw: TxRaw,
     body: TxBody,
     signed_fee: Fee,
+}
+
+impl Decoded {
+    /// From whose balance the fee is taken.
+    pub fn purse(&self) -> Address {
+        self.fee_granter.unwrap_or(self.fee_payer)
+    }
 }
 
 /// A transaction whose signatures hold. Made by [`authenticate`] alone.
@@ -186,6 +195,11 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         return Err(Sdk::InvalidRequest(text).into());
     }
     let msgs = body.messages.iter().map(Msg::from_any).collect::<Result<Vec<_>, _>>()?;
+    let count = msgs.iter().map(Msg::count).fold(0, usize::saturating_add);
+    if count > MESSAGES_MAX {
+        let text = format!("{count} messages with those inside of others, at most {MESSAGES_MAX}");
+        return Err(Sdk::InvalidRequest(text).into());
+    }
 
     #[expect(deprecated, reason = "a field of AuthInfo that must be absent")]
     if auth_info.tip.is_some() {
@@ -201,9 +215,10 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
             return Err(Sdk::InvalidRequest("the fee is missing".into()).into());
         }
     };
-    if !fee.granter.is_empty() {
-        return Err(Sdk::NotSupported("fee granters".into()).into());
-    }
+    let fee_granter = match fee.granter.as_str() {
+        "" => None,
+        granter => Some(Address::parse(granter)?),
+    };
 
     let mut addresses: Vec<Address> = Vec::new();
     for signer in msgs.iter().map(Msg::signer) {
@@ -251,6 +266,7 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         msgs,
         signers,
         fee_payer,
+        fee_granter,
         fee: fee_amount(&fee.amount)?,
         gas_limit: fee.gas_limit,
         timeout_height: body.timeout_height,

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A room may use the rooms before it.
-const ROOMS: [&str; 5] = ["auth", "token", "staking", "market", "attestation"];
+const ROOMS: [&str; 7] = ["auth", "token", "feegrant", "staking", "market", "attestation", "authz"];
 
 /// Longest source file, lines.
 const LINES_MAX: usize = 700;

@@ -36,13 +36,15 @@ fn a_send_moves_money_and_pays_its_fee() {
             "coin_spent",
             "coin_received",
             "transfer",
+            "message",
             "tx",
             "tx",
             "tx",
             "message",
             "coin_spent",
             "coin_received",
-            "transfer"
+            "transfer",
+            "message"
         ]
     );
     // The new account can act at once.
@@ -68,7 +70,7 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
     let mut unknown_field = good.sign(&alice);
     unknown_field.extend([0xfa, 0x01, 0x00]);
     let high_s = high_s(&good.sign(&alice));
-    let unknown_type = Any { type_url: "/cosmos.authz.v1beta1.MsgExec".into(), value: vec![] };
+    let unknown_type = Any { type_url: "/cosmos.gov.v1.MsgVote".into(), value: vec![] };
     let mut foreign_fee = good.clone();
     foreign_fee.fee = 0;
 
@@ -220,13 +222,18 @@ fn a_multi_send_pays_each_output() {
     let multi = |total| {
         any(&MsgMultiSend {
             inputs: vec![Input { address: alice.address.text(), coins: vec![coin(total)] }],
-            outputs: vec![output(&bob, 3), output(&carol, 4)],
+            outputs: vec![output(&bob, 3), output(&carol, 104)],
         })
     };
-    let draft = chain.draft(&alice, vec![multi(7)]);
-    assert_eq!(chain.block(&[draft.sign(&alice)])[0].code, 0);
-    assert_eq!(chain.balance(carol.address), 4);
-    for total in [6, 8] {
+    let draft = chain.draft(&alice, vec![multi(107)]);
+    let result = chain.block(&[draft.sign(&alice)]).remove(0);
+    assert_eq!(result.code, 0, "{}", result.log);
+    assert_eq!(chain.balance(carol.address), 104);
+    let kinds = result.events.iter().skip_while(|event| event.kind != "tx");
+    let kinds: Vec<_> = kinds.skip(3).map(|event| event.kind).collect();
+    let pair = ["coin_received", "transfer"];
+    assert_eq!(kinds, [&["message", "message", "coin_spent"][..], &pair, &pair].concat());
+    for total in [106, 108] {
         let draft = chain.draft(&alice, vec![multi(total)]);
         let result = chain.block(&[draft.sign(&alice)]).remove(0);
         assert_eq!((result.codespace, result.code), ("sdk", 18));

@@ -1,12 +1,13 @@
 use alloc::string::String;
 
-use plasma_proto::cosmos::auth::v1beta1::BaseAccount;
+use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::auth::v1::Vesting};
 
 use super::{
     key::PublicKey,
-    state::{ACCOUNTS, MODULE_ACCOUNTS, NEXT_NUMBER},
+    state::{ACCOUNTS, BY_NUMBER, MODULE_ACCOUNTS, NEXT_NUMBER, VESTINGS},
+    vesting,
 };
-use crate::{Address, Read, Write};
+use crate::{Address, Amount, Denom, Read, Write};
 
 /// An account that has been paid or has signed.
 pub fn account(store: &dyn Read, address: Address) -> Option<BaseAccount> {
@@ -23,9 +24,24 @@ pub fn is_module_account(address: Address) -> bool {
     MODULE_ACCOUNTS.iter().any(|(name, _)| Address::of_module(name) == address)
 }
 
+/// Whether an address has an account: one that was paid, or a module's.
+pub fn exists(store: &dyn Read, address: Address) -> bool {
+    ACCOUNTS.has(store, &address) || is_module_account(address)
+}
+
+/// What is locked of an account's balance at a time: not to be spent, whatever for.
+pub fn locked(store: &dyn Read, address: Address, denom: &Denom, now_s: u64) -> Amount {
+    VESTINGS.get(store, &address).map_or(Amount::ZERO, |lock| vesting::locked(&lock, denom, now_s))
+}
+
+/// Locks what a new account will hold, by terms that [`super::check_vesting`] found right.
+pub fn lock(store: &mut dyn Write, address: Address, vesting: &Vesting) {
+    VESTINGS.set(store, &address, vesting);
+}
+
 /// Opens an account for an address that is paid for the first time.
 pub fn ensure_account(store: &mut dyn Write, address: Address) {
-    if ACCOUNTS.has(store, &address) || is_module_account(address) {
+    if exists(store, address) {
         return;
     }
     let number = NEXT_NUMBER.get(store).unwrap_or_default();
@@ -33,6 +49,7 @@ pub fn ensure_account(store: &mut dyn Write, address: Address) {
     let account =
         BaseAccount { address: address.text(), pub_key: None, account_number: number, sequence: 0 };
     ACCOUNTS.set(store, &address, &account);
+    BY_NUMBER.set(store, &(number, address), &());
 }
 
 /// Counts a transaction of an account.

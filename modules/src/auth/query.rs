@@ -1,20 +1,22 @@
 use alloc::{format, vec::Vec};
 
 use plasma_proto::cosmos::auth::v1beta1::{
-    BaseAccount, Bech32PrefixRequest, Bech32PrefixResponse, ModuleAccount, QueryAccountInfoRequest,
-    QueryAccountInfoResponse, QueryAccountRequest, QueryAccountResponse, QueryAccountsRequest,
-    QueryAccountsResponse, QueryModuleAccountByNameRequest, QueryModuleAccountByNameResponse,
-    QueryModuleAccountsRequest, QueryModuleAccountsResponse,
+    AddressBytesToStringRequest, AddressBytesToStringResponse, AddressStringToBytesRequest,
+    AddressStringToBytesResponse, BaseAccount, Bech32PrefixRequest, Bech32PrefixResponse,
+    ModuleAccount, QueryAccountAddressByIdRequest, QueryAccountAddressByIdResponse,
+    QueryAccountInfoRequest, QueryAccountInfoResponse, QueryAccountRequest, QueryAccountResponse,
+    QueryAccountsRequest, QueryAccountsResponse, QueryModuleAccountByNameRequest,
+    QueryModuleAccountByNameResponse, QueryModuleAccountsRequest, QueryModuleAccountsResponse,
 };
-use prost::{Message, Name};
 use prost_types::Any;
 
 use super::{
     handler::{account, module_name},
-    state::{ACCOUNTS, MODULE_ACCOUNTS},
+    state::{ACCOUNTS, BY_NUMBER, MODULE_ACCOUNTS, VESTINGS},
+    vesting::{any, as_account},
 };
 use crate::{
-    Address, HRP, View,
+    Address, HRP, Read, View,
     query::{QueryError, Router, page},
 };
 
@@ -26,6 +28,9 @@ pub fn routes(router: &mut Router) {
     router.add("/cosmos.auth.v1beta1.Query/ModuleAccounts", modules);
     router.add("/cosmos.auth.v1beta1.Query/ModuleAccountByName", module);
     router.add("/cosmos.auth.v1beta1.Query/Bech32Prefix", prefix);
+    router.add("/cosmos.auth.v1beta1.Query/AddressBytesToString", to_text);
+    router.add("/cosmos.auth.v1beta1.Query/AddressStringToBytes", to_bytes);
+    router.add("/cosmos.auth.v1beta1.Query/AccountAddressByID", by_number);
 }
 
 fn one(view: &View<'_>, request: QueryAccountRequest) -> Result<QueryAccountResponse, QueryError> {
@@ -33,7 +38,16 @@ fn one(view: &View<'_>, request: QueryAccountRequest) -> Result<QueryAccountResp
     if let Some((name, _)) = module_name(address) {
         return Ok(QueryAccountResponse { account: Some(module_account(&name)) });
     }
-    Ok(QueryAccountResponse { account: Some(any(&find(view, address)?)) })
+    let account = find(view, address)?;
+    Ok(QueryAccountResponse { account: Some(as_any(view.store, address, account)) })
+}
+
+/// An account as the type that it has: one with locked money is one of `cosmos.vesting`.
+fn as_any(store: &dyn Read, address: Address, account: BaseAccount) -> Any {
+    match VESTINGS.get(store, &address) {
+        Some(vesting) => as_account(account, vesting),
+        None => any(&account),
+    }
 }
 
 fn find(view: &View<'_>, address: Address) -> Result<BaseAccount, QueryError> {
@@ -46,7 +60,9 @@ fn all(
     request: QueryAccountsRequest,
 ) -> Result<QueryAccountsResponse, QueryError> {
     let (accounts, pagination) = page(view.store, &ACCOUNTS, &(), request.pagination)?;
-    let accounts = accounts.iter().map(|(_, account)| any(account)).collect();
+    let accounts =
+        accounts.into_iter().map(|(address, account)| as_any(view.store, address, account));
+    let accounts = accounts.collect();
     Ok(QueryAccountsResponse { accounts, pagination: Some(pagination) })
 }
 
@@ -54,7 +70,11 @@ fn info(
     view: &View<'_>,
     request: QueryAccountInfoRequest,
 ) -> Result<QueryAccountInfoResponse, QueryError> {
-    let info = find(view, Address::parse(&request.address)?)?;
+    let address = Address::parse(&request.address)?;
+    let info = match module_name(address) {
+        Some(_) => BaseAccount { address: request.address, ..BaseAccount::default() },
+        None => find(view, address)?,
+    };
     Ok(QueryAccountInfoResponse { info: Some(info) })
 }
 
@@ -80,6 +100,41 @@ fn prefix(_: &View<'_>, _: Bech32PrefixRequest) -> Result<Bech32PrefixResponse, 
     Ok(Bech32PrefixResponse { bech32_prefix: HRP.into() })
 }
 
+fn to_text(
+    _: &View<'_>,
+    request: AddressBytesToStringRequest,
+) -> Result<AddressBytesToStringResponse, QueryError> {
+    let bytes = request.address_bytes.try_into();
+    let address = bytes.map(Address).map_err(|_| QueryError::invalid("an address has 20 bytes"))?;
+    Ok(AddressBytesToStringResponse { address_string: address.text() })
+}
+
+fn to_bytes(
+    _: &View<'_>,
+    request: AddressStringToBytesRequest,
+) -> Result<AddressStringToBytesResponse, QueryError> {
+    let address = Address::parse(&request.address_string)?;
+    Ok(AddressStringToBytesResponse { address_bytes: address.0.into() })
+}
+
+fn by_number(
+    view: &View<'_>,
+    request: QueryAccountAddressByIdRequest,
+) -> Result<QueryAccountAddressByIdResponse, QueryError> {
+    #[expect(deprecated, reason = "the older field must stay empty, as in the SDK")]
+    let QueryAccountAddressByIdRequest { id, account_id } = request;
+    if id != 0 {
+        let text = "requesting with id isn't supported, try to request using account-id";
+        return Err(QueryError::invalid(text));
+    }
+    let found = BY_NUMBER.iter_prefix(view.store, &account_id).next();
+    let ((_, address), ()) = found.ok_or_else(|| {
+        let text = format!("account address not found with account number {account_id}");
+        QueryError::not_found(text)
+    })?;
+    Ok(QueryAccountAddressByIdResponse { account_address: address.text() })
+}
+
 fn module_account(name: &str) -> Any {
     let address = Address::of_module(name);
     let permissions = module_name(address).map(|(_, permissions)| permissions).unwrap_or_default();
@@ -88,8 +143,4 @@ fn module_account(name: &str) -> Any {
         name: name.into(),
         permissions: permissions.iter().map(|text| (*text).into()).collect(),
     })
-}
-
-fn any<M: Message + Name>(message: &M) -> Any {
-    Any { type_url: M::type_url(), value: message.encode_to_vec() }
 }

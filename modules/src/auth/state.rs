@@ -1,15 +1,21 @@
 use alloc::vec::Vec;
 
-use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::genesis::v1::UsedTimeout};
+use plasma_proto::{
+    cosmos::auth::v1beta1::BaseAccount,
+    plasma::{auth::v1::Vesting, genesis::v1::UsedTimeout},
+};
 
 use super::unordered::Timeout;
 use crate::{Address, Item, Map, Table};
 
 pub(super) const ACCOUNTS: Map<Address, BaseAccount> = Map::new(Table::AuthAccounts);
+pub(super) const BY_NUMBER: Map<(u64, Address), ()> = Map::new(Table::AuthByNumber);
+pub(super) const VESTINGS: Map<Address, Vesting> = Map::new(Table::AuthVestings);
 pub(super) const NEXT_NUMBER: Item<u64> = Item::new(Table::AuthNextNumber);
 pub(super) const TIMEOUTS: Map<(Timeout, Address), UsedTimeout> = Map::new(Table::AuthTimeouts);
 
-/// The accounts of modules, with what each may do beside holding money.
+/// The accounts of modules, with what each may do beside holding money. No message pays, locks
+/// or grants anything to one of them.
 pub const MODULE_ACCOUNTS: [(&str, &[&str]); 4] = [
     ("bonded_tokens_pool", &["burner", "staking"]),
     ("distribution", &[]),

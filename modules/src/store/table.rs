@@ -14,6 +14,10 @@ pub enum Table {
     AuthNextNumber = 0x11,
     /// `Map<(Timeout, Address), genesis.UsedTimeout>`: of unordered transactions, until they pass.
     AuthTimeouts = 0x12,
+    /// `Map<Address, auth.Vesting>`
+    AuthVestings = 0x14,
+    /// Derived: (account number, address), of accounts.
+    AuthByNumber = 0x15,
 
     /// `Item<token.Params>`
     TokenParams = 0x18,
@@ -23,6 +27,15 @@ pub enum Table {
     TokenSupply = 0x1a,
     /// `Item<token.FeeMarket>`
     TokenFeeMarket = 0x1b,
+    /// Derived: (denom, address), of balances.
+    TokenOwners = 0x1c,
+
+    /// `Map<(grantee, granter), feegrant.Grant>`
+    FeegrantAllowances = 0x20,
+    /// Derived: (granter, grantee).
+    FeegrantByGranter = 0x21,
+    /// Derived: (expiration in seconds, grantee, granter).
+    FeegrantExpiries = 0x22,
 
     /// `Map<Address, staking.Validator>`
     StakingValidators = 0x28,
@@ -70,6 +83,13 @@ pub enum Table {
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
+
+    /// `Map<(granter, grantee, type of message), authz.Grant>`
+    AuthzGrants = 0x90,
+    /// Derived: (grantee, granter, type of message).
+    AuthzByGrantee = 0x91,
+    /// Derived: (expiration in seconds, granter, grantee, type of message).
+    AuthzExpiries = 0x92,
 }
 
 impl Table {
@@ -82,7 +102,13 @@ impl Table {
 
     /// Whether keys that begin with `id` are indexes: rebuilt from the objects, not committed to.
     pub const fn is_derived(id: u8) -> bool {
-        id == Self::MarketOffersByOperator.id()
+        id == Self::AuthByNumber.id()
+            || id == Self::TokenOwners.id()
+            || id == Self::FeegrantByGranter.id()
+            || id == Self::FeegrantExpiries.id()
+            || id == Self::AuthzByGrantee.id()
+            || id == Self::AuthzExpiries.id()
+            || id == Self::MarketOffersByOperator.id()
             || id == Self::MarketWithdrawalsByOperator.id()
             || id == Self::MarketJobsByRequester.id()
             || id == Self::MarketJobsByProvider.id()

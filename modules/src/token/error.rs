@@ -27,6 +27,18 @@ pub enum Error {
     /// A module's account is paid by its module alone.
     #[error("{0} is a module account and is not allowed to receive funds")]
     ModuleAccount(Address),
+    /// Too little to open an account with.
+    #[error(
+        "{to} has no account yet, and {amount}uxpl is too little to open one: send at least {least}uxpl"
+    )]
+    BelowAccountMin {
+        /// Who would be paid.
+        to: Address,
+        /// Asked for.
+        amount: Amount,
+        /// Least.
+        least: Amount,
+    },
     /// Numbers out of bounds.
     #[error("token: {0}")]
     BadGenesis(String),
@@ -48,6 +60,7 @@ impl Coded for Error {
             Self::BelowLeast { .. } => 4,
             Self::ModuleAccount(_) => 5,
             Self::BadGenesis(_) => 6,
+            Self::BelowAccountMin { .. } => 7,
         }
     }
 }

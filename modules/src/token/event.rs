@@ -11,6 +11,7 @@ pub(super) enum Event {
     Spent { spender: Address, amount: String },
     Received { receiver: Address, amount: String },
     Transfer { recipient: Address, sender: Address, amount: String },
+    Sender { sender: Address },
     Burn { burner: Address, amount: String },
 }
 
@@ -20,6 +21,7 @@ impl crate::Event for Event {
             Self::Spent { .. } => "coin_spent",
             Self::Received { .. } => "coin_received",
             Self::Transfer { .. } => "transfer",
+            Self::Sender { .. } => "message",
             Self::Burn { .. } => "burn",
         }
     }
@@ -37,6 +39,7 @@ impl crate::Event for Event {
                 ("sender", sender.to_string()),
                 ("amount", amount.clone()),
             ],
+            Self::Sender { sender } => vec![("sender", sender.to_string())],
             Self::Burn { burner, amount } => {
                 vec![("burner", burner.to_string()), ("amount", amount.clone())]
             }

@@ -1,10 +1,7 @@
 use alloc::format;
 
 use plasma_proto::{
-    cosmos::{
-        bank::v1beta1::{MsgMultiSendResponse, MsgSendResponse},
-        base::v1beta1::Coin,
-    },
+    cosmos::bank::v1beta1::{MsgMultiSendResponse, MsgSendResponse},
     plasma::token::v1::{FeeMarket, Params},
 };
 
@@ -12,38 +9,63 @@ use super::{
     Error, MultiSend, Send,
     event::Event,
     msg::Coins,
-    state::{BALANCES, FEE_MARKET, PARAMS, SUPPLY},
+    state::{BALANCES, FEE_MARKET, OWNERS, PARAMS, SUPPLY},
 };
 use crate::{Address, Amount, Ctx, Denom, Read, Sdk, Write, auth};
 
 /// `MsgSend`.
 pub fn send(ctx: &mut Ctx<'_>, msg: Send) -> Result<MsgSendResponse, Error> {
     let Send { from, to, coins } = msg;
-    pay(ctx, from, to, &coins)?;
+    check_payment(ctx.store, to, &coins)?;
+    move_coins(ctx, from, to, &coins)?;
     Ok(MsgSendResponse {})
 }
 
 /// `MsgMultiSend`.
 pub fn multi_send(ctx: &mut Ctx<'_>, msg: MultiSend) -> Result<MsgMultiSendResponse, Error> {
-    let MultiSend { from, outputs } = msg;
+    let MultiSend { from, coins, outputs } = msg;
+    ctx.emit(&Event::Sender { sender: from });
+    take(ctx, from, &coins)?;
     for (to, coins) in outputs {
-        pay(ctx, from, to, &coins)?;
+        check_payment(ctx.store, to, &coins)?;
+        give(ctx, to, &coins)?;
+        ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: format!("{coins}") });
     }
     Ok(MsgMultiSendResponse {})
 }
 
-/// What a user asks for: not to a module, and not dust.
-fn pay(ctx: &mut Ctx<'_>, from: Address, to: Address, coins: &Coins) -> Result<(), Error> {
+/// What a message pays: not to a module, not dust, and enough to open an account where there is
+/// none.
+pub(super) fn check_payment(store: &dyn Read, to: Address, coins: &Coins) -> Result<(), Error> {
     if auth::is_module_account(to) {
         return Err(Error::ModuleAccount(to));
     }
-    let least = Amount::from(params(ctx.store).transfer_min_uxpl);
-    for (denom, amount) in coins.iter() {
-        if *denom == Denom::uxpl() && *amount < least {
-            return Err(Error::BelowLeast { amount: *amount, least });
-        }
+    let params = params(store);
+    let least = Amount::from(params.transfer_min_uxpl);
+    let uxpl = coins.of(&Denom::uxpl());
+    if let Some(amount) = uxpl
+        && amount < least
+    {
+        return Err(Error::BelowLeast { amount, least });
     }
-    move_coins(ctx, from, to, coins)
+    let (amount, least) = (uxpl.unwrap_or_default(), Amount::from(params.account_min_uxpl));
+    if amount < least && !auth::exists(store, to) {
+        return Err(Error::BelowAccountMin { to, amount, least });
+    }
+    Ok(())
+}
+
+/// Opens an account for an address that is granted something before it was paid, with the least
+/// that opens one, from who grants. For other modules.
+pub fn open_account(ctx: &mut Ctx<'_>, from: Address, to: Address) -> Result<(), Error> {
+    if auth::is_module_account(to) {
+        return Err(Error::ModuleAccount(to));
+    }
+    if auth::exists(ctx.store, to) {
+        return Ok(());
+    }
+    let least = Amount::from(params(ctx.store).account_min_uxpl);
+    transfer(ctx, from, to, least)
 }
 
 /// Moves uxpl. For other modules: any account may be paid.
@@ -59,16 +81,33 @@ pub fn transfer(
     move_coins(ctx, from, to, &Coins::one(Denom::uxpl(), amount))
 }
 
-fn move_coins(ctx: &mut Ctx<'_>, from: Address, to: Address, coins: &Coins) -> Result<(), Error> {
+pub(super) fn move_coins(
+    ctx: &mut Ctx<'_>,
+    from: Address,
+    to: Address,
+    coins: &Coins,
+) -> Result<(), Error> {
+    take(ctx, from, coins)?;
+    give(ctx, to, coins)?;
+    ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: format!("{coins}") });
+    ctx.emit(&Event::Sender { sender: from });
+    Ok(())
+}
+
+fn take(ctx: &mut Ctx<'_>, from: Address, coins: &Coins) -> Result<(), Error> {
     for (denom, amount) in coins.iter() {
-        debit(ctx.store, from, denom, *amount)?;
+        debit(ctx, from, denom, *amount)?;
+    }
+    ctx.emit(&Event::Spent { spender: from, amount: format!("{coins}") });
+    Ok(())
+}
+
+fn give(ctx: &mut Ctx<'_>, to: Address, coins: &Coins) -> Result<(), Error> {
+    for (denom, amount) in coins.iter() {
         credit(ctx.store, to, denom, *amount)?;
     }
     auth::ensure_account(ctx.store, to);
-    let amount = format!("{coins}");
-    ctx.emit(&Event::Spent { spender: from, amount: amount.clone() });
-    ctx.emit(&Event::Received { receiver: to, amount: amount.clone() });
-    ctx.emit(&Event::Transfer { recipient: to, sender: from, amount });
+    ctx.emit(&Event::Received { receiver: to, amount: format!("{coins}") });
     Ok(())
 }
 
@@ -78,7 +117,7 @@ pub fn burn(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Erro
         return Ok(());
     }
     let denom = Denom::uxpl();
-    debit(ctx.store, from, &denom, amount)?;
+    debit(ctx, from, &denom, amount)?;
     let left = supply(ctx.store, &denom)
         .minus(amount)
         .ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
@@ -101,6 +140,17 @@ pub fn balance_of(store: &dyn Read, of: Address, denom: &Denom) -> Amount {
         .map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount))
 }
 
+/// What an account may spend of a denomination now: its balance less what is locked of it.
+pub fn spendable(ctx: &Ctx<'_>, of: Address, denom: &Denom) -> Amount {
+    spendable_at(ctx.store, of, denom, ctx.block.time_s)
+}
+
+/// What an account may spend of a denomination at a time.
+pub fn spendable_at(store: &dyn Read, of: Address, denom: &Denom, now_s: u64) -> Amount {
+    let have = balance_of(store, of, denom);
+    have.minus(auth::locked(store, of, denom, now_s)).unwrap_or_default()
+}
+
 /// How much of a denomination there is.
 pub fn supply(store: &dyn Read, denom: &Denom) -> Amount {
     SUPPLY.get(store, denom).map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount))
@@ -117,7 +167,7 @@ pub fn fee_market(store: &dyn Read) -> FeeMarket {
 }
 
 pub(super) fn set_supply(store: &mut dyn Write, denom: &Denom, amount: Amount) {
-    SUPPLY.set(store, denom, &coin(denom, amount));
+    SUPPLY.set(store, denom, &Coins::coin(denom, amount));
 }
 
 pub(super) fn credit(
@@ -127,29 +177,31 @@ pub(super) fn credit(
     amount: Amount,
 ) -> Result<(), Error> {
     // A balance never passes the supply, so this cannot overflow; the check keeps that local.
-    let have = balance_of(store, to, denom)
-        .plus(amount)
-        .ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
-    BALANCES.set(store, &(to, denom.clone()), &coin(denom, have));
+    let have = balance_of(store, to, denom);
+    let sum = have.plus(amount).ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
+    if have == Amount::ZERO {
+        OWNERS.set(store, &(denom.clone(), to), &());
+    }
+    BALANCES.set(store, &(to, denom.clone()), &Coins::coin(denom, sum));
     Ok(())
 }
 
-fn debit(store: &mut dyn Write, from: Address, denom: &Denom, need: Amount) -> Result<(), Error> {
-    let have = balance_of(store, from, denom);
-    let left = have.minus(need).ok_or_else(|| {
+/// The one place where money leaves an account: what is locked stays.
+fn debit(ctx: &mut Ctx<'_>, from: Address, denom: &Denom, need: Amount) -> Result<(), Error> {
+    let have = balance_of(ctx.store, from, denom);
+    let free =
+        have.minus(auth::locked(ctx.store, from, denom, ctx.block.time_s)).unwrap_or_default();
+    let left = have.minus(need).filter(|_| need <= free).ok_or_else(|| {
         Sdk::InsufficientFunds(format!(
-            "spendable balance {have}{denom} is smaller than {need}{denom}"
+            "spendable balance {free}{denom} is smaller than {need}{denom}"
         ))
     })?;
     let key = (from, denom.clone());
     if left == Amount::ZERO {
-        BALANCES.remove(store, &key);
+        BALANCES.remove(ctx.store, &key);
+        OWNERS.remove(ctx.store, &(denom.clone(), from));
     } else {
-        BALANCES.set(store, &key, &coin(denom, left));
+        BALANCES.set(ctx.store, &key, &Coins::coin(denom, left));
     }
     Ok(())
-}
-
-fn coin(denom: &Denom, amount: Amount) -> Coin {
-    Coin { denom: denom.as_str().into(), amount: amount.text() }
 }

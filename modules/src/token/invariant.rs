@@ -2,13 +2,33 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use plasma_proto::cosmos::base::v1beta1::Coin;
 
-use super::state::{BALANCES, SUPPLY};
+use super::state::{BALANCES, OWNERS, SUPPLY};
 use crate::{Address, Amount, Denom, Read, Table, Writes, store::entry};
 
 /// Every sentence about money holds.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     supply_is_sum_of_balances(store)
-        .map_err(|denom| format!("the balances of {denom} do not sum to its supply"))
+        .map_err(|denom| format!("the balances of {denom} do not sum to its supply"))?;
+    owners_are_who_has_a_balance(store)
+}
+
+/// The index of owners names every balance and nothing else; no balance is zero.
+fn owners_are_who_has_a_balance(store: &dyn Read) -> Result<(), String> {
+    let mut balances = 0usize;
+    for ((address, denom), coin) in BALANCES.iter(store) {
+        if coin.denom != denom.as_str() || Amount::stored(&coin.amount) == Amount::ZERO {
+            return Err(format!("the balance of {address} in {denom} is none"));
+        }
+        if !OWNERS.has(store, &(denom.clone(), address)) {
+            return Err(format!("{address} is not among the owners of {denom}"));
+        }
+        balances = balances.saturating_add(1);
+    }
+    if OWNERS.iter(store).count() == balances {
+        Ok(())
+    } else {
+        Err("an owner of a denomination has none of it".into())
+    }
 }
 
 /// The balances of every denomination sum to its supply. `Err` names one that does not.

@@ -10,14 +10,20 @@ mod msg;
 mod params;
 mod query;
 mod state;
+mod vesting;
 
 pub use block::end_block;
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
 pub use handler::{
-    balance, balance_of, burn, fee_market, multi_send, params, send, supply, transfer,
+    balance, balance_of, burn, fee_market, multi_send, open_account, params, send, spendable,
+    spendable_at, supply, transfer,
 };
 pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
 pub use msg::{Coins, MultiSend, Send};
 pub use query::routes;
 pub use state::{balance_key, supply_key};
+pub use vesting::{
+    CreatePeriodicVesting, CreatePermanentLocked, CreateVesting, create_periodic_vesting,
+    create_permanent_locked, create_vesting,
+};

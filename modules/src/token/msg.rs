@@ -49,6 +49,21 @@ impl Coins {
         Self([(denom, amount)].into())
     }
 
+    /// The amount of a denomination.
+    pub fn of(&self, denom: &Denom) -> Option<Amount> {
+        self.0.iter().find(|(name, _)| name == denom).map(|(_, amount)| *amount)
+    }
+
+    /// As coins of a message.
+    pub fn to_proto(&self) -> Vec<Coin> {
+        self.0.iter().map(|(denom, amount)| Self::coin(denom, *amount)).collect()
+    }
+
+    /// One coin of a message.
+    pub fn coin(denom: &Denom, amount: Amount) -> Coin {
+        Coin { denom: denom.as_str().into(), amount: amount.text() }
+    }
+
     /// Each coin, in order.
     pub fn iter(&self) -> impl Iterator<Item = &(Denom, Amount)> {
         self.0.iter()
@@ -84,6 +99,11 @@ impl Send {
         })
     }
 
+    /// To whom it goes, and what.
+    pub fn payment(&self) -> (Address, &Coins) {
+        (self.to, &self.coins)
+    }
+
     /// Who must sign.
     pub fn signer(&self) -> Address {
         self.from
@@ -100,6 +120,7 @@ impl Send {
 #[derive(Clone, Debug)]
 pub struct MultiSend {
     pub(super) from: Address,
+    pub(super) coins: Coins,
     pub(super) outputs: Vec<(Address, Coins)>,
 }
 
@@ -112,21 +133,21 @@ impl MultiSend {
             return Err(bad("1 to 256 outputs are taken"));
         }
         let mut read = Vec::with_capacity(outputs.len());
-        let mut left: alloc::collections::BTreeMap<Denom, Amount> =
-            Coins::new(&input.coins)?.0.into_iter().collect();
+        let coins = Coins::new(&input.coins)?;
+        let mut left: alloc::collections::BTreeMap<Denom, Amount> = coins.iter().cloned().collect();
         for output in &outputs {
-            let coins = Coins::new(&output.coins)?;
-            for (denom, amount) in coins.iter() {
+            let paid = Coins::new(&output.coins)?;
+            for (denom, amount) in paid.iter() {
                 let have = left.remove(denom).unwrap_or_default();
                 let rest = have.minus(*amount).ok_or_else(|| bad("outputs exceed the input"))?;
                 left.insert(denom.clone(), rest);
             }
-            read.push((Address::parse(&output.address)?, coins));
+            read.push((Address::parse(&output.address)?, paid));
         }
         if left.values().any(|amount| *amount != Amount::ZERO) {
             return Err(bad("the input exceeds the outputs"));
         }
-        Ok(Self { from: Address::parse(&input.address)?, outputs: read })
+        Ok(Self { from: Address::parse(&input.address)?, coins, outputs: read })
     }
 
     /// Who must sign.

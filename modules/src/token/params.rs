@@ -14,6 +14,8 @@ const BLOCK_GAS: core::ops::RangeInclusive<u64> = 10_000_000..=1_000_000_000_000
 const MEMO_BYTES: core::ops::RangeInclusive<u32> = 0..=4_096;
 /// Bounds of the least transfer, uxpl.
 const TRANSFER_MIN_UXPL: core::ops::RangeInclusive<u64> = 1..=1_000_000;
+/// Bounds of the least amount that opens an account, uxpl.
+const ACCOUNT_MIN_UXPL: core::ops::RangeInclusive<u64> = 1..=1_000_000_000;
 
 pub(super) const DEFAULT: Params = Params {
     base_fee_min_nuxpl_per_gas: 1_000_000,
@@ -21,6 +23,7 @@ pub(super) const DEFAULT: Params = Params {
     block_gas_max: 2_000_000_000,
     memo_bytes_max: 256,
     transfer_min_uxpl: 1,
+    account_min_uxpl: 100,
 };
 
 /// Every number within its bounds.
@@ -31,6 +34,7 @@ pub(super) fn check(params: &Params) -> Result<(), Error> {
         block_gas_max,
         memo_bytes_max,
         transfer_min_uxpl,
+        account_min_uxpl,
     } = params;
     let within = |name: &str, ok: bool| {
         if ok { Ok(()) } else { Err(Error::BadGenesis(format!("{name} is out of bounds"))) }
@@ -39,5 +43,6 @@ pub(super) fn check(params: &Params) -> Result<(), Error> {
     within("byte_price_nuxpl", BYTE_PRICE_NUXPL.contains(byte_price_nuxpl))?;
     within("block_gas_max", BLOCK_GAS.contains(block_gas_max))?;
     within("memo_bytes_max", MEMO_BYTES.contains(memo_bytes_max))?;
-    within("transfer_min_uxpl", TRANSFER_MIN_UXPL.contains(transfer_min_uxpl))
+    within("transfer_min_uxpl", TRANSFER_MIN_UXPL.contains(transfer_min_uxpl))?;
+    within("account_min_uxpl", ACCOUNT_MIN_UXPL.contains(account_min_uxpl))
 }

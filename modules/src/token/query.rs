@@ -7,12 +7,14 @@ use plasma_proto::{
             QueryParamsResponse as AuthParamsResponse,
         },
         bank::v1beta1::{
-            DenomUnit, Metadata, Params as BankParams, QueryAllBalancesRequest,
+            DenomOwner, DenomUnit, Metadata, Params as BankParams, QueryAllBalancesRequest,
             QueryAllBalancesResponse, QueryBalanceRequest, QueryBalanceResponse,
-            QueryDenomMetadataRequest, QueryDenomMetadataResponse, QueryDenomsMetadataRequest,
-            QueryDenomsMetadataResponse, QueryParamsRequest as BankParamsRequest,
-            QueryParamsResponse as BankParamsResponse, QuerySendEnabledRequest,
-            QuerySendEnabledResponse, QuerySpendableBalanceByDenomRequest,
+            QueryDenomMetadataByQueryStringRequest, QueryDenomMetadataByQueryStringResponse,
+            QueryDenomMetadataRequest, QueryDenomMetadataResponse, QueryDenomOwnersByQueryRequest,
+            QueryDenomOwnersByQueryResponse, QueryDenomOwnersRequest, QueryDenomOwnersResponse,
+            QueryDenomsMetadataRequest, QueryDenomsMetadataResponse,
+            QueryParamsRequest as BankParamsRequest, QueryParamsResponse as BankParamsResponse,
+            QuerySendEnabledRequest, QuerySendEnabledResponse, QuerySpendableBalanceByDenomRequest,
             QuerySpendableBalanceByDenomResponse, QuerySpendableBalancesRequest,
             QuerySpendableBalancesResponse, QuerySupplyOfRequest, QuerySupplyOfResponse,
             QueryTotalSupplyRequest, QueryTotalSupplyResponse,
@@ -28,14 +30,18 @@ use plasma_proto::{
 };
 
 use super::{
-    handler::{balance_of, fee_market, params, supply},
-    state::{BALANCES, SUPPLY},
+    handler::{balance_of, fee_market, params, spendable_at, supply},
+    msg::Coins,
+    state::{BALANCES, OWNERS, SUPPLY},
 };
 use crate::{
     Address, Denom, View, ante,
     query::{QueryError, Router, page},
     tx,
 };
+
+/// Names of the coin.
+const DISPLAY: &str = "xpl";
 
 /// Adds this module's questions.
 pub fn routes(router: &mut Router) {
@@ -47,7 +53,10 @@ pub fn routes(router: &mut Router) {
     router.add("/cosmos.bank.v1beta1.Query/SupplyOf", supply_of);
     router.add("/cosmos.bank.v1beta1.Query/Params", bank_params);
     router.add("/cosmos.bank.v1beta1.Query/DenomMetadata", metadata_of);
+    router.add("/cosmos.bank.v1beta1.Query/DenomMetadataByQueryString", metadata_by_query);
     router.add("/cosmos.bank.v1beta1.Query/DenomsMetadata", metadata);
+    router.add("/cosmos.bank.v1beta1.Query/DenomOwners", owners);
+    router.add("/cosmos.bank.v1beta1.Query/DenomOwnersByQuery", owners_by_query);
     router.add("/cosmos.bank.v1beta1.Query/SendEnabled", send_enabled);
     // What clients ask auth for are the ante's numbers; those that governance sets are here.
     router.add("/cosmos.auth.v1beta1.Query/Params", auth_params);
@@ -59,39 +68,47 @@ fn denom(text: &str) -> Result<Denom, QueryError> {
     Denom::new(text).ok_or_else(|| QueryError::invalid(format!("invalid denom {text:?}")))
 }
 
-fn coin(view: &View<'_>, address: &str, name: &str) -> Result<Coin, QueryError> {
-    let denom = denom(name)?;
-    let amount = balance_of(view.store, Address::parse(address)?, &denom);
-    Ok(Coin { denom: name.into(), amount: amount.text() })
-}
-
 fn balance(view: &View<'_>, ask: QueryBalanceRequest) -> Result<QueryBalanceResponse, QueryError> {
-    Ok(QueryBalanceResponse { balance: Some(coin(view, &ask.address, &ask.denom)?) })
+    let (address, denom) = (Address::parse(&ask.address)?, denom(&ask.denom)?);
+    let balance = Some(Coins::coin(&denom, balance_of(view.store, address, &denom)));
+    Ok(QueryBalanceResponse { balance })
 }
 
 fn balances(
     view: &View<'_>,
-    address: &str,
+    address: Address,
     pagination: Option<PageRequest>,
-) -> Result<(Vec<Coin>, Option<PageResponse>), QueryError> {
-    let address = Address::parse(address)?;
+) -> Result<(Vec<(Denom, Coin)>, Option<PageResponse>), QueryError> {
     let (coins, pagination) = page(view.store, &BALANCES, &address, pagination)?;
-    Ok((coins.into_iter().map(|(_, coin)| coin).collect(), Some(pagination)))
+    let coins = coins.into_iter().map(|((_, denom), coin)| (denom, coin)).collect();
+    Ok((coins, Some(pagination)))
 }
 
 fn all_balances(
     view: &View<'_>,
     ask: QueryAllBalancesRequest,
 ) -> Result<QueryAllBalancesResponse, QueryError> {
-    let (balances, pagination) = balances(view, &ask.address, ask.pagination)?;
+    let QueryAllBalancesRequest { address, pagination, resolve_denom } = ask;
+    let (coins, pagination) = balances(view, Address::parse(&address)?, pagination)?;
+    let shown = |(denom, mut coin): (Denom, Coin)| {
+        if resolve_denom && denom == Denom::uxpl() {
+            coin.denom = DISPLAY.into();
+        }
+        coin
+    };
+    let balances = coins.into_iter().map(shown).collect();
     Ok(QueryAllBalancesResponse { balances, pagination })
 }
 
+/// The denominations of a page are those that the account has; what is locked is left out of the
+/// amounts.
 fn spendable_balances(
     view: &View<'_>,
     ask: QuerySpendableBalancesRequest,
 ) -> Result<QuerySpendableBalancesResponse, QueryError> {
-    let (balances, pagination) = balances(view, &ask.address, ask.pagination)?;
+    let address = Address::parse(&ask.address)?;
+    let (coins, pagination) = balances(view, address, ask.pagination)?;
+    let balances = coins.iter().map(|(denom, _)| spendable(view, address, denom)).collect();
     Ok(QuerySpendableBalancesResponse { balances, pagination })
 }
 
@@ -99,8 +116,13 @@ fn spendable_balance(
     view: &View<'_>,
     ask: QuerySpendableBalanceByDenomRequest,
 ) -> Result<QuerySpendableBalanceByDenomResponse, QueryError> {
-    let balance = Some(coin(view, &ask.address, &ask.denom)?);
+    let (address, denom) = (Address::parse(&ask.address)?, denom(&ask.denom)?);
+    let balance = Some(spendable(view, address, &denom));
     Ok(QuerySpendableBalanceByDenomResponse { balance })
+}
+
+fn spendable(view: &View<'_>, address: Address, denom: &Denom) -> Coin {
+    Coins::coin(denom, spendable_at(view.store, address, denom, view.block.time_s))
 }
 
 fn total_supply(
@@ -130,10 +152,52 @@ fn metadata_of(
     _: &View<'_>,
     ask: QueryDenomMetadataRequest,
 ) -> Result<QueryDenomMetadataResponse, QueryError> {
-    if ask.denom != Denom::uxpl().as_str() {
-        return Err(QueryError::not_found(format!("client metadata for denom {}", ask.denom)));
+    Ok(QueryDenomMetadataResponse { metadata: Some(metadata_for(&ask.denom)?) })
+}
+
+fn metadata_by_query(
+    _: &View<'_>,
+    ask: QueryDenomMetadataByQueryStringRequest,
+) -> Result<QueryDenomMetadataByQueryStringResponse, QueryError> {
+    let metadata = Some(metadata_for(&ask.denom)?);
+    Ok(QueryDenomMetadataByQueryStringResponse { metadata })
+}
+
+fn metadata_for(name: &str) -> Result<Metadata, QueryError> {
+    if denom(name)? == Denom::uxpl() {
+        return Ok(xpl());
     }
-    Ok(QueryDenomMetadataResponse { metadata: Some(xpl()) })
+    Err(QueryError::not_found(format!("client metadata for denom {name}")))
+}
+
+fn owners(
+    view: &View<'_>,
+    ask: QueryDenomOwnersRequest,
+) -> Result<QueryDenomOwnersResponse, QueryError> {
+    let (denom_owners, pagination) = owners_of(view, &ask.denom, ask.pagination)?;
+    Ok(QueryDenomOwnersResponse { denom_owners, pagination })
+}
+
+fn owners_by_query(
+    view: &View<'_>,
+    ask: QueryDenomOwnersByQueryRequest,
+) -> Result<QueryDenomOwnersByQueryResponse, QueryError> {
+    let (denom_owners, pagination) = owners_of(view, &ask.denom, ask.pagination)?;
+    Ok(QueryDenomOwnersByQueryResponse { denom_owners, pagination })
+}
+
+/// Who has some of a denomination, in order of address.
+fn owners_of(
+    view: &View<'_>,
+    name: &str,
+    pagination: Option<PageRequest>,
+) -> Result<(Vec<DenomOwner>, Option<PageResponse>), QueryError> {
+    let (keys, pagination) = page(view.store, &OWNERS, &denom(name)?, pagination)?;
+    let owner = |((denom, address), ()): ((Denom, Address), ())| {
+        let balance = Some(Coins::coin(&denom, balance_of(view.store, address, &denom)));
+        DenomOwner { address: address.text(), balance }
+    };
+    Ok((keys.into_iter().map(owner).collect(), Some(pagination)))
 }
 
 fn metadata(
@@ -151,9 +215,9 @@ fn xpl() -> Metadata {
     Metadata {
         description:
             "The coin of Plasma: it pays for compute, rewards who provides it, and governs".into(),
-        denom_units: vec![unit("uxpl", 0), unit("mxpl", 3), unit("xpl", 6)],
+        denom_units: vec![unit("uxpl", 0), unit("mxpl", 3), unit(DISPLAY, 6)],
         base: "uxpl".into(),
-        display: "xpl".into(),
+        display: DISPLAY.into(),
         name: "Plasma".into(),
         symbol: "XPL".into(),
         ..Metadata::default()

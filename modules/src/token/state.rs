@@ -8,6 +8,7 @@ use plasma_proto::{
 use crate::{Address, Denom, Item, Map, Table};
 
 pub(super) const BALANCES: Map<(Address, Denom), Coin> = Map::new(Table::TokenBalances);
+pub(super) const OWNERS: Map<(Denom, Address), ()> = Map::new(Table::TokenOwners);
 pub(super) const SUPPLY: Map<Denom, Coin> = Map::new(Table::TokenSupply);
 pub(super) const PARAMS: Item<Params> = Item::new(Table::TokenParams);
 pub(super) const FEE_MARKET: Item<FeeMarket> = Item::new(Table::TokenFeeMarket);

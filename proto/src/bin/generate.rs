@@ -24,12 +24,13 @@ const GO_MODULES: [(&str, &[&str]); 5] = [
 
 /// Cosmos files that we speak. What they import comes along. The first must stay first: it brings
 /// `cosmos/base/abci`, whose relative names resolve only while `cosmos.base.tendermint` is unknown.
-const COSMOS: [&str; 12] = [
+const COSMOS: [&str; 19] = [
     "cosmos/tx/v1beta1/service.proto",
     "cosmos/auth/v1beta1/query.proto",
     "cosmos/auth/v1beta1/tx.proto",
     "cosmos/bank/v1beta1/query.proto",
     "cosmos/bank/v1beta1/tx.proto",
+    "cosmos/bank/v1beta1/authz.proto",
     "cosmos/base/node/v1beta1/query.proto",
     "cosmos/base/tendermint/v1beta1/query.proto",
     "cosmos/crypto/ed25519/keys.proto",
@@ -37,6 +38,12 @@ const COSMOS: [&str; 12] = [
     "cosmos/crypto/multisig/v1beta1/multisig.proto",
     "cosmos/crypto/secp256k1/keys.proto",
     "cosmos/consensus/v1/query.proto",
+    "cosmos/feegrant/v1beta1/query.proto",
+    "cosmos/feegrant/v1beta1/tx.proto",
+    "cosmos/authz/v1beta1/query.proto",
+    "cosmos/authz/v1beta1/tx.proto",
+    "cosmos/authz/v1beta1/event.proto",
+    "cosmos/vesting/v1beta1/tx.proto",
 ];
 
 /// Cosmos files whose messages can be signed in amino JSON beside those above.

@@ -829,3 +829,24 @@ impl ::prost::Name for MsgSetSendEnabledResponse {
         "/cosmos.bank.v1beta1.MsgSetSendEnabledResponse".into()
     }
 }
+/// SendAuthorization allows the grantee to spend up to spend_limit coins from
+/// the granter's account.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SendAuthorization {
+    #[prost(message, repeated, tag = "1")]
+    pub spend_limit: ::prost::alloc::vec::Vec<super::super::base::v1beta1::Coin>,
+    /// allow_list specifies an optional list of addresses to whom the grantee can send tokens on behalf of the
+    /// granter. If omitted, any recipient is allowed.
+    #[prost(string, repeated, tag = "2")]
+    pub allow_list: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SendAuthorization {
+    const NAME: &'static str = "SendAuthorization";
+    const PACKAGE: &'static str = "cosmos.bank.v1beta1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "cosmos.bank.v1beta1.SendAuthorization".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/cosmos.bank.v1beta1.SendAuthorization".into()
+    }
+}

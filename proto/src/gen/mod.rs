@@ -5,6 +5,11 @@ pub mod cosmos {
             include!("cosmos.auth.v1beta1.rs");
         }
     }
+    pub mod authz {
+        pub mod v1beta1 {
+            include!("cosmos.authz.v1beta1.rs");
+        }
+    }
     pub mod bank {
         pub mod v1beta1 {
             include!("cosmos.bank.v1beta1.rs");
@@ -54,6 +59,11 @@ pub mod cosmos {
             include!("cosmos.crypto.secp256k1.rs");
         }
     }
+    pub mod feegrant {
+        pub mod v1beta1 {
+            include!("cosmos.feegrant.v1beta1.rs");
+        }
+    }
     pub mod tx {
         pub mod signing {
             pub mod v1beta1 {
@@ -62,6 +72,11 @@ pub mod cosmos {
         }
         pub mod v1beta1 {
             include!("cosmos.tx.v1beta1.rs");
+        }
+    }
+    pub mod vesting {
+        pub mod v1beta1 {
+            include!("cosmos.vesting.v1beta1.rs");
         }
     }
 }
@@ -77,6 +92,11 @@ pub mod plasma {
     pub mod attestation {
         pub mod v1 {
             include!("plasma.attestation.v1.rs");
+        }
+    }
+    pub mod auth {
+        pub mod v1 {
+            include!("plasma.auth.v1.rs");
         }
     }
     pub mod genesis {

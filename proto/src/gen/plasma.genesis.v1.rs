@@ -15,6 +15,10 @@ pub struct GenesisState {
     /// Randomness to continue from, 32 bytes; empty at a new chain's genesis.
     #[prost(bytes = "vec", tag = "6")]
     pub beacon: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "16")]
+    pub feegrant: ::core::option::Option<FeegrantGenesis>,
+    #[prost(message, optional, tag = "17")]
+    pub authz: ::core::option::Option<AuthzGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -35,6 +39,9 @@ pub struct AuthGenesis {
     /// Of unordered transactions that could be sent again, in order of time.
     #[prost(message, repeated, tag = "3")]
     pub used_timeouts: ::prost::alloc::vec::Vec<UsedTimeout>,
+    /// Of the accounts above, those whose money is locked, in order of address.
+    #[prost(message, repeated, tag = "4")]
+    pub vestings: ::prost::alloc::vec::Vec<super::super::auth::v1::Vesting>,
 }
 impl ::prost::Name for AuthGenesis {
     const NAME: &'static str = "AuthGenesis";
@@ -185,5 +192,38 @@ impl ::prost::Name for AttestationGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AttestationGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FeegrantGenesis {
+    /// In order of grantee and granter.
+    #[prost(message, repeated, tag = "1")]
+    pub allowances: ::prost::alloc::vec::Vec<super::super::super::cosmos::feegrant::v1beta1::Grant>,
+}
+impl ::prost::Name for FeegrantGenesis {
+    const NAME: &'static str = "FeegrantGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.FeegrantGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.FeegrantGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthzGenesis {
+    /// In order of granter, grantee and type of message.
+    #[prost(message, repeated, tag = "1")]
+    pub grants:
+        ::prost::alloc::vec::Vec<super::super::super::cosmos::authz::v1beta1::GrantAuthorization>,
+}
+impl ::prost::Name for AuthzGenesis {
+    const NAME: &'static str = "AuthzGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.AuthzGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.AuthzGenesis".into()
     }
 }

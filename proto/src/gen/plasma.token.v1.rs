@@ -17,6 +17,9 @@ pub struct Params {
     /// Least amount that a transfer may carry, uxpl.
     #[prost(uint64, tag = "5")]
     pub transfer_min_uxpl: u64,
+    /// Least amount that opens an account, uxpl.
+    #[prost(uint64, tag = "6")]
+    pub account_min_uxpl: u64,
 }
 impl ::prost::Name for Params {
     const NAME: &'static str = "Params";
