@@ -68,7 +68,9 @@ fn sign_documents_are_the_sdks() {
 #[test]
 fn every_message_has_an_amino_name_of_its_own() {
     let mut names = std::collections::BTreeSet::new();
-    for url in Msg::type_urls() {
+    // The SDK gives this one no name, so nobody can sign it in amino JSON.
+    let nameless = "/cosmos.feegrant.v1beta1.MsgPruneAllowances";
+    for url in Msg::type_urls().into_iter().filter(|url| url != nameless) {
         let message = message(url.strip_prefix('/').unwrap()).expect(&url);
         assert!((1..40).contains(&message.amino_name.len()), "{url}: {:?}", message.amino_name);
         assert!(names.insert(message.amino_name), "{url}: {} is another's", message.amino_name);
