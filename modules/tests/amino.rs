@@ -36,7 +36,10 @@ fn every_message_is_written_as_the_sdk_writes_it() {
         let any = Any { type_url: line[1].into(), value: bytes(line[2]) };
         match (json(&any), line[3]) {
             (Err(refusal), "refused") => {
-                assert!(refusal.to_string().contains("cannot be signed in amino JSON"), "{refusal}");
+                assert!(
+                    refusal.to_string().contains("cannot be signed in amino JSON"),
+                    "{refusal}"
+                );
             }
             (Ok(json), wanted) => assert_eq!(json, wanted, "{}", line[1]),
             (Err(refusal), wanted) => panic!("{}: {refusal}, not {wanted}", line[1]),
