@@ -155,7 +155,7 @@ impl Group {
         let msg = plasma_proto::cosmos::bank::v1beta1::MsgSend {
             from_address: from,
             to_address: to.text(),
-            amount: vec![common::coin(5)],
+            amount: vec![common::coin(500)],
         };
         Draft::new(vec![any(&msg)], 0, 0)
     }

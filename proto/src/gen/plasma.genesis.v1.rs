@@ -33,7 +33,7 @@ pub struct AuthGenesis {
     #[prost(uint64, tag = "2")]
     pub next_account_number: u64,
     /// Of unordered transactions that could be sent again, in order of time.
-    #[prost(message, repeated, tag = "3")]
+    #[prost(message, repeated, tag = "4")]
     pub used_timeouts: ::prost::alloc::vec::Vec<UsedTimeout>,
 }
 impl ::prost::Name for AuthGenesis {
