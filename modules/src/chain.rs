@@ -360,7 +360,7 @@ pub fn check_tx(
 /// What a transaction would do now, without its signatures. Nothing is kept.
 pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     let tx = match tx::decode(bytes, Purpose::Simulate) {
-        Ok(tx) => tx,
+        Ok(tx) => tx.as_if_signed(base),
         Err(refusal) => return TxResult::refused(refusal, 0, 0),
     };
     let gas_used = ante::gas(&tx);

@@ -7,6 +7,7 @@
 
 pub mod amino;
 mod signature;
+mod simulate;
 mod time;
 pub mod wire;
 

@@ -19,7 +19,7 @@ use plasma_proto::{
     plasma::{genesis::v1::GenesisState, staking::v1::Validator},
 };
 use prost::{Message, Name};
-use prost_types::Any;
+use prost_types::{Any, Timestamp};
 use secp256k1::{Secp256k1, SecretKey};
 
 pub const CHAIN_ID: &str = "plasma-test-1";
@@ -59,6 +59,9 @@ pub struct Draft {
     pub fee: u128,
     pub memo: String,
     pub timeout_height: u64,
+    pub timeout: Option<Timestamp>,
+    pub unordered: bool,
+    pub payer: String,
 }
 
 impl Draft {
@@ -73,6 +76,9 @@ impl Draft {
             fee: 50_000,
             memo: String::new(),
             timeout_height: 0,
+            timeout: None,
+            unordered: false,
+            payer: String::new(),
         }
     }
 
@@ -81,30 +87,66 @@ impl Draft {
             messages: self.msgs.clone(),
             memo: self.memo.clone(),
             timeout_height: self.timeout_height,
+            timeout_timestamp: self.timeout,
+            unordered: self.unordered,
             ..TxBody::default()
         }
     }
 
-    pub fn sign(&self, account: &Account) -> Vec<u8> {
-        let body_bytes = self.body().encode_to_vec();
-        let key = Any {
-            type_url: PubKey::type_url(),
-            value: PubKey { key: account.public.to_vec() }.encode_to_vec(),
-        };
-        let single = mode_info::Single { mode: SignMode::Direct.into() };
-        let info = SignerInfo {
-            public_key: Some(key),
+    pub fn fee(&self) -> Fee {
+        Fee {
+            amount: vec![coin(self.fee)],
+            gas_limit: self.gas,
+            payer: self.payer.clone(),
+            ..Fee::default()
+        }
+    }
+
+    /// A single signer's part of the transaction.
+    pub fn signer(&self, account: &Account, mode: SignMode) -> SignerInfo {
+        let single = mode_info::Single { mode: mode.into() };
+        SignerInfo {
+            public_key: Some(any(&PubKey { key: account.public.to_vec() })),
             mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Single(single)) }),
             sequence: self.sequence,
-        };
-        let fee = Fee { amount: vec![coin(self.fee)], gas_limit: self.gas, ..Fee::default() };
+        }
+    }
+
+    pub fn auth_info(&self, signer_infos: Vec<SignerInfo>) -> AuthInfo {
         #[allow(deprecated)]
-        let auth = AuthInfo { signer_infos: vec![info], fee: Some(fee), tip: None };
-        let auth_info_bytes = auth.encode_to_vec();
+        AuthInfo { signer_infos, fee: Some(self.fee()), tip: None }
+    }
+
+    pub fn sign(&self, account: &Account) -> Vec<u8> {
+        let body_bytes = self.body().encode_to_vec();
+        let infos = vec![self.signer(account, SignMode::Direct)];
+        let auth_info_bytes = self.auth_info(infos).encode_to_vec();
         let signed =
             tx::sign_bytes(&body_bytes, &auth_info_bytes, &self.chain_id, self.account_number);
         TxRaw { body_bytes, auth_info_bytes, signatures: vec![account.sign(&signed)] }
             .encode_to_vec()
+    }
+
+    /// What is signed in amino JSON.
+    pub fn amino_doc(&self) -> Vec<u8> {
+        let signer = tx::amino::SignerData {
+            chain_id: &self.chain_id,
+            account_number: self.account_number,
+            sequence: self.sequence,
+        };
+        tx::amino::sign_doc(&self.body(), &self.fee(), &signer).unwrap().into_bytes()
+    }
+
+    /// The transaction with these signers and signatures.
+    pub fn raw(&self, infos: Vec<SignerInfo>, signatures: Vec<Vec<u8>>) -> Vec<u8> {
+        let body_bytes = self.body().encode_to_vec();
+        let auth_info_bytes = self.auth_info(infos).encode_to_vec();
+        TxRaw { body_bytes, auth_info_bytes, signatures }.encode_to_vec()
+    }
+
+    pub fn sign_amino(&self, account: &Account) -> Vec<u8> {
+        let info = self.signer(account, SignMode::LegacyAminoJson);
+        self.raw(vec![info], vec![account.sign(&self.amino_doc())])
     }
 }
 

@@ -37,7 +37,7 @@ pub struct AuthGenesis {
     #[prost(uint64, tag = "2")]
     pub next_account_number: u64,
     /// Of unordered transactions that could be sent again, in order of time.
-    #[prost(message, repeated, tag = "3")]
+    #[prost(message, repeated, tag = "4")]
     pub used_timeouts: ::prost::alloc::vec::Vec<UsedTimeout>,
     /// Of the accounts above, those whose money is locked, in order of address.
     #[prost(message, repeated, tag = "4")]
