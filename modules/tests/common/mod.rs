@@ -59,6 +59,8 @@ pub struct Draft {
     pub fee: u128,
     pub memo: String,
     pub timeout_height: u64,
+    /// Address of who pays the fee by an allowance; empty for nobody.
+    pub fee_granter: String,
 }
 
 impl Draft {
@@ -73,6 +75,7 @@ impl Draft {
             fee: 50_000,
             memo: String::new(),
             timeout_height: 0,
+            fee_granter: String::new(),
         }
     }
 
@@ -97,7 +100,8 @@ impl Draft {
             mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Single(single)) }),
             sequence: self.sequence,
         };
-        let fee = Fee { amount: vec![coin(self.fee)], gas_limit: self.gas, ..Fee::default() };
+        let (amount, granter) = (vec![coin(self.fee)], self.fee_granter.clone());
+        let fee = Fee { amount, gas_limit: self.gas, granter, ..Fee::default() };
         #[allow(deprecated)]
         let auth = AuthInfo { signer_infos: vec![info], fee: Some(fee), tip: None };
         let auth_info_bytes = auth.encode_to_vec();
