@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::{
-    Address, Amount, BPS, Ctx, Sdk, Write, auth,
+    Address, Amount, BPS, Ctx, Denom, Sdk, Write, auth,
     error::fault,
     staking, token, tx,
     types::{Hash, hash32, hex},
@@ -111,9 +111,9 @@ pub fn submit_job(ctx: &mut Ctx<'_>, msg: SubmitJob) -> Result<MsgSubmitJobRespo
     {
         return Err(Error::BadReferral);
     }
-    let have = token::balance(ctx.store, requester);
+    let have = token::spendable(ctx, requester, &Denom::uxpl());
     if have < max_fee {
-        let text = format!("the balance is {have}uxpl, the job needs {max_fee}uxpl");
+        let text = format!("the spendable balance is {have}uxpl, the job needs {max_fee}uxpl");
         return Err(Sdk::InsufficientFunds(text).into());
     }
 

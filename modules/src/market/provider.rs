@@ -20,7 +20,7 @@ use super::{
     timer,
 };
 use crate::{
-    Address, Amount, Ctx, Read, Sdk, Write,
+    Address, Amount, Ctx, Denom, Read, Sdk, Write,
     error::fault,
     token, tx,
     types::{Hash, hex},
@@ -275,9 +275,10 @@ fn bond_in(ctx: &mut Ctx<'_>, operator: Address, amount: Amount) -> Result<(), E
     if amount == Amount::ZERO {
         return Ok(());
     }
-    let have = token::balance(ctx.store, operator);
+    let have = token::spendable(ctx, operator, &Denom::uxpl());
     if have < amount {
-        let text = alloc::format!("the balance is {have}uxpl, the bond needs {amount}uxpl");
+        let text =
+            alloc::format!("the spendable balance is {have}uxpl, the bond needs {amount}uxpl");
         return Err(Sdk::InsufficientFunds(text).into());
     }
     Ok(token::transfer(ctx, operator, bonds(), amount)?)

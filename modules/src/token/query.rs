@@ -40,7 +40,8 @@ use crate::{
     tx,
 };
 
-/// Names of the coin.
+/// The coin as the chain counts it, and as people do.
+const BASE: &str = "uxpl";
 const DISPLAY: &str = "xpl";
 
 /// Adds this module's questions.
@@ -78,10 +79,9 @@ fn balances(
     view: &View<'_>,
     address: Address,
     pagination: Option<PageRequest>,
-) -> Result<(Vec<(Denom, Coin)>, Option<PageResponse>), QueryError> {
+) -> Result<(Vec<Coin>, Option<PageResponse>), QueryError> {
     let (coins, pagination) = page(view.store, &BALANCES, &address, pagination)?;
-    let coins = coins.into_iter().map(|((_, denom), coin)| (denom, coin)).collect();
-    Ok((coins, Some(pagination)))
+    Ok((coins.into_iter().map(|(_, coin)| coin).collect(), Some(pagination)))
 }
 
 fn all_balances(
@@ -89,14 +89,10 @@ fn all_balances(
     ask: QueryAllBalancesRequest,
 ) -> Result<QueryAllBalancesResponse, QueryError> {
     let QueryAllBalancesRequest { address, pagination, resolve_denom } = ask;
-    let (coins, pagination) = balances(view, Address::parse(&address)?, pagination)?;
-    let shown = |(denom, mut coin): (Denom, Coin)| {
-        if resolve_denom && denom == Denom::uxpl() {
-            coin.denom = DISPLAY.into();
-        }
-        coin
-    };
-    let balances = coins.into_iter().map(shown).collect();
+    let (mut balances, pagination) = balances(view, Address::parse(&address)?, pagination)?;
+    for coin in balances.iter_mut().filter(|coin| resolve_denom && coin.denom == BASE) {
+        coin.denom = DISPLAY.into();
+    }
     Ok(QueryAllBalancesResponse { balances, pagination })
 }
 
@@ -108,7 +104,8 @@ fn spendable_balances(
 ) -> Result<QuerySpendableBalancesResponse, QueryError> {
     let address = Address::parse(&ask.address)?;
     let (coins, pagination) = balances(view, address, ask.pagination)?;
-    let balances = coins.iter().map(|(denom, _)| spendable(view, address, denom)).collect();
+    let free = |coin: &Coin| Some(spendable(view, address, &Denom::new(&coin.denom)?));
+    let balances = coins.iter().filter_map(free).collect();
     Ok(QuerySpendableBalancesResponse { balances, pagination })
 }
 
@@ -215,8 +212,8 @@ fn xpl() -> Metadata {
     Metadata {
         description:
             "The coin of Plasma: it pays for compute, rewards who provides it, and governs".into(),
-        denom_units: vec![unit("uxpl", 0), unit("mxpl", 3), unit(DISPLAY, 6)],
-        base: "uxpl".into(),
+        denom_units: vec![unit(BASE, 0), unit("mxpl", 3), unit(DISPLAY, 6)],
+        base: BASE.into(),
         display: DISPLAY.into(),
         name: "Plasma".into(),
         symbol: "XPL".into(),

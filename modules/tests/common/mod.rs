@@ -62,6 +62,8 @@ pub struct Draft {
     pub timeout: Option<Timestamp>,
     pub unordered: bool,
     pub payer: String,
+    /// Address of who pays the fee by an allowance; empty for nobody.
+    pub fee_granter: String,
 }
 
 impl Draft {
@@ -79,6 +81,7 @@ impl Draft {
             timeout: None,
             unordered: false,
             payer: String::new(),
+            fee_granter: String::new(),
         }
     }
 
@@ -98,7 +101,7 @@ impl Draft {
             amount: vec![coin(self.fee)],
             gas_limit: self.gas,
             payer: self.payer.clone(),
-            ..Fee::default()
+            granter: self.fee_granter.clone(),
         }
     }
 

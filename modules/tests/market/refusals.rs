@@ -45,7 +45,7 @@ fn bad_jobs_have_their_codes() {
     }
     assert_eq!(net.store, before, "what is refused changes nothing");
     let short = net.submit(MsgSubmitJob { max_fee_uxpl: (START * 2).to_string(), ..good.clone() });
-    let text = format!("the balance is {START}uxpl, the job needs {}uxpl", START * 2);
+    let text = format!("the spendable balance is {START}uxpl, the job needs {}uxpl", START * 2);
     assert!(short.unwrap_err().log.contains(&text));
     net.submit(MsgSubmitJob { deadline_unix_s: now + 60, ..good }).unwrap();
     refused(net.cancel(USERS[0], 9), "market", 4);
