@@ -39,4 +39,6 @@ pub use provider::{
     add_bond, deregister_provider, register_provider, update_provider, withdraw_bond,
 };
 pub use query::routes;
-pub use state::{BONDS, ESCROW, job, job_terms, model, offer, params, payload, provider};
+pub use state::{
+    BONDS, ESCROW, job, job_terms, model, offer, params, payload, provider, rebuild_derived,
+};

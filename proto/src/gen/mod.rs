@@ -79,6 +79,11 @@ pub mod plasma {
             include!("plasma.attestation.v1.rs");
         }
     }
+    pub mod chain {
+        pub mod v1 {
+            include!("plasma.chain.v1.rs");
+        }
+    }
     pub mod genesis {
         pub mod v1 {
             include!("plasma.genesis.v1.rs");
