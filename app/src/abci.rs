@@ -34,6 +34,7 @@ use crate::{
     doors::Doors,
     files::genesis,
     node::{Decided, Node, NodeError},
+    statesync::{Applied, Offered, Snapshot},
 };
 
 pub use listener::{ListenError, Listener, MESSAGE_BYTES_MAX};
@@ -348,7 +349,66 @@ impl Application for App {
     fn commit(&self) -> pb::ResponseCommit {
         let head = or_abort("Commit", || self.node.commit());
         tracing::debug!(height = head.height, app_hash = hex::encode(head.app_hash), "committed");
-        pb::ResponseCommit { retain_height: 0 }
+        pb::ResponseCommit { retain_height: self.node.retain_height(&head).cast_signed() }
+    }
+
+    fn list_snapshots(&self) -> pb::ResponseListSnapshots {
+        let listed = self.node.snapshots().into_iter().map(|snapshot| {
+            let Snapshot { height, format, chunks, hash, metadata } = snapshot;
+            pb::Snapshot { height, format, chunks, hash: hash.into(), metadata: metadata.into() }
+        });
+        pb::ResponseListSnapshots { snapshots: listed.collect() }
+    }
+
+    fn load_snapshot_chunk(
+        &self,
+        request: pb::RequestLoadSnapshotChunk,
+    ) -> pb::ResponseLoadSnapshotChunk {
+        let pb::RequestLoadSnapshotChunk { height, format, chunk } = request;
+        // CometBFT reads an empty chunk as one that is not here.
+        let chunk = self.node.snapshot_chunk(height, format, chunk).unwrap_or_default();
+        pb::ResponseLoadSnapshotChunk { chunk: chunk.into() }
+    }
+
+    fn offer_snapshot(&self, request: pb::RequestOfferSnapshot) -> pb::ResponseOfferSnapshot {
+        use pb::response_offer_snapshot::Result;
+        let pb::Snapshot { height, format, chunks, hash, metadata } =
+            request.snapshot.unwrap_or_default();
+        let (hash, metadata) = (hash.to_vec(), metadata.to_vec());
+        let snapshot = Snapshot { height, format, chunks, hash, metadata };
+        let result = match self.node.offer_snapshot(&snapshot, &request.app_hash) {
+            Offered::Accept => Result::Accept,
+            Offered::Abort => Result::Abort,
+            Offered::RejectFormat => Result::RejectFormat,
+            Offered::RejectSender => Result::RejectSender,
+        };
+        tracing::info!(height, format, chunks, answer = result.as_str_name(), "snapshot offered");
+        pb::ResponseOfferSnapshot { result: result.into() }
+    }
+
+    fn apply_snapshot_chunk(
+        &self,
+        request: pb::RequestApplySnapshotChunk,
+    ) -> pb::ResponseApplySnapshotChunk {
+        use pb::response_apply_snapshot_chunk::Result;
+        let pb::RequestApplySnapshotChunk { index, chunk, sender } = request;
+        let mut refetch_chunks = Vec::new();
+        let mut reject_senders = Vec::new();
+        let result = match self.node.apply_chunk(index, &chunk, &sender) {
+            Applied::Accept(_) => Result::Accept,
+            Applied::Abort => Result::Abort,
+            Applied::Retry => {
+                refetch_chunks.push(index);
+                reject_senders.push(sender);
+                Result::Retry
+            }
+            Applied::RetrySnapshot => Result::RetrySnapshot,
+            Applied::RejectSnapshot(senders) => {
+                reject_senders = senders;
+                Result::RejectSnapshot
+            }
+        };
+        pb::ResponseApplySnapshotChunk { result: result.into(), refetch_chunks, reject_senders }
     }
 
     fn verify_vote_extension(

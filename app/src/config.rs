@@ -8,6 +8,11 @@ use std::{
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    files::genesis::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S},
+    statesync::LISTED_MAX,
+};
+
 /// Blocks whose state can be queried and proven, unless the file says otherwise.
 pub const KEEP_RECENT: u64 = 10_000;
 /// RocksDB's cache, unless the file says otherwise.
@@ -31,6 +36,10 @@ pub struct Config {
     pub metrics: Metrics,
     /// The database.
     pub store: Store,
+    /// Snapshots for nodes that join.
+    pub snapshot: Snapshot,
+    /// The check of what lies on disk.
+    pub scrub: Scrub,
     /// What is logged.
     pub log: Log,
 }
@@ -81,8 +90,34 @@ pub struct Metrics {
 pub struct Store {
     /// Blocks whose state can be queried and proven.
     pub keep_recent: u64,
+    /// Whether nothing is pruned at all.
+    pub archive: bool,
+    /// Blocks that CometBFT keeps; 0 for all.
+    pub retain_blocks: u64,
     /// Cache, MiB.
     pub cache_mib: usize,
+    /// MiB of state per second that snapshots and scrubs read while blocks are made.
+    pub upkeep_mib_s: u64,
+}
+
+/// Snapshots for nodes that join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshot {
+    /// One every so many blocks; 0 for none.
+    pub blocks: u64,
+    /// How many are kept.
+    pub keep: usize,
+}
+
+/// The check of what lies on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scrub {
+    /// Before the node starts.
+    pub at_start: bool,
+    /// And every so many blocks; 0 for never.
+    pub blocks: u64,
 }
 
 /// What is logged.
@@ -119,7 +154,25 @@ impl Default for Metrics {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { keep_recent: KEEP_RECENT, cache_mib: CACHE_BYTES / MIB }
+        Self {
+            keep_recent: KEEP_RECENT,
+            archive: false,
+            retain_blocks: 0,
+            cache_mib: CACHE_BYTES / MIB,
+            upkeep_mib_s: 32,
+        }
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { blocks: 1_000, keep: 2 }
+    }
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self { at_start: true, blocks: 10_000 }
     }
 }
 
@@ -150,6 +203,16 @@ impl Config {
         let config: Self = toml::from_str(text)?;
         anyhow::ensure!(config.store.keep_recent > 0, "store.keep_recent must be at least 1");
         anyhow::ensure!(config.store.cache_mib > 0, "store.cache_mib must be at least 1");
+        let retain = config.store.retain_blocks;
+        anyhow::ensure!(
+            retain == 0 || retain >= EVIDENCE_AGE_BLOCKS,
+            "store.retain_blocks must be 0 or at least {EVIDENCE_AGE_BLOCKS}, the blocks that \
+             evidence may be about"
+        );
+        anyhow::ensure!(
+            (1..=LISTED_MAX).contains(&config.snapshot.keep),
+            "snapshot.keep must be from 1 to {LISTED_MAX}"
+        );
         Ok(config)
     }
 
@@ -164,13 +227,27 @@ impl Config {
 
     /// How state is kept.
     pub fn keep(&self) -> crate::node::Keep {
-        let Store { keep_recent, cache_mib } = self.store;
-        crate::node::Keep { recent: keep_recent, cache_bytes: cache_mib.saturating_mul(MIB) }
+        let Store { keep_recent, archive, cache_mib, .. } = self.store;
+        let recent = if archive { u64::MAX } else { keep_recent };
+        crate::node::Keep { recent, cache_bytes: cache_mib.saturating_mul(MIB) }
+    }
+
+    /// What is done for the state beside the blocks.
+    pub fn upkeep(&self) -> crate::upkeep::Upkeep {
+        crate::upkeep::Upkeep {
+            snapshot_blocks: self.snapshot.blocks,
+            snapshots_kept: self.snapshot.keep,
+            retain_blocks: self.store.retain_blocks,
+            retain_s: EVIDENCE_AGE_S,
+            scrub_at_start: self.scrub.at_start,
+            scrub_blocks: self.scrub.blocks,
+            bytes_per_s: self.store.upkeep_mib_s.saturating_mul(MIB as u64),
+        }
     }
 
     /// The file's text, each setting explained.
     pub fn text(&self) -> String {
-        let Self { abci, grpc, rest, metrics, store, log } = self;
+        let Self { abci, grpc, rest, metrics, store, snapshot, scrub, log } = self;
         format!(
             r#"# Settings of plasmad. What stands here is what holds; flags of `plasmad start` override it.
 # CometBFT's own settings are in cometbft/config/config.toml.
@@ -199,8 +276,27 @@ listen = "{metrics_listen}"
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
 keep_recent = {keep_recent}
+# true: nothing is pruned, whatever keep_recent says.
+archive = {archive}
+# Blocks that CometBFT keeps; 0 for all of them, else at least {EVIDENCE_AGE_BLOCKS}, which evidence
+# may be about. Blocks that a node needs which joins from a snapshot of ours are kept in any case.
+retain_blocks = {retain_blocks}
 # RocksDB's cache, MiB.
 cache_mib = {cache_mib}
+# MiB of state per second that snapshots and scrubs read while blocks are made; 0 for no limit.
+upkeep_mib_s = {upkeep_mib_s}
+
+[snapshot]
+# A snapshot for nodes that join by state sync, every so many blocks; 0 for none.
+blocks = {snapshot_blocks}
+# How many are kept, at most {LISTED_MAX}.
+keep = {snapshot_keep}
+
+[scrub]
+# Before the node starts, every key is read and hashed, and compared with the app hash.
+at_start = {scrub_at_start}
+# The same every so many blocks while it runs; 0 for never. A node whose state is wrong stops.
+blocks = {scrub_blocks}
 
 [log]
 # error, warn, info, debug, trace, or directives such as "info,plasma_app=debug". RUST_LOG overrides.
@@ -217,7 +313,14 @@ json = {json}
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
             keep_recent = store.keep_recent,
+            archive = store.archive,
+            retain_blocks = store.retain_blocks,
             cache_mib = store.cache_mib,
+            upkeep_mib_s = store.upkeep_mib_s,
+            snapshot_blocks = snapshot.blocks,
+            snapshot_keep = snapshot.keep,
+            scrub_at_start = scrub.at_start,
+            scrub_blocks = scrub.blocks,
             level = toml::Value::from(log.level.as_str()),
             json = log.json,
         )
@@ -262,5 +365,13 @@ mod tests {
         assert!(error.contains("listen"), "{error}");
         let error = format!("{:#}", Config::parse("[store]\nkeep_recent = 0").unwrap_err());
         assert!(error.contains("keep_recent"), "{error}");
+        for (text, key) in [
+            ("[store]\nretain_blocks = 1000", "retain_blocks"),
+            ("[snapshot]\nkeep = 11", "snapshot.keep"),
+            ("[snapshot]\nkeep = 0", "snapshot.keep"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(key), "{error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! HOME/plasma.toml               settings of plasmad
 //! HOME/data/state.db             the chain's state
+//! HOME/data/snapshots            for nodes that join by state sync
 //! HOME/data/abci.sock            where CometBFT reaches plasmad
 //! HOME/cometbft/config/          genesis.json, config.toml, node_key.json, priv_validator_key.json
 //! HOME/cometbft/data/            CometBFT's blocks, and what the validator has signed

@@ -48,17 +48,38 @@ pub(crate) fn record(batch: &mut Batch<'_>, height: u64, changes: &Changes) {
 
 /// Forgets what block `height` overwrote: states below it can no longer be read.
 pub(crate) fn forget(batch: &mut Batch<'_>, reader: &Reader<'_>, height: u64) {
-    let Some(list) = reader.undo(&by_height(height)) else { return };
-    let mut list = list.as_slice();
+    for key in changed(reader, height).into_iter().flatten() {
+        batch.undo(&by_key(&key, height), None);
+    }
+    batch.undo(&by_height(height), None);
+}
+
+/// Puts back what block `height`, the head, overwrote. `None` where there is no record of it.
+pub(crate) fn revert(batch: &mut Batch<'_>, reader: &Reader<'_>, height: u64) -> Option<()> {
+    for key in changed(reader, height)? {
+        let path = by_key(&key, height);
+        let record = reader.undo(&path);
+        let record = record.unwrap_or_else(|| stop("the record of the past is damaged", height));
+        batch.state(&key, value(&record).as_deref());
+        batch.undo(&path, None);
+    }
+    batch.undo(&by_height(height), None);
+    Some(())
+}
+
+/// The keys that block `height` changed.
+fn changed(reader: &Reader<'_>, height: u64) -> Option<Vec<Vec<u8>>> {
+    let list = reader.undo(&by_height(height))?;
+    let (mut list, mut keys) = (list.as_slice(), Vec::new());
     while let Some((len, tail)) = list.split_first_chunk() {
         let len = u32::from_be_bytes(*len) as usize;
         let Some((key, tail)) = tail.split_at_checked(len) else {
             stop("the record of the past is damaged", height)
         };
-        batch.undo(&by_key(key, height), None);
+        keys.push(key.to_vec());
         list = tail;
     }
-    batch.undo(&by_height(height), None);
+    Some(keys)
 }
 
 fn by_height(height: u64) -> Vec<u8> {

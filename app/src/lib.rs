@@ -1,7 +1,8 @@
 //! `plasmad`: the Plasma chain behind CometBFT, its state in RocksDB.
 //!
 //! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`node`] owns the chain,
-//! [`rocks`] the disk, [`commit`] the app hash and its proofs, [`files`] and [`config`] what lies
+//! [`rocks`] the disk, [`commit`] the app hash and its proofs, [`statesync`] snapshots, [`scrub`]
+//! the check of what lies on disk, [`upkeep`] when they happen, [`files`] and [`config`] what lies
 //! in a home folder. The rules themselves are all in `plasma_modules`.
 
 pub mod abci;
@@ -15,7 +16,10 @@ pub mod metrics;
 pub mod node;
 pub mod rocks;
 pub mod run;
+pub mod scrub;
 pub mod signatures;
+pub mod statesync;
+pub mod upkeep;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

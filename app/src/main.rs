@@ -30,12 +30,19 @@ struct Cli {
 enum Command {
     /// Makes a home: keys, settings, and the genesis of a new chain with this node as validator.
     Init(Init),
+    /// Makes a home from a genesis.json: a network's, to join it, or one that `plasmad export` wrote.
+    Import(Import),
     /// Runs the node until Ctrl-C or SIGTERM.
     Start(Start),
     /// Writes the whole state as a genesis.json from which a chain can go on. The node must not run.
     Export(Export),
     /// Reads every key: the app hash belongs to them, and every invariant holds. The node must not run.
-    Check(Home),
+    #[command(alias = "check")]
+    Scrub(Home),
+    /// Goes back to an earlier block, one by default. The node must not run.
+    Rollback(Rollback),
+    /// Prunes what plasma.toml does not keep, at once, and gives the room back. The node must not run.
+    Prune(Home),
     /// Writes the homes of a network on this machine.
     TestnetFiles(TestnetFiles),
     /// Says which plasmad this is.
@@ -71,6 +78,21 @@ struct Init {
     /// Change of the default app_state, for example market.dispute_window_s=5.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct Import {
+    #[command(flatten)]
+    home: Home,
+    /// Name of this node, for people.
+    #[arg(long)]
+    moniker: String,
+    /// The chain's genesis.json: of its network, or as `plasmad export` wrote it.
+    #[arg(long)]
+    genesis: PathBuf,
+    /// ID@HOST:PORT of a node of the chain. May be given many times.
+    #[arg(long = "peer", value_name = "ID@HOST:PORT")]
+    peers: Vec<String>,
 }
 
 #[derive(Args)]
@@ -119,6 +141,15 @@ struct Export {
 }
 
 #[derive(Args)]
+struct Rollback {
+    #[command(flatten)]
+    home: Home,
+    /// The block to go back to; the one before the last if not given.
+    #[arg(long)]
+    height: Option<u64>,
+}
+
+#[derive(Args)]
 struct TestnetFiles {
     /// Folder for the homes node0, node1, ...
     #[arg(long)]
@@ -154,9 +185,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Init(args) => init(args),
+        Command::Import(args) => import(args),
         Command::Start(args) => start(args),
         Command::Export(args) => export(&args),
-        Command::Check(args) => check(&args),
+        Command::Scrub(args) => scrub(&args),
+        Command::Rollback(args) => rollback(&args),
+        Command::Prune(args) => prune(&args),
         Command::TestnetFiles(args) => testnet_files(args),
         Command::Version => {
             println!("{VERSION}");
@@ -199,6 +233,23 @@ fn init(args: Init) -> anyhow::Result<()> {
     let spec = HomeSpec { moniker: moniker.clone(), config, comet };
     files::write_home(&home, &spec, &genesis)?;
     println!("{} is a home of chain {chain_id}; node id {}", home.display(), keys.node_id);
+    println!("start it with: plasmad start --home {} --with-cometbft", home.display());
+    Ok(())
+}
+
+fn import(args: Import) -> anyhow::Result<()> {
+    let home = std::path::absolute(&args.home.home)?;
+    let from = &args.genesis;
+    let text =
+        std::fs::read_to_string(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let chain_id = genesis::check_file(&text)
+        .with_context(|| format!("no chain can start from {}", from.display()))?;
+    let keys = files::create_keys(&home)?;
+    let comet = CometSpec { persistent_peers: args.peers, ..CometSpec::default() };
+    let spec = HomeSpec { moniker: args.moniker, config: Config::default(), comet };
+    files::write_home(&home, &spec, &text)?;
+    println!("{} is a home of chain {chain_id}; node id {}", home.display(), keys.node_id);
+    println!("its consensus key is {}", hex::encode(keys.consensus_pubkey));
     println!("start it with: plasmad start --home {} --with-cometbft", home.display());
     Ok(())
 }
@@ -264,9 +315,41 @@ fn export(args: &Export) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(args: &Home) -> anyhow::Result<()> {
+fn scrub(args: &Home) -> anyhow::Result<()> {
     let head = open(&args.home)?.check()?;
     println!("block {} of {}: app hash and invariants hold", head.height, head.chain_id);
+    Ok(())
+}
+
+fn rollback(args: &Rollback) -> anyhow::Result<()> {
+    let home = &args.home.home;
+    let node = open(home)?;
+    let last = node.head().context("no block has been committed yet")?.height;
+    let height = args.height.unwrap_or(last.saturating_sub(1));
+    ensure!(
+        (1..last).contains(&height),
+        "the last block is {last}; --height must be one before it"
+    );
+    let head = node.rollback(height)?;
+    println!("plasmad is at block {} again, app hash {}", head.height, hex::encode(head.app_hash));
+    println!(
+        "At its next start cometbft executes blocks {} to {last} on it once more.",
+        height + 1
+    );
+    println!(
+        "If they gave a wrong app hash before, install the plasmad that gives the right one, and \
+         let cometbft forget the wrong one too, once per block (it can only go back one at a time):"
+    );
+    println!("  cometbft rollback --home {}", plasma_app::config::cometbft_dir(home).display());
+    Ok(())
+}
+
+fn prune(args: &Home) -> anyhow::Result<()> {
+    let db = db_dir(&args.home);
+    ensure!(db.is_dir(), "{} has no state yet", args.home.display());
+    let keep = Config::load(&args.home)?.keep();
+    let oldest = Node::open(&db, keep)?.prune_all()?;
+    println!("the oldest block whose state can be read is {oldest}");
     Ok(())
 }
 

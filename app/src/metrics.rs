@@ -35,6 +35,12 @@ pub struct Metrics {
     execute_s: Histogram,
     commit_s: Histogram,
     last_block_time_s: AtomicU64,
+    oldest_height: Gauge,
+    snapshot_height: Gauge,
+    snapshot_ms: Gauge,
+    scrub_height: Gauge,
+    scrub_ms: Gauge,
+    scrub_failed: Gauge,
 }
 
 /// Buckets of durations: from 0.25 ms, doubling.
@@ -66,6 +72,12 @@ impl Metrics {
             execute_s: durations(),
             commit_s: durations(),
             last_block_time_s: AtomicU64::new(0),
+            oldest_height: Gauge::default(),
+            snapshot_height: Gauge::default(),
+            snapshot_ms: Gauge::default(),
+            scrub_height: Gauge::default(),
+            scrub_ms: Gauge::default(),
+            scrub_failed: Gauge::default(),
             registry: Mutex::default(),
         };
         registry.register("height", "Last committed block", metrics.height.clone());
@@ -96,6 +108,16 @@ impl Metrics {
         registry.register("disk_bytes", "Tables on disk, roughly", metrics.disk_bytes.clone());
         registry.register("execute_seconds", "Executing a block", metrics.execute_s.clone());
         registry.register("commit_seconds", "Writing a block to disk", metrics.commit_s.clone());
+        for (name, help, gauge) in [
+            ("oldest_height", "Oldest block whose state can be read", &metrics.oldest_height),
+            ("snapshot_height", "Block of the newest snapshot made", &metrics.snapshot_height),
+            ("snapshot_milliseconds", "Making it", &metrics.snapshot_ms),
+            ("scrub_height", "Block whose state was found whole last", &metrics.scrub_height),
+            ("scrub_milliseconds", "Reading it", &metrics.scrub_ms),
+            ("scrub_failed", "1: the state is wrong, the node stops", &metrics.scrub_failed),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }
@@ -114,6 +136,24 @@ impl Metrics {
     pub(crate) fn committed(&self, took: Duration, height: u64) {
         self.commit_s.observe(took.as_secs_f64());
         self.height.set(height.cast_signed());
+    }
+
+    pub(crate) fn pruned(&self, oldest: u64) {
+        self.oldest_height.set(oldest.cast_signed());
+    }
+
+    pub(crate) fn snapshot(&self, height: u64, took: Duration) {
+        self.snapshot_height.set(height.cast_signed());
+        self.snapshot_ms.set(i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn scrubbed(&self, height: u64, took: Duration) {
+        self.scrub_height.set(height.cast_signed());
+        self.scrub_ms.set(i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn scrub_failed(&self) {
+        self.scrub_failed.set(1);
     }
 
     pub(crate) fn checked(&self, refused: bool) {

@@ -7,7 +7,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -23,8 +23,11 @@ use crate::{
     history::{self, Changes},
     meta::Head,
     metrics::Metrics,
-    rocks::{OpenError, Reader, Rocks},
+    rocks::{Batch, OpenError, Reader, Rocks},
+    scrub,
     signatures::Signatures,
+    statesync::{Applied, Offered, Restore, Snapshot},
+    upkeep::{Keeper, Sweep, Upkeep},
 };
 
 /// Blocks of history that are pruned per commit at most: a node whose `keep_recent` was lowered
@@ -122,6 +125,14 @@ pub enum NodeError {
         /// Next here.
         expected: u64,
     },
+    /// A block that cannot be undone.
+    #[error(
+        "block {0} cannot be undone: what it overwrote is pruned; restore a backup or sync anew"
+    )]
+    NoUndo(u64),
+    /// Files that cannot be changed.
+    #[error("{0:#}")]
+    Files(#[from] anyhow::Error),
     /// Bytes on disk that break a rule.
     #[error("an invariant does not hold: {0}")]
     Invariant(String),
@@ -158,7 +169,9 @@ struct Check {
 
 /// One node's chain.
 pub struct Node {
-    rocks: Rocks,
+    // Before the database: its threads are waited for.
+    keeper: Keeper,
+    rocks: Arc<Rocks>,
     keep: Keep,
     pending: Mutex<Pending>,
     check: Mutex<Check>,
@@ -175,15 +188,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Node {
     /// Opens the database in `path` and checks that its tree is the head's.
     pub fn open(path: &Path, keep: Keep) -> Result<Self, NodeError> {
-        let rocks = Rocks::open(path, keep.cache_bytes)?;
+        Self::open_with(path, keep, Upkeep::default())
+    }
+
+    /// The same for a node that does more than blocks.
+    pub fn open_with(path: &Path, keep: Keep, upkeep: Upkeep) -> Result<Self, NodeError> {
+        let rocks = Arc::new(Rocks::open(path, keep.cache_bytes)?);
         let head = rocks.reader().head();
+        if head.is_none() && rocks.restoring() {
+            tracing::warn!("the last state sync did not end; what it left is thrown away");
+            rocks.wipe(false);
+        }
         if let Some(head) = &head {
+            if upkeep.scrub_at_start {
+                let (reader, never) = (rocks.reader(), AtomicBool::new(false));
+                let sweep = Sweep::new(&reader, "the check at start", 0, &never);
+                same_hash(head, scrub::app_hash(&sweep).unwrap_or_default())?;
+            }
+            fit_tree(&rocks, head);
             let found = commit::stored_app_hash(&rocks.reader(), head.height).unwrap_or_default();
             same_hash(head, found)?;
         }
         let (heads, _) = watch::channel(head.map_or(0, |head| head.height));
         let metrics = Arc::new(Metrics::new());
         let node = Self {
+            keeper: Keeper::new(upkeep, &rocks, Arc::clone(&metrics)),
             rocks,
             keep: Keep { recent: keep.recent.max(1), ..keep },
             pending: Mutex::default(),
@@ -247,10 +276,15 @@ impl Node {
         initial_height: u64,
         genesis: &GenesisState,
     ) -> Result<(Vec<ValidatorUpdate>, [u8; 32]), NodeError> {
-        let reader = self.reader();
-        if let Some(head) = reader.head() {
+        if let Some(head) = self.head() {
             return Err(NodeError::Height { got: initial_height, expected: head.height + 1 });
         }
+        // A chain that begins has no use for half of a snapshot.
+        *lock(&self.keeper.restore) = None;
+        if self.rocks.restoring() {
+            self.rocks.wipe(false);
+        }
+        let reader = self.reader();
         let empty = Memory::default();
         let mut state = Overlay::new(&empty);
         let validators =
@@ -392,7 +426,8 @@ impl Node {
         let PendingBlock { head, changes, update } = block.ok_or(NodeError::NoBlock)?;
         let reader = self.reader();
         let mut batch = self.rocks.batch();
-        self.prune(&mut batch, &reader, head.height);
+        let oldest = self.prune(&mut batch, &reader, head.height);
+        self.keeper.mark(&mut batch, &reader, &head);
         if let Some(genesis) = genesis.filter(|_| reader.head().is_none()) {
             for (key, value) in &genesis.writes {
                 batch.state(key, value.as_deref());
@@ -409,19 +444,22 @@ impl Node {
         batch.write();
         // CometBFT checks what still waits again, on top of the new state.
         *check = Check::default();
+        self.keeper.committed(&self.rocks, &head);
         drop((check, pending));
         self.heads.send_replace(head.height);
+        self.metrics.pruned(oldest.unwrap_or(head.height));
         self.metrics.committed(started.elapsed(), head.height);
         Ok(head)
     }
 
-    /// Lets go of what lies before the recent blocks, when `height` is the head.
-    fn prune(&self, batch: &mut crate::rocks::Batch<'_>, reader: &Reader<'_>, height: u64) {
-        let Some(known) = reader.oldest() else { return };
+    /// Lets go of what lies before the recent blocks, when `height` is the head. The oldest block
+    /// that can be read then; `None` before the first.
+    fn prune(&self, batch: &mut Batch<'_>, reader: &Reader<'_>, height: u64) -> Option<u64> {
+        let known = reader.oldest()?;
         let wanted = height.saturating_sub(self.keep.recent - 1);
         let oldest = wanted.min(known.saturating_add(PRUNED_BLOCKS_MAX));
         if oldest <= known {
-            return;
+            return Some(known);
         }
         for past in known..oldest {
             batch.forget(past);
@@ -429,6 +467,105 @@ impl Node {
             history::forget(batch, reader, past + 1);
         }
         commit::prune(batch, reader, oldest);
+        Some(oldest)
+    }
+
+    /// Prunes everything that is due at once, and gives the room back. The oldest block that can be
+    /// read then.
+    pub fn prune_all(&self) -> Result<u64, NodeError> {
+        let head = self.head().ok_or(NodeError::NoBlock)?;
+        let mut last = None;
+        loop {
+            let reader = self.reader();
+            let mut batch = self.rocks.batch();
+            let oldest = self.prune(&mut batch, &reader, head.height);
+            batch.write();
+            if oldest == last {
+                break;
+            }
+            last = oldest;
+        }
+        self.rocks.compact();
+        Ok(last.unwrap_or(head.height))
+    }
+
+    /// Goes back to the state after block `height`, one block at a time, each whole or not at all.
+    pub fn rollback(&self, height: u64) -> Result<Head, NodeError> {
+        let (_, wanted) = self.reader_at(height)?;
+        self.keeper.snapshots.remove_above(wanted.height)?;
+        loop {
+            let reader = self.reader();
+            let head = reader.head().ok_or(NodeError::NoBlock)?;
+            if head.height == wanted.height {
+                break;
+            }
+            let before = reader.past(head.height - 1).ok_or(NodeError::NoUndo(head.height))?;
+            let mut batch = self.rocks.batch();
+            history::revert(&mut batch, &reader, head.height)
+                .ok_or(NodeError::NoUndo(head.height))?;
+            batch.forget(head.height);
+            batch.time(head.height, None);
+            batch.forget_tree();
+            batch.head(&before);
+            batch.write();
+        }
+        fit_tree(&self.rocks, &wanted);
+        same_hash(&wanted, commit::recomputed_app_hash(&self.reader()))?;
+        *lock(&self.pending) = Pending::default();
+        *lock(&self.check) = Check::default();
+        self.heads.send_replace(wanted.height);
+        Ok(wanted)
+    }
+
+    /// The oldest block that CometBFT is to keep; 0 is all of them.
+    pub fn retain_height(&self, head: &Head) -> u64 {
+        self.keeper.retain_height(&self.reader(), head)
+    }
+
+    /// Snapshots that other nodes can restore, newest first.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.keeper.snapshots.list()
+    }
+
+    /// A chunk of a snapshot, if it is here.
+    pub fn snapshot_chunk(&self, height: u64, format: u32, index: u32) -> Option<Vec<u8>> {
+        self.keeper.snapshots.chunk(height, format, index)
+    }
+
+    /// Whether this node restores `snapshot`, whose block has the trusted `app_hash`.
+    pub fn offer_snapshot(&self, snapshot: &Snapshot, app_hash: &[u8]) -> Offered {
+        let mut restore = lock(&self.keeper.restore);
+        *restore = None;
+        match Restore::begin(&self.rocks, snapshot, app_hash) {
+            Ok(begun) => {
+                *restore = Some(begun);
+                Offered::Accept
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Takes a chunk of the snapshot that was offered last.
+    pub fn apply_chunk(&self, index: u32, chunk: &[u8], sender: &str) -> Applied {
+        let mut restore = lock(&self.keeper.restore);
+        let Some(under_way) = &mut *restore else { return Applied::Abort };
+        let applied = under_way.apply(&self.rocks, index, chunk, sender);
+        if !matches!(applied, Applied::Accept(None) | Applied::Retry) {
+            *restore = None;
+        }
+        if let Applied::Accept(Some(head)) = &applied {
+            fit_tree(&self.rocks, head);
+            *lock(&self.check) = Check::default();
+            *lock(&self.pending) = Pending::default();
+            self.heads.send_replace(head.height);
+            tracing::info!(height = head.height, "the state is restored from a snapshot");
+        }
+        applied
+    }
+
+    /// Waits for snapshots and scrubs under way.
+    pub fn wait_for_upkeep(&self) {
+        self.keeper.wait();
     }
 
     /// The whole state after block `height` (0: the last) as a genesis.
@@ -445,6 +582,20 @@ impl Node {
         chain::check_invariants(&reader).map_err(NodeError::Invariant)?;
         Ok(head)
     }
+}
+
+/// Makes the tree that belongs to the state on disk, where it is not there: after a restore and
+/// after a rollback, which only move the state.
+fn fit_tree(rocks: &Rocks, head: &Head) {
+    let reader = rocks.reader();
+    if commit::stored_app_hash(&reader, head.height).is_some() {
+        return;
+    }
+    let every = reader.scan(&[]).map(|(key, value)| (key, (None, Some(value)))).collect();
+    let update = commit::update(&reader, None, head.height, &every);
+    let mut batch = rocks.batch();
+    commit::write(&mut batch, &update);
+    batch.write();
 }
 
 fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {

@@ -7,6 +7,8 @@
 //! | | `h`, height | the keys that the height changed |
 //! | `tree` | see [`crate::commit`] | nodes, stale nodes, preimages of key hashes |
 //! | `meta` | `head`; `past`, height | which block this is; time and app hash of recent blocks |
+//! | | `time`, height | time of every thousandth block, until CometBFT has let go of it |
+//! | | `restoring` | the state is half of a snapshot: it is thrown away at the next start |
 
 use std::{
     fmt::Display,
@@ -28,17 +30,40 @@ const TREE: &str = "tree";
 const META: &str = "meta";
 const HEAD_KEY: &[u8] = b"head";
 const PAST_PREFIX: &[u8] = b"past";
+const TIME_PREFIX: &[u8] = b"time";
+const RESTORING_KEY: &[u8] = b"restoring";
+/// Past every key of every column family.
+const END: &[u8] = &[0xff; 64];
 
 /// Log files that RocksDB keeps of its own doings.
 const INFO_LOGS_MAX: usize = 4;
 /// Bytes of one such file.
 const INFO_LOG_BYTES_MAX: usize = 4 << 20;
-/// Files RocksDB may hold open.
+/// Files RocksDB may hold open: 64 MiB each and more, so enough for 32 GiB without reopening any,
+/// and half of the 1024 that a process gets by default.
 const OPEN_FILES_MAX: i32 = 512;
-/// Write-ahead log after which RocksDB moves tables to disk, bytes.
+/// Write-ahead log after which RocksDB moves tables to disk, bytes: bounds what a start replays.
 const WAL_BYTES_MAX: u64 = 256 << 20;
-/// Bits per key of the Bloom filters.
+/// Bits per key of the Bloom filters: one lookup in a hundred of an absent key reads a block.
 const BLOOM_BITS: f64 = 10.0;
+/// Memory of one column family's newest writes, bytes. A block writes kilobytes; four of these are
+/// filled once in thousands of blocks.
+const WRITE_BUFFER_BYTES: usize = 16 << 20;
+/// Memory of all column families' newest writes, bytes.
+const WRITE_BUFFERS_BYTES_MAX: usize = 64 << 20;
+/// Threads for flushes and compactions: one of each, so that they never crowd out consensus.
+const BACKGROUND_JOBS_MAX: i32 = 2;
+/// Bytes after which a table that is being written is handed to the disk, so that no flush at its
+/// end holds up the sync of a commit.
+const BYTES_PER_SYNC: u64 = 1 << 20;
+/// Format of tables: 5 has the Bloom filters that are both smaller and faster.
+const TABLE_FORMAT: i32 = 5;
+/// Block of a table that is read by key, bytes.
+const POINT_BLOCK_BYTES: usize = 4 << 10;
+/// Block of a table that is read in order, bytes.
+const SCAN_BLOCK_BYTES: usize = 16 << 10;
+/// Bytes read ahead where everything is read.
+const SWEEP_AHEAD_BYTES: usize = 1 << 20;
 
 /// Exit status of a process whose disk failed or is full.
 pub const EXIT_DISK: i32 = 74;
@@ -99,15 +124,33 @@ impl Rocks {
         options.set_max_total_wal_size(WAL_BYTES_MAX);
         options.set_keep_log_file_num(INFO_LOGS_MAX);
         options.set_max_log_file_size(INFO_LOG_BYTES_MAX);
+        options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES_MAX);
+        options.set_max_background_jobs(BACKGROUND_JOBS_MAX);
+        options.set_bytes_per_sync(BYTES_PER_SYNC);
 
         let cache = Cache::new_lru_cache(cache_bytes);
         let families = [STATE, UNDO, TREE, META].map(|name| {
             let mut table = BlockBasedOptions::default();
             table.set_block_cache(&cache);
-            table.set_bloom_filter(BLOOM_BITS, false);
+            table.set_format_version(TABLE_FORMAT);
+            // Indexes and filters count against the cache, so that memory has a bound however many
+            // keys there are; those of the newest tables stay.
+            table.set_cache_index_and_filter_blocks(true);
+            table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+            // History is found by seeking, and a filter only helps those who ask for one key.
+            if name == UNDO {
+                table.set_block_size(SCAN_BLOCK_BYTES);
+            } else {
+                table.set_block_size(POINT_BLOCK_BYTES);
+                table.set_bloom_filter(BLOOM_BITS, false);
+            }
             let mut family = Options::default();
             family.set_block_based_table_factory(&table);
+            // Protobuf with addresses as text halves; hashes do not shrink, and LZ4 notices cheaply.
             family.set_compression_type(DBCompressionType::Lz4);
+            family.set_write_buffer_size(WRITE_BUFFER_BYTES);
+            // Holds what is overwritten and deleted to a tenth of the whole.
+            family.set_level_compaction_dynamic_level_bytes(true);
             ColumnFamilyDescriptor::new(name, family)
         });
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| {
@@ -158,6 +201,40 @@ impl Rocks {
         family(&self.db, name)
     }
 
+    /// Whether the state is half of a snapshot.
+    pub(crate) fn restoring(&self) -> bool {
+        self.reader().meta(RESTORING_KEY).is_some()
+    }
+
+    /// Throws everything away and, where a restore begins, says so on disk first.
+    pub(crate) fn wipe(&self, restoring: bool) {
+        let mut batch = self.batch();
+        for name in [STATE, UNDO, TREE, META] {
+            batch.clear(name);
+        }
+        batch.put(META, RESTORING_KEY, restoring.then_some(&[][..]));
+        batch.write();
+    }
+
+    /// Puts pairs of a snapshot under way. They are on disk for sure once the batch that ends the
+    /// restore is: RocksDB syncs its log in order.
+    pub(crate) fn stage(&self, pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
+        let mut batch = self.batch();
+        for (key, value) in pairs {
+            batch.state(&key, Some(&value));
+        }
+        if let Err(error) = self.db.write(batch.batch) {
+            stop("a snapshot could not be written (is the disk full?)", error);
+        }
+    }
+
+    /// Gives the room of what was deleted back to the disk. May take minutes.
+    pub fn compact(&self) {
+        for name in [STATE, UNDO, TREE, META] {
+            self.db.compact_range_cf(self.family(name), None::<&[u8]>, None::<&[u8]>);
+        }
+    }
+
     /// Starts the batch of one block.
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch { rocks: self, batch: WriteBatch::default() }
@@ -194,6 +271,26 @@ impl Batch<'_> {
     pub fn head(&mut self, head: &Head) {
         self.put(META, HEAD_KEY, Some(&head.encode()));
         self.put(META, &past_key(head.height), Some(&head.encode()));
+    }
+
+    /// Ends a restore, together with the head.
+    pub fn restored(&mut self) {
+        self.put(META, RESTORING_KEY, None);
+    }
+
+    /// Forgets the tree, which is made anew from the state at the next start.
+    pub fn forget_tree(&mut self) {
+        self.clear(TREE);
+    }
+
+    /// Remembers or forgets when a block was, beyond the recent ones.
+    pub fn time(&mut self, height: u64, time_s: Option<u64>) {
+        let key = [TIME_PREFIX, &height.to_be_bytes()].concat();
+        self.put(META, &key, time_s.map(u64::to_be_bytes).as_ref().map(|time| &time[..]));
+    }
+
+    fn clear(&mut self, name: &str) {
+        self.batch.delete_range_cf(self.rocks.family(name), &[][..], END);
     }
 
     /// Forgets a block of the past.
@@ -250,6 +347,33 @@ impl<'a> Reader<'a> {
         let key = self.iter(META, PAST_PREFIX, Direction::Forward).next()?.0;
         let height = key.strip_prefix(PAST_PREFIX)?.first_chunk::<8>()?;
         Some(u64::from_be_bytes(*height))
+    }
+
+    /// Heights and times, seconds, of the blocks whose time is remembered, in order.
+    pub(crate) fn times(&self) -> Vec<(u64, u64)> {
+        let pairs = self.iter(META, TIME_PREFIX, Direction::Forward);
+        let times = pairs.map_while(|(key, time)| {
+            let height = key.strip_prefix(TIME_PREFIX)?.first_chunk()?;
+            Some((u64::from_be_bytes(*height), u64::from_be_bytes(*time.first_chunk()?)))
+        });
+        times.collect()
+    }
+
+    /// Every pair of the state at the head, in order, without pushing out what blocks have cached.
+    pub(crate) fn sweep(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(SWEEP_AHEAD_BYTES);
+        options.set_iterate_lower_bound(from);
+        if let Some(to) = to {
+            options.set_iterate_upper_bound(to);
+        }
+        let family = family(self.db, STATE);
+        self.snapshot.iterator_cf_opt(family, options, IteratorMode::Start).map(pair)
     }
 
     /// The same reader, of the state after block `height`. It must be one that [`Reader::past`]

@@ -48,8 +48,9 @@ impl Running {
         let parent = db.parent().unwrap_or(home);
         std::fs::create_dir_all(parent)
             .with_context(|| format!("cannot create {}", parent.display()))?;
-        let keep = config.keep();
-        let node = tokio::task::spawn_blocking(move || Node::open(&db, keep)).await??;
+        let (keep, upkeep) = (config.keep(), config.upkeep());
+        let opening = move || Node::open_with(&db, keep, upkeep);
+        let node = tokio::task::spawn_blocking(opening).await??;
         let node = Arc::new(node);
         let doors = Arc::new(Doors::new(Arc::clone(&node))?);
         // Every address is taken before anything is served, so a clash shows at once.

@@ -14,6 +14,7 @@ use plasma_proto::{
         base::{abci::v1beta1::TxMsgData, v1beta1::Coin},
     },
     plasma::{
+        chain::v1::LastBlock,
         genesis::v1::{AuthGenesis, Balance, GenesisState},
         staking::v1::Validator,
     },
@@ -33,6 +34,8 @@ use crate::{
 
 /// The block's randomness, 32 bytes.
 const BEACON: Item<Vec<u8>> = Item::new(Table::Beacon);
+/// Absent until the first block.
+const LAST_BLOCK: Item<LastBlock> = Item::new(Table::LastBlock);
 
 /// A validator's power from the next block but one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +213,8 @@ pub fn execute_block(
     let block = next_block(base, input.chain_id, input.height, input.time_s);
     let mut state = Overlay::new(base);
     BEACON.set(&mut state, &block.beacon.to_vec());
+    let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
+    LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
     let proposer = staking::operator_of(&state, &input.proposer);
 
     // First every transaction pays, on top of those before it: exactly what `process` agreed to, so
@@ -445,6 +450,19 @@ fn admit_into(
 fn framed(len: usize) -> usize {
     let varint = usize::try_from(len.checked_ilog2().unwrap_or(0)).unwrap_or(0) / 7;
     len.saturating_add(varint).saturating_add(2)
+}
+
+/// The block that this state is the result of, as the app hash vouches for it. `None` before the
+/// first, and for bytes that are no such record: a state that came from a stranger is asked this.
+pub fn last_block(store: &dyn Read) -> Option<LastBlock> {
+    let bytes = store.get(&[Table::LastBlock.id()])?;
+    LastBlock::decode(bytes.as_slice()).ok()
+}
+
+/// Writes every index anew from the objects, into a store that has none: after a restore, since
+/// indexes are not committed to and do not travel.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    market::rebuild_derived(store, put);
 }
 
 /// Every module's sentences about its state hold.

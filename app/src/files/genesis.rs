@@ -25,9 +25,9 @@ pub const BLOCK_GAS_MAX: u64 = 2_000_000_000;
 /// Evidence of a block, bytes.
 const EVIDENCE_BYTES_MAX: u64 = 512 << 10;
 /// Evidence counts as long as stake is unbonding: 21 days.
-const EVIDENCE_AGE_S: u64 = 21 * 24 * 3600;
+pub const EVIDENCE_AGE_S: u64 = 21 * 24 * 3600;
 /// The same in blocks of one second. CometBFT drops evidence that is older than both.
-const EVIDENCE_AGE_BLOCKS: u64 = EVIDENCE_AGE_S;
+pub const EVIDENCE_AGE_BLOCKS: u64 = EVIDENCE_AGE_S;
 const NANOS_PER_S: u64 = 1_000_000_000;
 
 /// Money at genesis.
@@ -228,6 +228,15 @@ pub fn check(chain_id: &str, state: &GenesisState) -> anyhow::Result<()> {
     let done = chain::init(&mut store, chain_id, 0, state);
     done.map_err(|refusal| anyhow!("no chain can start from this genesis: {refusal}"))?;
     Ok(())
+}
+
+/// Whether a chain can start from the text of a `genesis.json`; its chain id.
+pub fn check_file(text: &str) -> anyhow::Result<String> {
+    let document: Value = serde_json::from_str(text).context("not JSON")?;
+    let chain_id = document["chain_id"].as_str().context("it has no chain_id")?;
+    let state = state_from_json(document["app_state"].to_string().as_bytes())?;
+    check(chain_id, &state)?;
+    Ok(chain_id.to_owned())
 }
 
 /// Applies `path=value` to app_state. The path must name something that is there.

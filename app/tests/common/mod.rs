@@ -8,6 +8,7 @@ use plasma_app::{
     doors::Doors,
     files::{GenesisAccount, GenesisSpec, GenesisValidator, genesis},
     node::{Keep, Node},
+    upkeep::Upkeep,
 };
 use plasma_modules::{Address, tx::sign_bytes};
 use plasma_proto::cosmos::{
@@ -136,8 +137,11 @@ impl Bench {
     }
 
     pub fn open_keeping(dir: &Path, recent: u64) -> Self {
-        let keep = Keep { recent, cache_bytes: 1 << 20 };
-        let node = Arc::new(Node::open(&dir.join("state.db"), keep).unwrap());
+        Self::open_with(dir, Keep { recent, cache_bytes: 1 << 20 }, Upkeep::default())
+    }
+
+    pub fn open_with(dir: &Path, keep: Keep, upkeep: Upkeep) -> Self {
+        let node = Arc::new(Node::open_with(&dir.join("state.db"), keep, upkeep).unwrap());
         let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
         Self { app: App::new(Arc::clone(&doors)), node, doors }
     }

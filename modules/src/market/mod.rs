@@ -41,5 +41,5 @@ pub use provider::{
 pub use query::routes;
 pub use state::{
     BONDS, ESCROW, job, job_key, job_terms, model, model_key, offer, offer_key, params, payload,
-    payload_key, provider, provider_key, withdrawal_key,
+    payload_key, provider, provider_key, rebuild_derived, withdrawal_key,
 };

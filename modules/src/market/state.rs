@@ -47,6 +47,13 @@ fn bytes<K: Key>(key: &K) -> Vec<u8> {
     out
 }
 
+/// Hands every index key of the market to `put`.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    OFFERS.rebuild(store, put);
+    WITHDRAWALS.rebuild(store, put);
+    JOBS.rebuild(store, put);
+}
+
 fn offer_indexes((model_id, operator): &(Hash, Address), _: &Offer) -> Vec<IndexEntry> {
     [(Table::MarketOffersByOperator, bytes(&(*operator, *model_id)))].into()
 }

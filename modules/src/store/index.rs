@@ -53,6 +53,13 @@ impl<K: Key, V: Message + Default> IndexedMap<K, V> {
         self.map.remove(store, key);
     }
 
+    /// Hands every index key that the objects ask for to `put`, in no order. Their values are empty.
+    pub fn rebuild(&self, store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+        for (key, value) in self.map.iter(store) {
+            (self.indexes)(&key, &value).iter().for_each(|entry| put(path(entry)));
+        }
+    }
+
     /// Whether the index keys on disk are those that the objects ask for.
     pub fn indexes_match(&self, store: &dyn Read, tables: &[Table]) -> bool {
         let mut wanted: Vec<Vec<u8>> = self

@@ -7,6 +7,8 @@
 pub enum Table {
     /// `Item<Vec<u8>>`: 32 bytes, the block's randomness.
     Beacon = 0x01,
+    /// `Item<chain.LastBlock>`
+    LastBlock = 0x02,
 
     /// `Map<Address, BaseAccount>`
     AuthAccounts = 0x10,

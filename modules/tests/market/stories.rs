@@ -1,5 +1,7 @@
 //! What happens to jobs, bonds and offers, from beginning to end.
 
+use plasma_modules::{Pair, Read as _, Table, Write as _};
+
 use crate::net::*;
 
 #[test]
@@ -267,6 +269,20 @@ fn a_chain_goes_on_from_its_export() {
     let mut again = Memory::default();
     chain::init(&mut again, CHAIN, net.block.time_s, &exported).unwrap();
     assert_eq!(chain::export(&again), exported);
+
+    // The indexes come back from the objects alone.
+    let everything: Vec<Pair> = again.scan(&[]).collect();
+    let derived = |(key, _): &Pair| Table::is_derived(key[0]);
+    let mut bare = Memory::default();
+    everything.iter().filter(|pair| !derived(pair)).cloned().for_each(|(key, value)| {
+        bare.set(key, Some(value));
+    });
+    let mut index = Vec::new();
+    chain::rebuild_derived(&bare, &mut |key| index.push((key, Vec::new())));
+    index.sort();
+    assert!(index.len() > 4);
+    assert_eq!(index, everything.into_iter().filter(derived).collect::<Vec<Pair>>());
+
     net.store = again;
     net.end(40, 5);
     assert_eq!(net.job(1).state(), JobState::Settled);

@@ -99,6 +99,11 @@ pub mod plasma {
             include!("plasma.auth.v1.rs");
         }
     }
+    pub mod chain {
+        pub mod v1 {
+            include!("plasma.chain.v1.rs");
+        }
+    }
     pub mod genesis {
         pub mod v1 {
             include!("plasma.genesis.v1.rs");

@@ -36,12 +36,12 @@ pub struct AuthGenesis {
     pub accounts: ::prost::alloc::vec::Vec<super::super::super::cosmos::auth::v1beta1::BaseAccount>,
     #[prost(uint64, tag = "2")]
     pub next_account_number: u64,
+    /// Of the accounts above, those whose money is locked, in order of address.
+    #[prost(message, repeated, tag = "3")]
+    pub vestings: ::prost::alloc::vec::Vec<super::super::auth::v1::Vesting>,
     /// Of unordered transactions that could be sent again, in order of time.
     #[prost(message, repeated, tag = "4")]
     pub used_timeouts: ::prost::alloc::vec::Vec<UsedTimeout>,
-    /// Of the accounts above, those whose money is locked, in order of address.
-    #[prost(message, repeated, tag = "4")]
-    pub vestings: ::prost::alloc::vec::Vec<super::super::auth::v1::Vesting>,
 }
 impl ::prost::Name for AuthGenesis {
     const NAME: &'static str = "AuthGenesis";
