@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 pub const KEEP_RECENT: u64 = 10_000;
 /// RocksDB's cache, unless the file says otherwise.
 pub const CACHE_BYTES: usize = 256 << 20;
+/// The state tree in memory, unless the file says otherwise: six million keys.
+pub const TREE_BYTES: usize = 512 << 20;
+/// Least memory for the state tree, MiB.
+const TREE_MIB_MIN: usize = 8;
 const MIB: usize = 1 << 20;
 
 /// Name of the file in a home.
@@ -83,6 +87,8 @@ pub struct Store {
     pub keep_recent: u64,
     /// Cache, MiB.
     pub cache_mib: usize,
+    /// The state tree in memory, MiB.
+    pub tree_mib: usize,
 }
 
 /// What is logged.
@@ -119,7 +125,7 @@ impl Default for Metrics {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { keep_recent: KEEP_RECENT, cache_mib: CACHE_BYTES / MIB }
+        Self { keep_recent: KEEP_RECENT, cache_mib: CACHE_BYTES / MIB, tree_mib: TREE_BYTES / MIB }
     }
 }
 
@@ -150,6 +156,10 @@ impl Config {
         let config: Self = toml::from_str(text)?;
         anyhow::ensure!(config.store.keep_recent > 0, "store.keep_recent must be at least 1");
         anyhow::ensure!(config.store.cache_mib > 0, "store.cache_mib must be at least 1");
+        anyhow::ensure!(
+            config.store.tree_mib >= TREE_MIB_MIN,
+            "store.tree_mib must be at least {TREE_MIB_MIN}"
+        );
         Ok(config)
     }
 
@@ -164,8 +174,12 @@ impl Config {
 
     /// How state is kept.
     pub fn keep(&self) -> crate::node::Keep {
-        let Store { keep_recent, cache_mib } = self.store;
-        crate::node::Keep { recent: keep_recent, cache_bytes: cache_mib.saturating_mul(MIB) }
+        let Store { keep_recent, cache_mib, tree_mib } = self.store;
+        crate::node::Keep {
+            recent: keep_recent,
+            cache_bytes: cache_mib.saturating_mul(MIB),
+            tree_bytes: tree_mib.saturating_mul(MIB),
+        }
     }
 
     /// The file's text, each setting explained.
@@ -201,6 +215,9 @@ listen = "{metrics_listen}"
 keep_recent = {keep_recent}
 # RocksDB's cache, MiB.
 cache_mib = {cache_mib}
+# The state tree in memory, MiB; a million keys take about 85. Beyond it, keys that are not used are
+# read from disk when a block changes them.
+tree_mib = {tree_mib}
 
 [log]
 # error, warn, info, debug, trace, or directives such as "info,plasma_app=debug". RUST_LOG overrides.
@@ -218,6 +235,7 @@ json = {json}
             metrics_listen = metrics.listen,
             keep_recent = store.keep_recent,
             cache_mib = store.cache_mib,
+            tree_mib = store.tree_mib,
             level = toml::Value::from(log.level.as_str()),
             json = log.json,
         )

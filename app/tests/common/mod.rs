@@ -136,7 +136,7 @@ impl Bench {
     }
 
     pub fn open_keeping(dir: &Path, recent: u64) -> Self {
-        let keep = Keep { recent, cache_bytes: 1 << 20 };
+        let keep = Keep { recent, cache_bytes: 1 << 20, ..Keep::default() };
         let node = Arc::new(Node::open(&dir.join("state.db"), keep).unwrap());
         let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
         Self { app: App::new(Arc::clone(&doors)), node, doors }
