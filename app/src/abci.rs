@@ -69,38 +69,39 @@ impl App {
             return refused(CODE_UNKNOWN_PATH, format!("there is no store {store:?}"));
         };
         let height = u64::try_from(request.height).unwrap_or_default();
-        let (reader, head) = match self.node.reader_at(height) {
-            Ok(found) => found,
-            Err(error) => return refused(CODE_INVALID, error.to_string()),
-        };
-        let mut answer = pb::ResponseQuery {
-            key: request.data.clone(),
-            height: head.height.cast_signed(),
-            ..Default::default()
-        };
         if !request.prove {
+            let (reader, head) = match self.node.reader_at(height) {
+                Ok(found) => found,
+                Err(error) => return refused(CODE_INVALID, error.to_string()),
+            };
             let value = match store {
                 commit::Store::Plasma => plasma_modules::Read::get(&reader, &request.data),
                 commit::Store::Ibc => None,
             };
-            answer.value = value.unwrap_or_default().into();
-            return answer;
+            return pb::ResponseQuery {
+                key: request.data.clone(),
+                value: value.unwrap_or_default().into(),
+                height: head.height.cast_signed(),
+                ..Default::default()
+            };
         }
-        match commit::prove(&reader, store, request.data.to_vec(), head.height) {
-            Ok(proven) => {
-                answer.value = proven.value.unwrap_or_default().into();
-                let op =
-                    |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
-                let name = store.name().as_bytes().to_vec();
-                answer.proof_ops = Some(ProofOps {
-                    ops: vec![
-                        op(PROOF_IN_STORE, request.data.to_vec(), proven.in_store),
-                        op(PROOF_OF_STORE, name, proven.of_store),
-                    ],
-                });
-                answer
-            }
-            Err(error) => refused(CODE_INVALID, error),
+        let (proven, head) = match self.node.prove(height, store, request.data.to_vec()) {
+            Ok(proven) => proven,
+            Err(error) => return refused(CODE_INVALID, error.to_string()),
+        };
+        let op = |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
+        let name = store.name().as_bytes().to_vec();
+        pb::ResponseQuery {
+            key: request.data.clone(),
+            value: proven.value.unwrap_or_default().into(),
+            proof_ops: Some(ProofOps {
+                ops: vec![
+                    op(PROOF_IN_STORE, request.data.to_vec(), proven.in_store),
+                    op(PROOF_OF_STORE, name, proven.of_store),
+                ],
+            }),
+            height: head.height.cast_signed(),
+            ..Default::default()
         }
     }
 }

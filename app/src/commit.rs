@@ -1,36 +1,47 @@
 //! The app hash, and proofs against it.
 //!
-//! State is split into named stores. Each has a Jellyfish Merkle tree over its committed keys; the
-//! app hash is the ICS-23 simple Merkle root over `{name -> root}`, so a proof of a key is two
-//! steps: in the store's tree, then of the store. Nodes are versioned by height.
+//! State is split into named stores. Each is a sparse Merkle tree over its committed keys, with the
+//! hashes of Jellyfish Merkle trees; the app hash is the ICS-23 simple Merkle root over
+//! `{name -> root}`, so a proof of a key is two steps: in the store's tree, then of the store.
 //!
-//! Keys in the column family `tree`, behind the store's byte:
-//! `n` version path -> node; `s` version path: stale since version; `p` key hash -> key;
-//! `q` version key hash: key removed at version.
+//! The state itself is the truth. The tree is an index of it: in memory as far as [`Tree::open`]
+//! allows (`nodes`), and on disk as one record per key in the block's batch (`table`).
 
+mod nodes;
+mod proof;
 mod simple;
+mod table;
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use borsh::BorshDeserialize;
-use jmt::{
-    KeyHash, OwnedValue, Sha256Jmt,
-    storage::{HasPreimage, LeafNode, Node, NodeBatch, NodeKey, TreeReader, TreeUpdateBatch},
-};
 use plasma_modules::{Read, Table};
 use prost::Message;
-use sha2::{Digest, Sha256};
+use rayon::prelude::*;
 
 use crate::{
-    history::{Changes, History},
-    rocks::{Batch, Reader, stop},
+    history::changed_since,
+    meta::Head,
+    rocks::{Batch, Reader, Rocks},
 };
-
-/// Tree nodes that are deleted per block at most, so that a backlog cannot hold up a commit.
-const PRUNED_PER_BLOCK_MAX: usize = 50_000;
+pub use nodes::Hash;
+use nodes::{Change, Cooling, Leaf, Link, Work};
+pub use proof::spec;
 
 /// Root of a tree without keys.
 pub const EMPTY_ROOT: [u8; 32] = *b"SPARSE_MERKLE_PLACEHOLDER_HASH__";
+/// Keys, counted once per block that changed them, that a proof of the past may have to undo.
+pub const PAST_KEYS_MAX: usize = 100_000;
+/// Changes of a block from which their keys and values are hashed in parallel.
+const PARALLEL_MIN: usize = 512;
+/// Subtrees with at most so many keys leave memory first. Where that is not enough, those with
+/// [`COLD_KEYS_STEP`] times as many follow.
+const COLD_KEYS: u64 = 16;
+const COLD_KEYS_STEP: u64 = 4;
+/// Blocks for which a subtree that was used stays in memory, where room can be made otherwise.
+const WARM_BLOCKS: u64 = 8;
+/// A tree that is over its bound gives back this part of it besides, so that it does not make room
+/// for each new key.
+const SPARE_PART: usize = 32;
 
 /// A named store. IBC has its own, empty so far, so that it changes no layout when it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +53,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// Every store, in order of their names' bytes in the tree's keys.
+    /// Every store.
     pub const ALL: [Self; 2] = [Self::Plasma, Self::Ibc];
 
     /// Its name in proofs.
@@ -50,13 +61,6 @@ impl Store {
         match self {
             Self::Plasma => "plasma",
             Self::Ibc => "ibc",
-        }
-    }
-
-    const fn byte(self) -> u8 {
-        match self {
-            Self::Plasma => 0,
-            Self::Ibc => 1,
         }
     }
 
@@ -72,250 +76,232 @@ impl Store {
     }
 }
 
-/// What one block changes in the trees.
-#[derive(Default)]
-pub(crate) struct Update {
-    version: u64,
-    /// Per store, in the order of [`Store::ALL`].
-    trees: Vec<TreeUpdateBatch>,
-    /// Key hashes of new keys, and of removed ones.
-    preimages: BTreeMap<[u8; 32], Vec<u8>>,
-    removed: Vec<[u8; 32]>,
+/// The state tree as of one block. Nothing changes it; a clone is cheap and shares its memory.
+#[derive(Clone)]
+pub struct Tree {
+    link: Link,
+    height: u64,
+    bytes_max: usize,
+    /// Where making room goes on: a first byte of the key hashes.
+    hand: u8,
+    cold_keys: u64,
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree")
+            .field("height", &self.height)
+            .field("keys", &self.keys())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one block changes in the tree. Nothing is changed before [`write`] and [`Tree::installed`].
+#[derive(Debug)]
+pub struct Update {
+    changes: Vec<Change>,
+    /// The tree after it.
+    pub tree: Tree,
     /// The app hash after it.
     pub app_hash: [u8; 32],
 }
 
-/// Computes what `changes` do to the trees at `version`. `before` is an update that is not on disk
-/// yet: that of genesis, while the first block is executed.
-pub(crate) fn update(
-    reader: &Reader<'_>,
-    before: Option<&Update>,
-    version: u64,
-    changes: &Changes,
-) -> Update {
-    let mut out = Update { version, ..Update::default() };
-    let mut roots = Vec::new();
-    for store in Store::ALL {
-        let nodes = Nodes { reader, store, before, height: None };
-        let held = changes.iter().filter(|(key, _)| store.holds(key));
-        let mut set = Vec::new();
-        for (key, (old, new)) in held {
-            let hash = KeyHash::with::<Sha256>(key);
-            match (old, new) {
-                (None, Some(_)) => drop(out.preimages.insert(hash.0, key.clone())),
-                (Some(_), None) => out.removed.push(hash.0),
-                _ => {}
-            }
-            set.push((hash, new.clone()));
-        }
-        let (root, tree) = Sha256Jmt::new(&nodes)
-            .put_value_set(set, version)
-            .unwrap_or_else(|error| stop("the state tree cannot be updated", error));
-        roots.push((store.name(), root.0));
-        out.trees.push(tree);
+impl Tree {
+    /// Loads the tree of the state in `rocks`, which is to take at most `bytes_max` of memory
+    /// between blocks. Makes its table anew where there is none of this version.
+    pub fn open(rocks: &Rocks, bytes_max: usize) -> Self {
+        table::ensure(rocks);
+        let reader = rocks.reader();
+        let height = reader.head().map_or(0, |head| head.height);
+        let (link, cold_keys) = table::load(&reader, bytes_max, COLD_KEYS);
+        Self { link, height, bytes_max, hand: 0, cold_keys }
     }
-    out.app_hash = simple::root(&roots);
+
+    /// Makes the table anew and loads the tree, after the state was replaced as a whole.
+    pub fn rebuild(rocks: &Rocks, bytes_max: usize) -> Self {
+        let mut batch = rocks.batch();
+        invalidate(&mut batch);
+        batch.write();
+        Self::open(rocks, bytes_max)
+    }
+
+    /// The block that it is of.
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> u64 {
+        self.link.keys
+    }
+
+    /// Memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.link.bytes
+    }
+
+    /// The app hash.
+    pub fn app_hash(&self) -> [u8; 32] {
+        app_hash(self.link.hash)
+    }
+
+    /// Computes what a block's changes (key, new value) do. `reader` reads the state before them.
+    pub fn update<'c>(
+        &self,
+        reader: &Reader<'_>,
+        height: u64,
+        changes: impl IntoIterator<Item = (&'c [u8], Option<&'c [u8]>)>,
+    ) -> Update {
+        let held: Vec<_> =
+            changes.into_iter().filter(|(key, _)| Store::Plasma.holds(key)).collect();
+        let changes = hashed(&held);
+        let work = Work { source: reader, used: height };
+        let link = self.link.update(&changes, 0, work);
+        let app_hash = app_hash(link.hash);
+        Update { changes, tree: Self { link, height, ..self.clone() }, app_hash }
+    }
+
+    /// The same tree within its bound of memory; the disk must have what it drops.
+    pub fn installed(mut self) -> Self {
+        if self.link.bytes <= self.bytes_max {
+            return self;
+        }
+        let bytes = self.bytes_max - self.bytes_max / SPARE_PART;
+        let mut before = self.height.saturating_sub(WARM_BLOCKS);
+        loop {
+            let cooling = Cooling { before, keys_max: self.cold_keys };
+            for _ in 0..=u8::MAX {
+                self.link = self.link.cooled_part(self.hand, 0, cooling);
+                self.hand = self.hand.wrapping_add(1);
+                if self.link.bytes <= bytes {
+                    return self;
+                }
+            }
+            if before == u64::MAX {
+                if self.cold_keys > self.link.keys {
+                    return self;
+                }
+                self.cold_keys = self.cold_keys.saturating_mul(COLD_KEYS_STEP);
+            }
+            before = u64::MAX;
+        }
+    }
+}
+
+/// The hashes of changes, in order of the keys' hashes.
+fn hashed(changes: &[(&[u8], Option<&[u8]>)]) -> Vec<Change> {
+    let change = |(key, value): &(&[u8], Option<&[u8]>)| Change::new(key, *value);
+    let mut out: Vec<Change> = if changes.len() < PARALLEL_MIN {
+        changes.iter().map(change).collect()
+    } else {
+        changes.par_iter().with_min_len(PARALLEL_MIN / 4).map(change).collect()
+    };
+    out.sort_unstable_by(|left, right| left.key.cmp(&right.key));
     out
+}
+
+fn roots(plasma: [u8; 32]) -> [(&'static str, [u8; 32]); 2] {
+    Store::ALL.map(|store| match store {
+        Store::Plasma => (store.name(), plasma),
+        Store::Ibc => (store.name(), EMPTY_ROOT),
+    })
+}
+
+fn app_hash(plasma: [u8; 32]) -> [u8; 32] {
+    simple::root(&roots(plasma))
 }
 
 /// Puts an update into the block's batch.
-pub(crate) fn write(batch: &mut Batch<'_>, update: &Update) {
-    for (store, tree) in Store::ALL.into_iter().zip(&update.trees) {
-        for (key, node) in tree.node_batch.nodes() {
-            batch.tree(&node_path(store, b'n', key), Some(&encode(node)));
-        }
-        for stale in &tree.stale_node_index_batch {
-            let mut path = vec![store.byte(), b's'];
-            path.extend_from_slice(&stale.stale_since_version.to_be_bytes());
-            path.extend_from_slice(&node_path(store, b'n', &stale.node_key));
-            batch.tree(&path, Some(&[]));
-        }
-    }
-    let store = Store::Plasma;
-    for (hash, key) in &update.preimages {
-        batch.tree(&hash_path(store, hash), Some(key));
-    }
-    for hash in &update.removed {
-        let path = [&[store.byte(), b'q'][..], &update.version.to_be_bytes(), hash].concat();
-        batch.tree(&path, Some(&[]));
-    }
+pub fn write(batch: &mut Batch<'_>, update: &Update) {
+    table::write(batch, &update.changes);
 }
 
-/// Deletes what no version from `oldest` on needs. Comes before [`write`] in a batch, so that a key
-/// which comes back in this very block keeps its preimage.
-pub(crate) fn prune(batch: &mut Batch<'_>, reader: &Reader<'_>, oldest: u64) {
-    let due = |path: &[u8]| {
-        let version = path.get(2..).and_then(|path| path.first_chunk());
-        version.is_some_and(|version| u64::from_be_bytes(*version) <= oldest)
-    };
-    for store in Store::ALL {
-        let stale = reader.tree_keys(&[store.byte(), b's']).take_while(|path| due(path));
-        for path in stale.take(PRUNED_PER_BLOCK_MAX) {
-            if let Some(node) = path.get(10..) {
-                batch.tree(node, None);
-            }
-            batch.tree(&path, None);
-        }
-        let removed = reader.tree_keys(&[store.byte(), b'q']).take_while(|path| due(path));
-        for path in removed.take(PRUNED_PER_BLOCK_MAX) {
-            let hash = path.get(10..).and_then(|hash| hash.first_chunk::<32>());
-            if let Some(hash) = hash {
-                let path = hash_path(store, hash);
-                // The key may have come back since; then its preimage stays.
-                let unused = |key: Vec<u8>| {
-                    let past = History { reader, height: oldest };
-                    reader.get(&key).is_none() && past.get(&key).is_none()
-                };
-                if reader.tree(&path).is_some_and(unused) {
-                    batch.tree(&path, None);
-                }
-            }
-            batch.tree(&path, None);
-        }
-    }
+/// Says in a batch that the state is being replaced as a whole: [`Tree::open`] then reads the state
+/// instead of the tree's table, also after a crash.
+pub fn invalidate(batch: &mut Batch<'_>) {
+    table::invalidate(batch);
 }
 
-fn encode(node: &Node) -> Vec<u8> {
-    borsh::to_vec(node).unwrap_or_else(|error| stop("a tree node cannot be encoded", error))
-}
-
-fn node_path(store: Store, kind: u8, key: &NodeKey) -> Vec<u8> {
-    let mut out = vec![store.byte(), kind];
-    out.extend_from_slice(&key.version().to_be_bytes());
-    let path = borsh::to_vec(key.nibble_path());
-    out.extend(path.unwrap_or_else(|error| stop("a tree path cannot be encoded", error)));
-    out
-}
-
-fn hash_path(store: Store, hash: &[u8; 32]) -> Vec<u8> {
-    [&[store.byte(), b'p'][..], hash].concat()
-}
-
-/// The nodes of one store's tree.
-struct Nodes<'a> {
-    reader: &'a Reader<'a>,
-    store: Store,
-    before: Option<&'a Update>,
-    /// Whose values proofs are of.
-    height: Option<&'a Reader<'a>>,
-}
-
-impl Nodes<'_> {
-    fn pending(&self) -> Option<&NodeBatch> {
-        let at = Store::ALL.iter().position(|store| *store == self.store)?;
-        Some(&self.before?.trees.get(at)?.node_batch)
-    }
-}
-
-impl TreeReader for Nodes<'_> {
-    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        if let Some(node) = self.pending().and_then(|nodes| nodes.get_node(key)) {
-            return Ok(Some(node.clone()));
-        }
-        let bytes = self.reader.tree(&node_path(self.store, b'n', key));
-        Ok(bytes.map(|bytes| Node::try_from_slice(&bytes)).transpose()?)
-    }
-
-    fn get_value_option(&self, _: u64, hash: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
-        let key = self.preimage(hash)?;
-        Ok(key.and_then(|key| self.height.unwrap_or(self.reader).get(&key)))
-    }
-
-    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
-        Err(anyhow::anyhow!("trees are not restored leaf by leaf here"))
-    }
-}
-
-impl HasPreimage for Nodes<'_> {
-    fn preimage(&self, hash: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
-        Ok(self.reader.tree(&hash_path(self.store, &hash.0)))
-    }
-}
-
-/// The app hash that the trees on disk have at `height`; `None` if they do not reach it.
-pub fn stored_app_hash(reader: &Reader<'_>, height: u64) -> Option<[u8; 32]> {
-    let mut roots = Vec::new();
-    for store in Store::ALL {
-        let nodes = Nodes { reader, store, before: None, height: None };
-        let root = Sha256Jmt::new(&nodes).get_root_hash_option(height).ok()??;
-        roots.push((store.name(), root.0));
-    }
-    Some(simple::root(&roots))
-}
-
-/// The app hash of the keys and values themselves, without the trees.
+/// The app hash of the keys and values themselves, without the tree.
 pub fn recomputed_app_hash(store: &dyn Read) -> [u8; 32] {
-    let roots = Store::ALL.map(|named| {
-        let held = store.scan(&[]).filter(|(key, _)| named.holds(key));
-        let mut leaves: Vec<_> =
-            held.map(|(key, value)| (hash(&[&key]), hash(&[&value]))).collect();
-        leaves.sort_unstable();
-        (named.name(), subtree(&leaves, 0))
-    });
-    simple::root(&roots)
-}
-
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher.finalize().into()
-}
-
-/// The tree's rule: a lone leaf stands for its whole subtree, an empty side is the placeholder.
-fn subtree(leaves: &[([u8; 32], [u8; 32])], depth: usize) -> [u8; 32] {
-    match leaves {
-        [] => EMPTY_ROOT,
-        [(key, value)] => hash(&[jmt::proof::LEAF_DOMAIN_SEPARATOR, key, value]),
-        _ => {
-            let right = |(key, _): &([u8; 32], [u8; 32])| {
-                key.get(depth / 8).is_some_and(|byte| byte & (0x80 >> (depth % 8)) != 0)
-            };
-            let (left, right) = leaves.split_at(leaves.partition_point(|leaf| !right(leaf)));
-            let left = subtree(left, depth + 1);
-            let right = subtree(right, depth + 1);
-            hash(&[jmt::proof::INTERNAL_DOMAIN_SEPARATOR, &left, &right])
-        }
-    }
+    let held = store.scan(&[]).filter(|(key, _)| Store::Plasma.holds(key));
+    let leaf = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let Change { key, leaf, .. } = Change::new(&key, Some(&value));
+        leaf.map(|hash| Leaf { key, hash })
+    };
+    let mut leaves: Vec<Leaf> = held.filter_map(leaf).collect();
+    leaves.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    app_hash(nodes::subtree(&leaves, 0))
 }
 
 /// A value with its proof against the app hash.
+#[derive(Debug)]
 pub struct Proven {
     /// What the key holds; `None` is proven absence.
     pub value: Option<Vec<u8>>,
-    /// ICS-23 `CommitmentProof` of the key against its store's root; see [`jmt::ics23_spec`].
+    /// ICS-23 `CommitmentProof` of the key against its store's root; see [`spec`].
     pub in_store: Vec<u8>,
     /// ICS-23 `CommitmentProof` of the store's root against the app hash; see
     /// [`ics23::tendermint_spec`].
     pub of_store: Vec<u8>,
 }
 
-/// Proves what `key` of `store` holds, or that it holds nothing, as of block `height`, which is the
-/// one that `reader` reads. Fails where the tree has no keys at all: nothing can be proven of it.
+/// Why a key cannot be proven.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// Nothing can be proven of a tree without keys.
+    #[error("the store {0} is empty, which has no proof")]
+    Empty(&'static str),
+    /// Too much has changed since.
+    #[error(
+        "proofs reach back over {PAST_KEYS_MAX} changed keys; since block {height} it is {keys} and more: ask for a newer height"
+    )]
+    Far {
+        /// Asked for.
+        height: u64,
+        /// Changed keys, as far as they were counted.
+        keys: usize,
+    },
+    /// The records of the past do not lead to the app hash.
+    #[error(
+        "the history of this node does not lead back to the app hash of block {0}; ask another node"
+    )]
+    Damaged(u64),
+}
+
+/// Proves what `key` of `store` holds after block `past`, or that it holds nothing. `tree` and
+/// `reader` are of the same block: that one, or a later one.
 pub fn prove(
-    reader: &Reader<'_>,
+    tree: &Tree,
+    reader: Reader<'_>,
+    past: &Head,
     store: Store,
     key: Vec<u8>,
-    height: u64,
-) -> Result<Proven, String> {
-    let mut roots = Vec::new();
-    for store in Store::ALL {
-        let nodes = Nodes { reader, store, before: None, height: None };
-        let root = Sha256Jmt::new(&nodes).get_root_hash(height);
-        roots.push((store.name(), root.map_err(|error| error.to_string())?.0));
+) -> Result<Proven, ProofError> {
+    if store == Store::Ibc {
+        return Err(ProofError::Empty(store.name()));
     }
-    if roots.iter().any(|(name, root)| *name == store.name() && *root == EMPTY_ROOT) {
-        return Err(format!("the store {} is empty, which has no proof", store.name()));
+    let height = past.height;
+    let keys = changed_since(&reader, height, tree.height, PAST_KEYS_MAX)
+        .map_err(|keys| ProofError::Far { height, keys })?;
+    let state = reader.at(height);
+    let mut changes: Vec<Change> = keys
+        .iter()
+        .filter(|key| store.holds(key))
+        .map(|key| Change::new(key, state.get(key).as_deref()))
+        .collect();
+    changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    let view = proof::View { link: &tree.link, changes: &changes, reader: &state };
+    let proof::InStore { value, proof, root } =
+        view.prove(key).ok_or(ProofError::Empty(store.name()))?;
+    if app_hash(root) != past.app_hash {
+        return Err(ProofError::Damaged(height));
     }
-    let nodes = Nodes { reader, store, before: None, height: Some(reader) };
-    let (value, in_store) = Sha256Jmt::new(&nodes)
-        .get_with_ics23_proof(key, height)
-        .map_err(|error| error.to_string())?;
-    let of_store = simple::prove(&roots, store.name());
+    let of_store = simple::prove(&roots(root), store.name());
     Ok(Proven {
         value,
-        in_store: in_store.encode_to_vec(),
+        in_store: proof.encode_to_vec(),
         of_store: of_store.map(|proof| proof.encode_to_vec()).unwrap_or_default(),
     })
 }

@@ -17,6 +17,10 @@ use crate::{
 pub const KEEP_RECENT: u64 = 10_000;
 /// RocksDB's cache, unless the file says otherwise.
 pub const CACHE_BYTES: usize = 256 << 20;
+/// The state tree in memory, unless the file says otherwise: six million keys.
+pub const TREE_BYTES: usize = 512 << 20;
+/// Least memory for the state tree, MiB.
+const TREE_MIB_MIN: usize = 8;
 const MIB: usize = 1 << 20;
 
 /// Name of the file in a home.
@@ -96,6 +100,8 @@ pub struct Store {
     pub retain_blocks: u64,
     /// Cache, MiB.
     pub cache_mib: usize,
+    /// The state tree in memory, MiB.
+    pub tree_mib: usize,
     /// MiB of state per second that snapshots and scrubs read while blocks are made.
     pub upkeep_mib_s: u64,
 }
@@ -159,6 +165,7 @@ impl Default for Store {
             archive: false,
             retain_blocks: 0,
             cache_mib: CACHE_BYTES / MIB,
+            tree_mib: TREE_BYTES / MIB,
             upkeep_mib_s: 32,
         }
     }
@@ -203,6 +210,10 @@ impl Config {
         let config: Self = toml::from_str(text)?;
         anyhow::ensure!(config.store.keep_recent > 0, "store.keep_recent must be at least 1");
         anyhow::ensure!(config.store.cache_mib > 0, "store.cache_mib must be at least 1");
+        anyhow::ensure!(
+            config.store.tree_mib >= TREE_MIB_MIN,
+            "store.tree_mib must be at least {TREE_MIB_MIN}"
+        );
         let retain = config.store.retain_blocks;
         anyhow::ensure!(
             retain == 0 || retain >= EVIDENCE_AGE_BLOCKS,
@@ -227,9 +238,13 @@ impl Config {
 
     /// How state is kept.
     pub fn keep(&self) -> crate::node::Keep {
-        let Store { keep_recent, archive, cache_mib, .. } = self.store;
+        let Store { keep_recent, archive, cache_mib, tree_mib, .. } = self.store;
         let recent = if archive { u64::MAX } else { keep_recent };
-        crate::node::Keep { recent, cache_bytes: cache_mib.saturating_mul(MIB) }
+        crate::node::Keep {
+            recent,
+            cache_bytes: cache_mib.saturating_mul(MIB),
+            tree_bytes: tree_mib.saturating_mul(MIB),
+        }
     }
 
     /// What is done for the state beside the blocks.
@@ -283,6 +298,9 @@ archive = {archive}
 retain_blocks = {retain_blocks}
 # RocksDB's cache, MiB.
 cache_mib = {cache_mib}
+# The state tree in memory, MiB; a million keys take about 85. Beyond it, keys that are not used are
+# read from disk when a block changes them.
+tree_mib = {tree_mib}
 # MiB of state per second that snapshots and scrubs read while blocks are made; 0 for no limit.
 upkeep_mib_s = {upkeep_mib_s}
 
@@ -316,6 +334,7 @@ json = {json}
             archive = store.archive,
             retain_blocks = store.retain_blocks,
             cache_mib = store.cache_mib,
+            tree_mib = store.tree_mib,
             upkeep_mib_s = store.upkeep_mib_s,
             snapshot_blocks = snapshot.blocks,
             snapshot_keep = snapshot.keep,

@@ -3,7 +3,11 @@
 //! The record of a key says what it held *before* a height. So the value after block `h` is the
 //! oldest record above `h`, or, where there is none, the value at the head.
 
-use std::{cmp::Ordering, collections::BTreeMap, iter};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
 
 use plasma_modules::{Order, Pair, Read};
 
@@ -80,6 +84,35 @@ fn changed(reader: &Reader<'_>, height: u64) -> Option<Vec<Vec<u8>>> {
         list = tail;
     }
     Some(keys)
+}
+
+/// The keys that the blocks above `height` up to `head` changed. Where their lists hold more than
+/// `max`, the error is how many were counted.
+pub(crate) fn changed_since(
+    reader: &Reader<'_>,
+    height: u64,
+    head: u64,
+    max: usize,
+) -> Result<BTreeSet<Vec<u8>>, usize> {
+    let mut keys = BTreeSet::new();
+    let mut listed = 0;
+    for height in height.saturating_add(1)..=head {
+        let list = reader.undo(&by_height(height)).unwrap_or_default();
+        let mut list = list.as_slice();
+        while let Some((len, tail)) = list.split_first_chunk() {
+            let len = u32::from_be_bytes(*len) as usize;
+            let Some((key, tail)) = tail.split_at_checked(len) else {
+                stop("the record of the past is damaged", height)
+            };
+            keys.insert(key.to_vec());
+            list = tail;
+            listed += 1;
+        }
+        if listed > max {
+            return Err(listed);
+        }
+    }
+    Ok(keys)
 }
 
 fn by_height(height: u64) -> Vec<u8> {

@@ -19,7 +19,7 @@ use plasma_proto::plasma::genesis::v1::GenesisState;
 use tokio::sync::watch;
 
 use crate::{
-    commit::{self, Update},
+    commit::{self, Proven, Store, Tree, Update},
     history::{self, Changes},
     meta::Head,
     metrics::Metrics,
@@ -41,11 +41,17 @@ pub struct Keep {
     pub recent: u64,
     /// Bytes of RocksDB's cache.
     pub cache_bytes: usize,
+    /// Bytes of the state tree in memory, between blocks.
+    pub tree_bytes: usize,
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { recent: crate::config::KEEP_RECENT, cache_bytes: crate::config::CACHE_BYTES }
+        Self {
+            recent: crate::config::KEEP_RECENT,
+            cache_bytes: crate::config::CACHE_BYTES,
+            tree_bytes: crate::config::TREE_BYTES,
+        }
     }
 }
 
@@ -133,6 +139,9 @@ pub enum NodeError {
     /// Files that cannot be changed.
     #[error("{0:#}")]
     Files(#[from] anyhow::Error),
+    /// A key cannot be proven.
+    #[error(transparent)]
+    Proof(#[from] commit::ProofError),
     /// Bytes on disk that break a rule.
     #[error("an invariant does not hold: {0}")]
     Invariant(String),
@@ -173,6 +182,10 @@ pub struct Node {
     keeper: Keeper,
     rocks: Arc<Rocks>,
     keep: Keep,
+    /// Of the head; held only to clone or replace it.
+    tree: Mutex<Tree>,
+    /// One proof of the past at a time: each may have to undo many keys.
+    proving: Mutex<()>,
     pending: Mutex<Pending>,
     check: Mutex<Check>,
     signatures: Signatures,
@@ -199,15 +212,14 @@ impl Node {
             tracing::warn!("the last state sync did not end; what it left is thrown away");
             rocks.wipe(false);
         }
+        let tree = Tree::open(&rocks, keep.tree_bytes);
         if let Some(head) = &head {
             if upkeep.scrub_at_start {
                 let (reader, never) = (rocks.reader(), AtomicBool::new(false));
                 let sweep = Sweep::new(&reader, "the check at start", 0, &never);
                 same_hash(head, scrub::app_hash(&sweep).unwrap_or_default())?;
             }
-            fit_tree(&rocks, head);
-            let found = commit::stored_app_hash(&rocks.reader(), head.height).unwrap_or_default();
-            same_hash(head, found)?;
+            same_hash(head, tree.app_hash())?;
         }
         let (heads, _) = watch::channel(head.map_or(0, |head| head.height));
         let metrics = Arc::new(Metrics::new());
@@ -215,6 +227,8 @@ impl Node {
             keeper: Keeper::new(upkeep, &rocks, Arc::clone(&metrics)),
             rocks,
             keep: Keep { recent: keep.recent.max(1), ..keep },
+            tree: Mutex::new(tree),
+            proving: Mutex::default(),
             pending: Mutex::default(),
             check: Mutex::default(),
             signatures: Signatures::default(),
@@ -247,20 +261,52 @@ impl Node {
     /// Committed state after block `height`; 0 is the last one.
     pub fn reader_at(&self, height: u64) -> Result<(Reader<'_>, Head), NodeError> {
         let reader = self.reader();
+        let block = Self::block_of(&reader, height)?;
+        Ok((reader.at(block.height), block))
+    }
+
+    /// Block `height` (0: the last) of those whose state `reader` can read.
+    fn block_of(reader: &Reader<'_>, height: u64) -> Result<Head, NodeError> {
         let head = reader.head().ok_or(NodeError::NoBlock)?;
         if height == 0 || height == head.height {
-            return Ok((reader, head));
+            return Ok(head);
         }
         if height > head.height {
             return Err(NodeError::Future { height, newest: head.height });
         }
-        match reader.past(height) {
-            Some(past) => Ok((reader.at(height), past)),
-            None => {
-                let oldest = reader.oldest().unwrap_or(head.height);
-                Err(NodeError::Pruned { height, oldest })
+        reader.past(height).ok_or_else(|| {
+            let oldest = reader.oldest().unwrap_or(head.height);
+            NodeError::Pruned { height, oldest }
+        })
+    }
+
+    /// The state tree of the last committed block.
+    fn tree(&self) -> Tree {
+        lock(&self.tree).clone()
+    }
+
+    /// Proves what `key` of `store` holds after block `height`; 0 is the last one.
+    pub fn prove(
+        &self,
+        height: u64,
+        store: Store,
+        key: Vec<u8>,
+    ) -> Result<(Proven, Head), NodeError> {
+        // Tree and reader are taken one after the other: a block may be committed in between.
+        let (tree, reader) = loop {
+            let (tree, reader) = (self.tree(), self.reader());
+            let head = reader.head().ok_or(NodeError::NoBlock)?;
+            if tree.height() == head.height {
+                break (tree, reader);
             }
-        }
+            std::thread::yield_now();
+        };
+        let head = Self::block_of(&reader, height)?;
+        let past = head.height != tree.height();
+        let one = past.then(|| lock(&self.proving));
+        let proven = commit::prove(&tree, reader, &head, store, key)?;
+        drop(one);
+        Ok((proven, head))
     }
 
     /// Heights as they are committed; the value is the last one.
@@ -292,7 +338,7 @@ impl Node {
         let writes = state.into_writes();
         let initial_height = initial_height.max(1);
         let changes = history::changes(&empty, writes.clone());
-        let update = commit::update(&reader, None, initial_height - 1, &changes);
+        let update = self.tree().update(&reader, initial_height - 1, after(&changes));
         let app_hash = update.app_hash;
         let head = Head {
             height: initial_height - 1,
@@ -402,8 +448,8 @@ impl Node {
         let input = BlockInput { chain_id: &head.chain_id, height, time_s, proposer, txs };
         let output = chain::execute_block(base, &input, &self.signatures);
         let changes = history::changes(base, output.writes);
-        let before = genesis.map(|genesis| &genesis.update);
-        let update = commit::update(&reader, before, height, &changes);
+        let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree.clone());
+        let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
         pending.block = Some(PendingBlock { head, changes, update });
@@ -442,6 +488,8 @@ impl Node {
         commit::write(&mut batch, &update);
         batch.head(&head);
         batch.write();
+        let tree = update.tree.installed();
+        drop(std::mem::replace(&mut *lock(&self.tree), tree));
         // CometBFT checks what still waits again, on top of the new state.
         *check = Check::default();
         self.keeper.committed(&self.rocks, &head);
@@ -466,7 +514,6 @@ impl Node {
             // What block `past + 1` overwrote says how the state was at `past`.
             history::forget(batch, reader, past + 1);
         }
-        commit::prune(batch, reader, oldest);
         Some(oldest)
     }
 
@@ -505,12 +552,12 @@ impl Node {
                 .ok_or(NodeError::NoUndo(head.height))?;
             batch.forget(head.height);
             batch.time(head.height, None);
-            batch.forget_tree();
+            commit::invalidate(&mut batch);
             batch.head(&before);
             batch.write();
         }
-        fit_tree(&self.rocks, &wanted);
-        same_hash(&wanted, commit::recomputed_app_hash(&self.reader()))?;
+        self.rebuild_tree();
+        same_hash(&wanted, lock(&self.tree).app_hash())?;
         *lock(&self.pending) = Pending::default();
         *lock(&self.check) = Check::default();
         self.heads.send_replace(wanted.height);
@@ -554,7 +601,7 @@ impl Node {
             *restore = None;
         }
         if let Applied::Accept(Some(head)) = &applied {
-            fit_tree(&self.rocks, head);
+            self.rebuild_tree();
             *lock(&self.check) = Check::default();
             *lock(&self.pending) = Pending::default();
             self.heads.send_replace(head.height);
@@ -566,6 +613,12 @@ impl Node {
     /// Waits for snapshots and scrubs under way.
     pub fn wait_for_upkeep(&self) {
         self.keeper.wait();
+    }
+
+    /// Makes the tree that belongs to the state on disk, after it was replaced as a whole.
+    fn rebuild_tree(&self) {
+        let tree = Tree::rebuild(&self.rocks, self.keep.tree_bytes);
+        *lock(&self.tree) = tree;
     }
 
     /// The whole state after block `height` (0: the last) as a genesis.
@@ -584,18 +637,9 @@ impl Node {
     }
 }
 
-/// Makes the tree that belongs to the state on disk, where it is not there: after a restore and
-/// after a rollback, which only move the state.
-fn fit_tree(rocks: &Rocks, head: &Head) {
-    let reader = rocks.reader();
-    if commit::stored_app_hash(&reader, head.height).is_some() {
-        return;
-    }
-    let every = reader.scan(&[]).map(|(key, value)| (key, (None, Some(value)))).collect();
-    let update = commit::update(&reader, None, head.height, &every);
-    let mut batch = rocks.batch();
-    commit::write(&mut batch, &update);
-    batch.write();
+/// Keys and the values that a block leaves in them.
+fn after(changes: &Changes) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    changes.iter().map(|(key, (_, after))| (key.as_slice(), after.as_deref()))
 }
 
 fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {

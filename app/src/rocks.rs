@@ -5,7 +5,7 @@
 //! | `state` | a key of the chain's state | its value at the head |
 //! | `undo` | `k`, escaped key, height | what the key held before that height |
 //! | | `h`, height | the keys that the height changed |
-//! | `tree` | see [`crate::commit`] | nodes, stale nodes, preimages of key hashes |
+//! | `tree` | see `commit::table` | per key of the state tree: hash of its leaf, the key |
 //! | `meta` | `head`; `past`, height | which block this is; time and app hash of recent blocks |
 //! | | `time`, height | time of every thousandth block, until CometBFT has let go of it |
 //! | | `restoring` | the state is half of a snapshot: it is thrown away at the next start |
@@ -236,7 +236,7 @@ impl Rocks {
     }
 
     /// Starts the batch of one block.
-    pub(crate) fn batch(&self) -> Batch<'_> {
+    pub fn batch(&self) -> Batch<'_> {
         Batch { rocks: self, batch: WriteBatch::default() }
     }
 }
@@ -246,7 +246,7 @@ fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
 }
 
 /// The changes of one block: all on disk, or none.
-pub(crate) struct Batch<'a> {
+pub struct Batch<'a> {
     rocks: &'a Rocks,
     batch: WriteBatch,
 }
@@ -267,6 +267,12 @@ impl Batch<'_> {
         self.put(TREE, key, value);
     }
 
+    /// Removes everything of the tree.
+    pub fn tree_clear(&mut self) {
+        let end = [u8::MAX; 64];
+        self.batch.delete_range_cf(self.rocks.family(TREE), &[][..], &end[..]);
+    }
+
     /// Says which block this is.
     pub fn head(&mut self, head: &Head) {
         self.put(META, HEAD_KEY, Some(&head.encode()));
@@ -276,11 +282,6 @@ impl Batch<'_> {
     /// Ends a restore, together with the head.
     pub fn restored(&mut self) {
         self.put(META, RESTORING_KEY, None);
-    }
-
-    /// Forgets the tree, which is made anew from the state at the next start.
-    pub fn forget_tree(&mut self) {
-        self.clear(TREE);
     }
 
     /// Remembers or forgets when a block was, beyond the recent ones.
@@ -389,11 +390,9 @@ impl<'a> Reader<'a> {
         self.one(TREE, key)
     }
 
-    /// Tree keys that begin with `prefix`, in order, from `from` on.
-    pub(crate) fn tree_keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<'_, 'a> {
-        let prefix = prefix.to_vec();
-        let pairs = self.iter(TREE, &prefix, Direction::Forward);
-        pairs.map(|(key, _)| key).take_while(move |key| key.starts_with(&prefix))
+    /// Tree records from `from` on, in order.
+    pub(crate) fn tree_from(&self, from: &[u8]) -> impl Iterator<Item = Pair> + use<'_, 'a> {
+        self.iter(TREE, from, Direction::Forward)
     }
 
     /// The value of an undo key.

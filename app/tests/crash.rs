@@ -119,7 +119,7 @@ fn a_torn_log_never_mixes_blocks() {
         let home = torn.path().join(n.to_string());
         copy(&source, &home.join("state.db"));
         std::fs::write(home.join("state.db").join(&name), &bytes[..cut]).unwrap();
-        let keep = Keep { recent: 100, cache_bytes: 1 << 20 };
+        let keep = Keep { recent: 100, cache_bytes: 1 << 20, ..Keep::default() };
         let Ok(node) = Node::open(&home.join("state.db"), keep) else { continue };
         let head = node.head();
         let found =
@@ -139,7 +139,7 @@ fn a_torn_log_never_mixes_blocks() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x10;
         std::fs::write(home.join("state.db").join(&name), &bytes).unwrap();
-        let keep = Keep { recent: 100, cache_bytes: 1 << 20 };
+        let keep = Keep { recent: 100, cache_bytes: 1 << 20, ..Keep::default() };
         let Ok(node) = Node::open(&home.join("state.db"), keep) else { continue };
         let head = node.head();
         let found =
@@ -155,7 +155,7 @@ fn a_torn_log_never_mixes_blocks() {
 fn one_home_has_one_node() {
     let dir = tempfile::tempdir().unwrap();
     let _bench = Bench::new(dir.path());
-    let keep = Keep { recent: 1, cache_bytes: 1 << 20 };
+    let keep = Keep { recent: 1, cache_bytes: 1 << 20, ..Keep::default() };
     let error = Node::open(&dir.path().join("state.db"), keep).err().unwrap().to_string();
     assert!(error.contains("another plasmad has"), "{error}");
 }

@@ -26,7 +26,7 @@ fn block(height: i64) -> Vec<Vec<u8>> {
 
 fn open(dir: &Path, recent: u64, cache_bytes: usize) -> Bench {
     let upkeep = Upkeep { snapshot_blocks: EVERY, snapshots_kept: 2, ..Upkeep::default() };
-    Bench::open_with(dir, Keep { recent, cache_bytes }, upkeep)
+    Bench::open_with(dir, Keep { recent, cache_bytes, ..Keep::default() }, upkeep)
 }
 
 /// Blocks from the one after the head to `to`. Snapshots are waited for, so that none is skipped.
@@ -114,7 +114,11 @@ fn blocks_that_a_joining_node_needs_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let upkeep =
         Upkeep { snapshot_blocks: EVERY, snapshots_kept: 2, retain_blocks: 3, ..Upkeep::default() };
-    let bench = Bench::open_with(dir.path(), Keep { recent: 1, cache_bytes: 1 << 20 }, upkeep);
+    let bench = Bench::open_with(
+        dir.path(),
+        Keep { recent: 1, cache_bytes: 1 << 20, ..Keep::default() },
+        upkeep,
+    );
     bench.init();
     let mut retained = Vec::new();
     for height in 1..=16 {
@@ -127,7 +131,11 @@ fn blocks_that_a_joining_node_needs_are_kept() {
     drop(bench);
     // Evidence may be about a block that is not old enough, however many blocks there are.
     let upkeep = Upkeep { retain_blocks: 3, retain_s: 60, ..Upkeep::default() };
-    let bench = Bench::open_with(dir.path(), Keep { recent: 1, cache_bytes: 1 << 20 }, upkeep);
+    let bench = Bench::open_with(
+        dir.path(),
+        Keep { recent: 1, cache_bytes: 1 << 20, ..Keep::default() },
+        upkeep,
+    );
     bench.finalize(17, &block(17));
     assert_eq!(bench.app.commit().retain_height, 0);
 }

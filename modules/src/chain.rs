@@ -462,7 +462,11 @@ pub fn last_block(store: &dyn Read) -> Option<LastBlock> {
 /// Writes every index anew from the objects, into a store that has none: after a restore, since
 /// indexes are not committed to and do not travel.
 pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    auth::rebuild_derived(store, put);
+    token::rebuild_derived(store, put);
+    feegrant::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
+    authz::rebuild_derived(store, put);
 }
 
 /// Every module's sentences about its state hold.

@@ -148,7 +148,7 @@ impl<V: Message + Default> Item<V> {
 
     /// Replaces the value.
     pub fn set(&self, store: &mut dyn Write, value: &V) {
-        store.set([self.table.id()].into(), Some(encode(value)));
+        store.set([self.table.id()].into(), Some(encode(self.table, value)));
     }
 }
 
@@ -177,7 +177,7 @@ impl<K: Key, V: Message + Default> Map<K, V> {
 
     /// Replaces the value at `key`.
     pub fn set(&self, store: &mut dyn Write, key: &K, value: &V) {
-        store.set(self.path(key), Some(encode(value)));
+        store.set(self.path(key), Some(encode(self.table, value)));
     }
 
     /// Forgets the value at `key`.
@@ -226,11 +226,11 @@ impl<K: Key, V: Message + Default> Map<K, V> {
 /// A field that no message has, holding zero: readers in any language skip it.
 const NOTHING: [u8; 3] = [0xf8, 0x7f, 0];
 
-/// The bytes that are stored of a message. Never none: ICS-23 knows no empty value, so that one
-/// could not be proven, nor that a key beside it is absent.
-fn encode<V: Message>(value: &V) -> Vec<u8> {
+/// The bytes that are stored of a message. Never none in a table that is committed to: ICS-23 knows
+/// no empty value, so that one could not be proven, nor that a key beside it is absent.
+fn encode<V: Message>(table: Table, value: &V) -> Vec<u8> {
     let bytes = value.encode_to_vec();
-    if bytes.is_empty() { NOTHING.into() } else { bytes }
+    if bytes.is_empty() && !Table::is_derived(table.id()) { NOTHING.into() } else { bytes }
 }
 
 /// Reads a stored pair back as what was put.

@@ -1,9 +1,6 @@
 //! Proofs of public objects, through every door.
 
-use plasma_modules::{
-    proof,
-    query::{QueryCode, QueryError},
-};
+use plasma_modules::{proof, query::QueryError};
 use plasma_proto::{
     plasma::proof::v1::{QueryProofRequest, QueryProofResponse},
     tendermint::crypto::{ProofOp, ProofOps},
@@ -13,7 +10,7 @@ use prost::Message;
 use super::{Answer, Failure};
 use crate::{
     abci::{PROOF_IN_STORE, PROOF_OF_STORE},
-    commit::{self, Proven, Store},
+    commit::{Proven, Store},
     node::Node,
 };
 
@@ -27,10 +24,8 @@ pub(super) fn answer(node: &Node, height: u64, request: &[u8]) -> Result<Answer,
     let object =
         request.object.ok_or_else(|| QueryError::invalid("say which object, or which key"))?;
     let key = proof::key(&object)?;
-    let (reader, head) = node.reader_at(height)?;
-    let Proven { value, in_store, of_store } =
-        commit::prove(&reader, Store::Plasma, key.clone(), head.height)
-            .map_err(|message| QueryError { code: QueryCode::InvalidArgument, message })?;
+    let (Proven { value, in_store, of_store }, head) =
+        node.prove(height, Store::Plasma, key.clone())?;
     let op = |kind: &str, key: &[u8], data| ProofOp { r#type: kind.into(), key: key.into(), data };
     let ops = vec![
         op(PROOF_IN_STORE, &key, in_store),

@@ -137,7 +137,11 @@ impl Bench {
     }
 
     pub fn open_keeping(dir: &Path, recent: u64) -> Self {
-        Self::open_with(dir, Keep { recent, cache_bytes: 1 << 20 }, Upkeep::default())
+        Self::open_with(
+            dir,
+            Keep { recent, cache_bytes: 1 << 20, ..Keep::default() },
+            Upkeep::default(),
+        )
     }
 
     pub fn open_with(dir: &Path, keep: Keep, upkeep: Upkeep) -> Self {

@@ -18,6 +18,6 @@ pub use handler::{
 pub use invariant::check_invariants;
 pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};
 pub use query::routes;
-pub use state::{MODULE_ACCOUNTS, account_key};
+pub use state::{MODULE_ACCOUNTS, account_key, rebuild_derived};
 pub use unordered::{Timeout, has_used, note_timeout};
 pub use vesting::{PERIODS_MAX, VESTING_COINS_MAX, check as check_vesting, vested};

@@ -6,7 +6,7 @@ use plasma_proto::{
 };
 
 use super::unordered::Timeout;
-use crate::{Address, Item, Map, Table};
+use crate::{Address, Item, Map, Read, Table};
 
 pub(super) const ACCOUNTS: Map<Address, BaseAccount> = Map::new(Table::AuthAccounts);
 pub(super) const BY_NUMBER: Map<(u64, Address), ()> = Map::new(Table::AuthByNumber);
@@ -26,4 +26,11 @@ pub const MODULE_ACCOUNTS: [(&str, &[&str]); 4] = [
 /// Where an account is stored, and proven.
 pub fn account_key(address: &Address) -> Vec<u8> {
     ACCOUNTS.path(address)
+}
+
+/// Hands every index key of the accounts to `put`.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    for (address, account) in ACCOUNTS.iter(store) {
+        put(BY_NUMBER.path(&(account.account_number, address)));
+    }
 }

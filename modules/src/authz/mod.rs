@@ -16,3 +16,4 @@ pub use handler::{Dispatch, end_block, exec, grant, revoke};
 pub use invariant::check_invariants;
 pub use msg::{Exec, Grant, NESTING_MAX, Revoke};
 pub use query::routes;
+pub use state::rebuild_derived;

@@ -17,3 +17,4 @@ pub use handler::{end_block, grant_allowance, prune_allowances, revoke_allowance
 pub use invariant::check_invariants;
 pub use msg::{GrantAllowance, PruneAllowances, RevokeAllowance};
 pub use query::routes;
+pub use state::rebuild_derived;

@@ -49,3 +49,8 @@ fn bytes<K: Key>(key: &K) -> Vec<u8> {
     key.put(&mut out);
     out
 }
+
+/// Hands every index key of the allowances to `put`.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    ALLOWANCES.rebuild(store, put);
+}

@@ -22,7 +22,7 @@ pub use handler::{
 pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
 pub use msg::{Coins, MultiSend, Send};
 pub use query::routes;
-pub use state::{balance_key, supply_key};
+pub use state::{balance_key, rebuild_derived, supply_key};
 pub use vesting::{
     CreatePeriodicVesting, CreatePermanentLocked, CreateVesting, create_periodic_vesting,
     create_permanent_locked, create_vesting,

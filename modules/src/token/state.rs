@@ -5,7 +5,7 @@ use plasma_proto::{
     plasma::token::v1::{FeeMarket, Params},
 };
 
-use crate::{Address, Denom, Item, Map, Table};
+use crate::{Address, Denom, Item, Map, Read, Table};
 
 pub(super) const BALANCES: Map<(Address, Denom), Coin> = Map::new(Table::TokenBalances);
 pub(super) const OWNERS: Map<(Denom, Address), ()> = Map::new(Table::TokenOwners);
@@ -21,4 +21,11 @@ pub fn balance_key(address: Address, denom: Denom) -> Vec<u8> {
 /// Where the supply of a denom is stored, and proven.
 pub fn supply_key(denom: &Denom) -> Vec<u8> {
     SUPPLY.path(denom)
+}
+
+/// Hands every index key of the balances to `put`.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    for ((address, denom), _) in BALANCES.iter(store) {
+        put(OWNERS.path(&(denom, address)));
+    }
 }
