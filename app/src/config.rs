@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub const KEEP_RECENT: u64 = 10_000;
 /// RocksDB's cache, unless the file says otherwise.
 pub const CACHE_BYTES: usize = 256 << 20;
+/// Age of the last block up to which a node is ready, seconds, unless the file says otherwise.
+pub const READY_BLOCK_AGE_S: u64 = 60;
 const MIB: usize = 1 << 20;
 
 /// Name of the file in a home.
@@ -73,6 +75,8 @@ pub struct Metrics {
     pub enabled: bool,
     /// Its address.
     pub listen: SocketAddr,
+    /// Age of the last block up to which the node says that it is ready, seconds.
+    pub ready_block_age_s: u64,
 }
 
 /// The database.
@@ -113,7 +117,7 @@ impl Default for Rest {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { enabled: true, listen: local(26660) }
+        Self { enabled: true, listen: local(26660), ready_block_age_s: READY_BLOCK_AGE_S }
     }
 }
 
@@ -193,8 +197,11 @@ cors = {cors}
 
 [metrics]
 enabled = {metrics_enabled}
-# Prometheus on /metrics, liveness on /healthz.
+# Prometheus on /metrics, liveness on /healthz, readiness on /readyz; /log-level changes what is
+# logged, from this machine alone.
 listen = "{metrics_listen}"
+# /readyz says no while the last block is older than this, seconds.
+ready_block_age_s = {ready_block_age_s}
 
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
@@ -216,6 +223,7 @@ json = {json}
             cors = rest.cors,
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
+            ready_block_age_s = metrics.ready_block_age_s,
             keep_recent = store.keep_recent,
             cache_mib = store.cache_mib,
             level = toml::Value::from(log.level.as_str()),
