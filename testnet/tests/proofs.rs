@@ -51,7 +51,9 @@ fn liar(real: &str, lie: impl Lie) -> String {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let (real, lie) = (real.clone(), Arc::clone(&lie));
-            thread::spawn(move || drop(pass(stream.unwrap(), &real, &*lie)));
+            thread::spawn(move || {
+                let _ = pass(stream.unwrap(), &real, &*lie);
+            });
         }
     });
     url
