@@ -9,6 +9,7 @@
 //! wrong ledger is worse than a stopped node.
 
 mod listener;
+mod timed;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,7 +38,8 @@ use crate::{
     statesync::{Applied, Offered, Snapshot},
 };
 
-pub use listener::{ListenError, Listener, MESSAGE_BYTES_MAX};
+pub use listener::{Connections, ListenError, Listener, MESSAGE_BYTES_MAX};
+pub use timed::Timed;
 
 /// Version of the state machine's rules; governance raises it with an upgrade.
 pub const APP_VERSION: u64 = 1;
@@ -278,7 +280,11 @@ impl Application for App {
                 ..Default::default()
             },
         };
-        self.node.metrics().checked(result.code != 0);
+        self.node.metrics().checked(
+            request.r#type != i32::from(pb::CheckTxType::New),
+            &result.codespace,
+            result.code,
+        );
         let pb::ExecTxResult { code, data, log, info, gas_wanted, gas_used, events, codespace } =
             result;
         pb::ResponseCheckTx { code, data, log, info, gas_wanted, gas_used, events, codespace }

@@ -21,6 +21,8 @@ pub const CACHE_BYTES: usize = 256 << 20;
 pub const TREE_BYTES: usize = 512 << 20;
 /// Least memory for the state tree, MiB.
 const TREE_MIB_MIN: usize = 8;
+/// Age of the last block up to which a node is ready, seconds, unless the file says otherwise.
+pub const READY_BLOCK_AGE_S: u64 = 60;
 const MIB: usize = 1 << 20;
 
 /// Name of the file in a home.
@@ -86,6 +88,8 @@ pub struct Metrics {
     pub enabled: bool,
     /// Its address.
     pub listen: SocketAddr,
+    /// Age of the last block up to which the node says that it is ready, seconds.
+    pub ready_block_age_s: u64,
 }
 
 /// The database.
@@ -154,7 +158,7 @@ impl Default for Rest {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { enabled: true, listen: local(26660) }
+        Self { enabled: true, listen: local(26660), ready_block_age_s: READY_BLOCK_AGE_S }
     }
 }
 
@@ -285,8 +289,11 @@ cors = {cors}
 
 [metrics]
 enabled = {metrics_enabled}
-# Prometheus on /metrics, liveness on /healthz.
+# Prometheus on /metrics, liveness on /healthz, readiness on /readyz; /log-level changes what is
+# logged, from this machine alone.
 listen = "{metrics_listen}"
+# /readyz says no while the last block is older than this, seconds.
+ready_block_age_s = {ready_block_age_s}
 
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
@@ -330,6 +337,7 @@ json = {json}
             cors = rest.cors,
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
+            ready_block_age_s = metrics.ready_block_age_s,
             keep_recent = store.keep_recent,
             archive = store.archive,
             retain_blocks = store.retain_blocks,

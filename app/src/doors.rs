@@ -7,7 +7,10 @@ pub mod proof;
 pub mod rest;
 mod template;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plasma_modules::{
     View,
@@ -259,6 +262,7 @@ pub(crate) async fn ask(
     request: bytes::Bytes,
 ) -> Result<Answer, Failure> {
     let (asked, node) = (Arc::clone(doors), Arc::clone(doors.node()));
+    let started = Instant::now();
     node.metrics().queried();
     let name = path.clone();
     let work = async {
@@ -270,15 +274,20 @@ pub(crate) async fn ask(
         });
         work.await
     };
-    match tokio::time::timeout(Duration::from_secs(TIMEOUT_S), work).await {
+    let answer = match tokio::time::timeout(Duration::from_secs(TIMEOUT_S), work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             node.metrics().panicked();
-            tracing::error!(path = name, %error, "a query panicked");
+            tracing::error!(path = &name[..], %error, "a query panicked");
             Err(Failure::of(GRPC_INTERNAL, "the query failed inside the node"))
         }
         Err(_) => Err(Failure::of(GRPC_TIMEOUT, &format!("no answer within {TIMEOUT_S} s"))),
-    }
+    };
+    // Names that are not served are strangers' words: no label is made of them.
+    let method = if doors.serves(&name) { &name[..] } else { "unknown" };
+    let code = answer.as_ref().map_or_else(|failure| failure.grpc, |_| 0);
+    node.metrics().answered(method, code, started.elapsed());
+    answer
 }
 
 /// The height that a header asks for.

@@ -3,14 +3,17 @@
 //! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`node`] owns the chain,
 //! [`rocks`] the disk, [`commit`] the app hash and its proofs, [`statesync`] snapshots, [`scrub`]
 //! the check of what lies on disk, [`upkeep`] when they happen, [`files`] and [`config`] what lies
-//! in a home folder. The rules themselves are all in `plasma_modules`.
+//! in a home folder, [`admin`] is the operator's port. The rules themselves are all in
+//! `plasma_modules`.
 
 pub mod abci;
+pub mod admin;
 pub mod commit;
 pub mod config;
 pub mod doors;
 pub mod files;
 mod history;
+pub mod logs;
 pub mod meta;
 pub mod metrics;
 pub mod node;

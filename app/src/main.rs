@@ -1,16 +1,17 @@
 //! `plasmad`: a node of the Plasma chain, behind CometBFT.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Args, Parser, Subcommand};
 use plasma_app::{
-    VERSION,
+    VERSION, admin,
     config::{Config, db_dir},
     files::{
         self, GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, TestnetSpec,
         comet::CometSpec, genesis,
     },
+    logs::Logs,
     node::{Keep, Node},
     run,
 };
@@ -43,6 +44,8 @@ enum Command {
     Rollback(Rollback),
     /// Prunes what plasma.toml does not keep, at once, and gives the room back. The node must not run.
     Prune(Home),
+    /// Changes what the running node logs, until it ends; says what it logs if no filter is given.
+    LogLevel(LogLevel),
     /// Writes the homes of a network on this machine.
     TestnetFiles(TestnetFiles),
     /// Says which plasmad this is.
@@ -150,6 +153,17 @@ struct Rollback {
 }
 
 #[derive(Args)]
+struct LogLevel {
+    #[command(flatten)]
+    home: Home,
+    /// A level, or directives such as info,plasma_app=debug.
+    filter: Option<String>,
+    /// Overrides metrics.listen of the home.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<SocketAddr>,
+}
+
+#[derive(Args)]
 struct TestnetFiles {
     /// Folder for the homes node0, node1, ...
     #[arg(long)]
@@ -191,6 +205,7 @@ fn main() -> ExitCode {
         Command::Scrub(args) => scrub(&args),
         Command::Rollback(args) => rollback(&args),
         Command::Prune(args) => prune(&args),
+        Command::LogLevel(args) => log_level(&args),
         Command::TestnetFiles(args) => testnet_files(args),
         Command::Version => {
             println!("{VERSION}");
@@ -278,25 +293,22 @@ fn start(args: Start) -> anyhow::Result<()> {
         config.log.level = level;
     }
     config.log.json |= args.log_json;
-    log(&config)?;
+    // Logs go to stderr; stdout is for what commands answer.
+    let filter = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| config.log.level.clone());
+    let logs = Logs::start(&filter, config.log.json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run::run(&home, &config, args.with_cometbft, args.cometbft.as_deref()))
+    runtime.block_on(run::run(&home, &config, args.with_cometbft, args.cometbft.as_deref(), logs))
 }
 
-/// Logs to stderr; stdout is for what commands answer.
-fn log(config: &Config) -> anyhow::Result<()> {
-    let level = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| config.log.level.clone());
-    let filter = EnvFilter::try_new(&level)
-        .with_context(|| format!("log level {level:?} is not understood"))?;
-    let logger = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    if config.log.json {
-        logger.json().init()
-    } else {
-        logger.init()
-    }
+/// Speaks with the node that runs in this home.
+fn log_level(args: &LogLevel) -> anyhow::Result<()> {
+    let metrics = Config::load(&args.home.home)?.metrics;
+    ensure!(
+        metrics.enabled || args.metrics.is_some(),
+        "metrics.enabled is false in plasma.toml: this node has no port for it"
+    );
+    let address = args.metrics.unwrap_or(metrics.listen);
+    println!("{}", admin::log_filter(address, args.filter.as_deref())?);
     Ok(())
 }
 

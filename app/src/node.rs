@@ -243,9 +243,9 @@ impl Node {
         &self.metrics
     }
 
-    /// Bytes on disk, roughly.
-    pub fn disk_bytes(&self) -> u64 {
-        self.rocks.bytes()
+    /// How the database is.
+    pub fn store_stats(&self) -> crate::rocks::Stats {
+        self.rocks.stats()
     }
 
     /// Committed state, as it is now.

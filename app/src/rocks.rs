@@ -20,6 +20,8 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, Snapshot, WriteBatch,
     WriteOptions,
+    properties::{self, PropName},
+    statistics::{StatsLevel, Ticker},
 };
 
 use crate::{history::History, meta::Head};
@@ -101,10 +103,43 @@ pub(crate) fn stop(what: &str, error: impl Display) -> ! {
     std::process::exit(EXIT_DISK)
 }
 
+/// How a column family is.
+#[derive(Clone, Debug)]
+pub struct FamilyStats {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes of tables on disk.
+    pub sst_bytes: u64,
+    /// Bytes of tables in memory.
+    pub memtable_bytes: u64,
+    /// Bytes that compaction has to rewrite, roughly.
+    pub pending_compaction_bytes: u64,
+    /// Keys, roughly.
+    pub keys: u64,
+}
+
+/// How the database is.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Each column family.
+    pub families: Vec<FamilyStats>,
+    /// Bytes of the block cache in use.
+    pub cache_used_bytes: u64,
+    /// Blocks found in the cache since the start.
+    pub cache_hits: u64,
+    /// Blocks read from disk since the start.
+    pub cache_misses: u64,
+    /// Compactions under way.
+    pub compactions: u64,
+    /// Whether writes wait for compaction.
+    pub write_stopped: bool,
+}
+
 /// The database of one node.
 pub struct Rocks {
     db: DB,
     path: PathBuf,
+    options: Options,
 }
 
 impl Rocks {
@@ -127,6 +162,10 @@ impl Rocks {
         options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES_MAX);
         options.set_max_background_jobs(BACKGROUND_JOBS_MAX);
         options.set_bytes_per_sync(BYTES_PER_SYNC);
+
+        // Counters alone: neither timers nor histograms.
+        options.enable_statistics();
+        options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
 
         let cache = Cache::new_lru_cache(cache_bytes);
         let families = [STATE, UNDO, TREE, META].map(|name| {
@@ -162,7 +201,7 @@ impl Rocks {
                 OpenError::Rocks(path.to_owned(), error)
             }
         })?;
-        let rocks = Self { db, path: path.to_owned() };
+        let rocks = Self { db, path: path.to_owned(), options };
         let bytes = rocks.reader().meta(HEAD_KEY);
         if let Some(bytes) = bytes {
             let found = Head::format(&bytes);
@@ -187,14 +226,28 @@ impl Rocks {
         Reader { db: &self.db, snapshot: self.db.snapshot(), at: None }
     }
 
-    /// Bytes of tables on disk, roughly.
-    pub fn bytes(&self) -> u64 {
-        let size = |name: &str| {
-            let size =
-                self.db.property_int_value_cf(self.family(name), "rocksdb.total-sst-files-size");
-            size.ok().flatten().unwrap_or(0)
+    /// How the database is; a number that RocksDB cannot tell is zero.
+    pub fn stats(&self) -> Stats {
+        let number = |name: &str, property: &PropName| {
+            let number = self.db.property_int_value_cf(self.family(name), property);
+            number.ok().flatten().unwrap_or(0)
         };
-        [STATE, UNDO, TREE, META].into_iter().map(size).sum()
+        let families = [STATE, UNDO, TREE, META].map(|name| FamilyStats {
+            name,
+            sst_bytes: number(name, properties::TOTAL_SST_FILES_SIZE),
+            memtable_bytes: number(name, properties::CUR_SIZE_ALL_MEM_TABLES),
+            pending_compaction_bytes: number(name, properties::ESTIMATE_PENDING_COMPACTION_BYTES),
+            keys: number(name, properties::ESTIMATE_NUM_KEYS),
+        });
+        Stats {
+            families: families.into(),
+            // The families share one cache.
+            cache_used_bytes: number(STATE, properties::BLOCK_CACHE_USAGE),
+            cache_hits: self.options.get_ticker_count(Ticker::BlockCacheHit),
+            cache_misses: self.options.get_ticker_count(Ticker::BlockCacheMiss),
+            compactions: number(STATE, properties::NUM_RUNNING_COMPACTIONS),
+            write_stopped: number(STATE, properties::IS_WRITE_STOPPED) != 0,
+        }
     }
 
     fn family(&self, name: &str) -> &ColumnFamily {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use axum::{Router, extract::State, routing::get};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -20,9 +19,11 @@ use tokio::{
 };
 
 use crate::{
-    abci::{App, Listener},
+    abci::{App, Listener, Timed},
+    admin::{self, Admin},
     config::{Config, cometbft_dir, db_dir},
     doors::{Doors, grpc, rest},
+    logs::Logs,
     node::Node,
 };
 
@@ -43,7 +44,7 @@ pub struct Running {
 
 impl Running {
     /// Opens the database of `home` and then every door that `config` asks for.
-    pub async fn start(home: &Path, config: &Config) -> anyhow::Result<Self> {
+    pub async fn start(home: &Path, config: &Config, logs: Option<Logs>) -> anyhow::Result<Self> {
         let db = db_dir(home);
         let parent = db.parent().unwrap_or(home);
         std::fs::create_dir_all(parent)
@@ -57,7 +58,8 @@ impl Running {
         let grpc_port = bind(config.grpc.enabled, config.grpc.listen).await?;
         let rest_port = bind(config.rest.enabled, config.rest.listen).await?;
         let metrics_port = bind(config.metrics.enabled, config.metrics.listen).await?;
-        let abci = Listener::start(&config.abci_address(home), App::new(Arc::clone(&doors)))?;
+        let app = Timed::new(App::new(Arc::clone(&doors)), Arc::clone(node.metrics()));
+        let abci = Listener::start(&config.abci_address(home), app)?;
 
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -72,9 +74,13 @@ impl Running {
         }
         if let Some(port) = metrics_port {
             tracing::info!(address = %port.local_addr()?, "metrics");
-            let page = metrics(Arc::clone(&node));
-            let served = axum::serve(port, page).with_graceful_shutdown(until(stopped));
-            tasks.spawn(async move { Ok(served.await?) });
+            let admin = Admin {
+                doors,
+                abci: abci.connections(),
+                ready_block_age_s: config.metrics.ready_block_age_s,
+                logs,
+            };
+            tasks.spawn(admin::serve(admin, port, until(stopped)));
         }
         let height = node.head().map_or(0, |head| head.height);
         tracing::info!(height, abci = abci.address(), "plasmad is up");
@@ -123,17 +129,6 @@ async fn bind(enabled: bool, address: std::net::SocketAddr) -> anyhow::Result<Op
 async fn until(mut stopped: watch::Receiver<bool>) {
     // A dropped sender is a stop as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-fn metrics(node: Arc<Node>) -> Router {
-    let page = |State(node): State<Arc<Node>>| async move {
-        let head = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-        (head, node.metrics().page(node.disk_bytes()))
-    };
-    Router::new()
-        .route("/metrics", get(page))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .with_state(node)
 }
 
 /// Where cometbft is looked for when no path is given.
@@ -238,10 +233,11 @@ pub async fn run(
     config: &Config,
     with_cometbft: bool,
     cometbft: Option<&Path>,
+    logs: Logs,
 ) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut running = Running::start(home, config).await?;
+    let mut running = Running::start(home, config, Some(logs)).await?;
     let mut comet = None;
     if with_cometbft {
         match Comet::start(home, cometbft).await {

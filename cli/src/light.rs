@@ -4,7 +4,8 @@
 //! held against it.
 
 pub mod chain;
-
+#[cfg(test)]
+mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -110,6 +110,17 @@ struct Shared {
     open: Mutex<HashMap<u64, Stream>>,
 }
 
+/// Counts the connections of a [`Listener`].
+#[derive(Clone)]
+pub struct Connections(Arc<Shared>);
+
+impl Connections {
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 /// Serves CometBFT until it is stopped.
 pub struct Listener {
     shared: Arc<Shared>,
@@ -144,6 +155,11 @@ impl Listener {
     /// Where CometBFT finds it: the value of `proxy_app`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Its connections, to be counted.
+    pub fn connections(&self) -> Connections {
+        Connections(Arc::clone(&self.shared))
     }
 
     /// Takes no more calls. Those under way are finished.

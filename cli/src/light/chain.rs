@@ -134,7 +134,7 @@ async fn validators_of(client: &Client, height: u64) -> Result<Set> {
 }
 
 /// A set as its keys and powers make it: the addresses that a node tells stand under no hash.
-pub(super) fn set(told: Vec<Info>) -> Result<Set> {
+pub fn set(told: Vec<Info>) -> Result<Set> {
     let power = told.iter().map(|one| one.power.value()).fold(0u64, u64::saturating_add);
     if told.len() > VALIDATORS_MAX || power > Set::MAX_TOTAL_VOTING_POWER {
         return Err(Failure::unproven("the node tells a set of validators that cannot be"));
