@@ -135,7 +135,7 @@ fn every_door_refuses_the_second_use() {
         assert_eq!(chain::simulate(&chain.store, &block, &tx).code, 0);
     }
 
-    assert_eq!(chain.block(&[tx.clone()])[0].code, 0);
+    assert_eq!(chain.block(std::slice::from_ref(&tx))[0].code, 0);
     let block = chain::next_block(&chain.store, CHAIN_ID, 2, chain.time_s + 1);
     let mut waiting = Overlay::new(&chain.store);
     assert_eq!(chain::check_tx(&mut waiting, &block, &twin, &NoMemory).code, 18);
