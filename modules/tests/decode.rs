@@ -7,7 +7,7 @@ use plasma_modules::{
     Refusal,
     msg::Msg,
     tx::{
-        self, MESSAGES_MAX, NoMemory, Purpose,
+        self, MESSAGES_MAX, Purpose,
         amino::json,
         decode,
         wire::{self, NESTING_MAX},
@@ -341,9 +341,8 @@ proptest! {
             if bytes.is_empty() { bytes } else { change.of(&bytes) }
         });
         prop_assume!(bytes != good);
-        let block = plasma_modules::chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s);
-        let _ = plasma_modules::chain::simulate(&chain.store, &block, &bytes);
-        let process = plasma_modules::chain::process(&chain.store, &block, &[&bytes], &NoMemory);
+        let _ = plasma_modules::chain::simulate(&chain.store, &chain.next_block(), &bytes);
+        let process = chain.process(&[&bytes]);
         prop_assert!(process.is_err());
         prop_assert!(chain.block(&[bytes])[0].code != 0);
     }

@@ -57,7 +57,7 @@ fn what_cosmjs_signs_in_amino_is_taken() {
         let (name, sender) = (line[1], line[2]);
         let mut chain = chain_of(sender, line[3].parse().unwrap(), line[4].parse().unwrap());
         let bytes = hex::decode(line[5]).unwrap();
-        let result = chain.block(&[bytes.clone()]).remove(0);
+        let result = chain.block(std::slice::from_ref(&bytes)).remove(0);
         assert_eq!(result.code, 0, "{name}: {}", result.log);
         // Its key is kept, as it was brought.
         let account = auth::account(&chain.store, Address::parse(sender).unwrap()).unwrap();
@@ -302,7 +302,7 @@ fn a_multisigs_key_is_kept_and_costs_by_signature() {
     info.public_key = None;
     raw.auth_info_bytes = draft.auth_info(vec![info]).encode_to_vec();
     let without_key = raw.encode_to_vec();
-    let three = chain.block(&[without_key.clone()]).remove(0);
+    let three = chain.block(std::slice::from_ref(&without_key)).remove(0);
     assert_eq!(three.code, 0, "{}", three.log);
     let bytes = |gas: u64, n: usize| gas - 10 * u64::try_from(n).unwrap();
     let first = group.sign(&group.draft(), bits("xx_"), &[0, 1]);

@@ -120,27 +120,27 @@ fn what_is_no_unordered_transaction_is_refused() {
 #[test]
 fn every_door_refuses_the_second_use() {
     let (mut chain, alice, bob) = start();
-    let block = chain::next_block(&chain.store, CHAIN_ID, 1, chain.time_s + 1);
+    let block = chain.next_block();
     let draft = unordered(&chain, &alice, &bob, 10);
     let (tx, twin) = (draft.sign(&alice), draft.sign_amino(&alice));
     let mut waiting = Overlay::new(&chain.store);
     assert_eq!(chain::check_tx(&mut waiting, &block, &tx, &NoMemory).code, 0);
     assert_eq!(chain::check_tx(&mut waiting, &block, &twin, &NoMemory).code, 18);
     let txs = [tx.as_slice(), twin.as_slice()];
-    assert_eq!(chain::prepare(&chain.store, &block, &txs, 1 << 20, &NoMemory), [tx.as_slice()]);
-    assert_eq!(chain::process(&chain.store, &block, &txs, &NoMemory).unwrap_err().code, 18);
-    chain::process(&chain.store, &block, &txs[..1], &NoMemory).unwrap();
+    assert_eq!(chain.prepare(&txs), [tx.as_slice()]);
+    assert_eq!(chain.process(&txs).unwrap_err().code, 18);
+    chain.process(&txs[..1]).unwrap();
     // A simulation leaves no note.
     for _ in 0..2 {
         assert_eq!(chain::simulate(&chain.store, &block, &tx).code, 0);
     }
 
-    assert_eq!(chain.block(&[tx.clone()])[0].code, 0);
-    let block = chain::next_block(&chain.store, CHAIN_ID, 2, chain.time_s + 1);
+    assert_eq!(chain.block(std::slice::from_ref(&tx))[0].code, 0);
+    let block = chain.next_block();
     let mut waiting = Overlay::new(&chain.store);
     assert_eq!(chain::check_tx(&mut waiting, &block, &twin, &NoMemory).code, 18);
-    assert!(chain::prepare(&chain.store, &block, &[&twin], 1 << 20, &NoMemory).is_empty());
-    assert_eq!(chain::process(&chain.store, &block, &[&twin], &NoMemory).unwrap_err().code, 18);
+    assert!(chain.prepare(&[&twin]).is_empty());
+    assert_eq!(chain.process(&[&twin]).unwrap_err().code, 18);
     assert_eq!(chain::simulate(&chain.store, &block, &twin).code, 18);
 }
 

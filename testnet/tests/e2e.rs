@@ -190,7 +190,7 @@ fn the_chain_goes_on_after_a_crash_at_every_step() {
 /// The published CosmJS takes the chain for a Cosmos chain. Needs node and npm: `make test-long`.
 #[test]
 #[ignore = "needs node, npm and a package registry"]
-fn cosmjs_sends_xpl() {
+fn cosmjs_sends_xpl_and_signs_amino_json() {
     const WORDS: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
     let dir = tempfile::tempdir().unwrap();
     let programs = Programs::find().unwrap();
@@ -207,7 +207,7 @@ fn cosmjs_sends_xpl() {
 
     let scripts = dir.path().join("cosmjs");
     fs::create_dir(&scripts).unwrap();
-    for file in ["package.json", "send.mjs"] {
+    for file in ["package.json", "send.mjs", "sign.mjs"] {
         let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cosmjs").join(file);
         fs::copy(from, scripts.join(file)).unwrap();
     }
@@ -216,6 +216,8 @@ fn cosmjs_sends_xpl() {
         plasma_testnet::process::run(command.args(args).current_dir(&scripts)).unwrap()
     };
     run("npm", &["install", "--no-audit", "--no-fund"]);
-    let told = run("node", &["send.mjs", &network.validators[0].urls.rpc, WORDS]);
-    assert!(told.contains("\"chainId\":\"plasma-e2e-1\""), "{told}");
+    for script in ["send.mjs", "sign.mjs"] {
+        let told = run("node", &[script, &network.validators[0].urls.rpc, WORDS]);
+        assert!(told.contains("\"chainId\":\"plasma-e2e-1\""), "{told}");
+    }
 }

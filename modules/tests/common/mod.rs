@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use plasma_modules::{
-    Address, Amount, Memory, SignatureMemory, Write,
+    Address, Amount, Block, Memory, Refusal, SignatureMemory, Write,
     chain::{self, BlockInput, BlockOutput, TxResult},
     tx,
 };
@@ -222,6 +222,21 @@ impl Chain {
         }
         chain::check_invariants(&self.store).unwrap();
         output
+    }
+
+    /// The block that comes a second later.
+    pub fn next_block(&self) -> Block {
+        chain::next_block(&self.store, CHAIN_ID, self.height + 1, self.time_s + 1)
+    }
+
+    /// What a proposal of the next block takes of these.
+    pub fn prepare<'t>(&self, txs: &[&'t [u8]]) -> Vec<&'t [u8]> {
+        chain::prepare(&self.store, &self.next_block(), txs, 1 << 20, &tx::NoMemory)
+    }
+
+    /// Whether the next block may hold these.
+    pub fn process(&self, txs: &[&[u8]]) -> Result<(), Refusal> {
+        chain::process(&self.store, &self.next_block(), txs, &tx::NoMemory)
     }
 
     pub fn balance(&self, of: Address) -> u128 {

@@ -1,0 +1,214 @@
+//! `docs/gas.md` says what the code takes: every message has its row, and its numbers are the price.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Account, XPL, any, coin};
+use plasma_modules::{
+    ante::{BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
+    attestation::{text_hash, tokens_hash},
+    msg::Msg,
+};
+use plasma_proto::{
+    cosmos::bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output},
+    plasma::{
+        attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        market::v1::{
+            Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
+            MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
+            MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
+        },
+    },
+};
+use prost::Message;
+use prost_types::Any;
+
+const PAGE: &str = include_str!("../../docs/gas.md");
+
+/// The columns of the table under a heading.
+fn rows(heading: &str) -> Vec<Vec<String>> {
+    let section = PAGE.split(&format!("## {heading}\n")).nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|c| c.trim().into()).collect();
+    rows.map(cells).collect()
+}
+
+/// The number that text begins with.
+fn number(text: &str) -> u64 {
+    text.split(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn the_parts_of_a_transaction_have_their_price() {
+    let prices: Vec<u64> = rows("The transaction").iter().map(|row| number(&row[1])).collect();
+    assert_eq!(prices, [TX_GAS, BYTE_GAS, SIGNATURE_GAS, UNORDERED_GAS]);
+}
+
+fn manifest() -> Manifest {
+    let file = ModelFile { path: "m.safetensors".into(), sha256: vec![5; 32], size_bytes: 1_000 };
+    Manifest {
+        name: "tiny".into(),
+        architecture: "llama".into(),
+        dtype: "f32".into(),
+        tokenizer: "bytes".into(),
+        licence: "Apache-2.0".into(),
+        base_model: vec![],
+        context_tokens: 512,
+        template_tokens_max: 32,
+        files: vec![file],
+    }
+}
+
+fn len(n: usize) -> u64 {
+    u64::try_from(n).unwrap()
+}
+
+/// A message of each type, with the amounts of what its row has a price for, in the row's order.
+fn specimens() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
+    let other = |denom: &str| plasma_proto::cosmos::base::v1beta1::Coin {
+        denom: denom.into(),
+        amount: "7".into(),
+    };
+    let outputs = [2, 1]
+        .map(|n| Output {
+            address: you.clone(),
+            coins: [coin(5), other("uzed")].into_iter().take(n).collect(),
+        })
+        .to_vec();
+    let total = vec![coin(10), other("uzed")];
+    let ask = |id: u8| Ask {
+        model_id: vec![id; 32],
+        fresh_uxpl_per_mtok: 1,
+        cached_uxpl_per_mtok: 1,
+        output_uxpl_per_mtok: 1,
+        slots: 1,
+    };
+    let hardware =
+        Hardware { device: "cpu".into(), backend: "cpu".into(), cores: 2, ..Hardware::default() };
+    let (endpoint, region) = ("https://rig.example".to_owned(), "eu".to_owned());
+    let profile = len(endpoint.len() + 32 + hardware.encoded_len() + region.len());
+    let register = MsgRegisterProvider {
+        operator: me.clone(),
+        receipt_key: vec![9; 32],
+        receipt_key_proof: vec![9; 64],
+        endpoint: endpoint.clone(),
+        tls_key_hash: vec![3; 32],
+        hardware: Some(hardware.clone()),
+        region: region.clone(),
+        bond_uxpl: XPL.to_string(),
+        asks: vec![ask(1), ask(2)],
+    };
+    let update = MsgUpdateProvider {
+        operator: me.clone(),
+        receipt_key: vec![],
+        receipt_key_proof: vec![],
+        endpoint,
+        tls_key_hash: vec![3; 32],
+        hardware: Some(hardware),
+        region,
+        asks: vec![ask(1)],
+    };
+    let submit = MsgSubmitJob {
+        requester: me.clone(),
+        model_id: vec![1; 32],
+        input: "What?".into(),
+        max_tokens: 1,
+        sampling: Some(Sampling { temperature_milli: 0, top_p_milli: 1_000, seed: 0 }),
+        max_fee_uxpl: "1".into(),
+        deadline_unix_s: 0,
+        stop: vec!["ab".into(), "c".into()],
+        referral: String::new(),
+    };
+    let receipt = Receipt {
+        version: 1,
+        chain_id: common::CHAIN_ID.into(),
+        job_id: 1,
+        attempt: 1,
+        receipt_key: vec![9; 32],
+        model_id: vec![1; 32],
+        kernel_id: "k".into(),
+        outcome: Outcome::Ok.into(),
+        finish_reason: FinishReason::Eos.into(),
+        request_hash: vec![1; 32],
+        prompt_tokens_hash: vec![1; 32],
+        output_tokens_hash: tokens_hash(&[1, 2]).to_vec(),
+        response_hash: text_hash("x").to_vec(),
+        sampling: submit.sampling,
+        charge_uxpl: "1".into(),
+        signature: vec![1; 64],
+        n_out: 2,
+        ..Receipt::default()
+    };
+    let output = Answer { token_ids: vec![1, 2], text: "x".into() };
+    let report = MsgSubmitReceipt {
+        carrier: me.clone(),
+        receipt: Some(receipt.clone()),
+        output: Some(output.clone()),
+    };
+    let decline = MsgDeclineJob {
+        carrier: me.clone(),
+        job_id: 1,
+        attempt: 1,
+        reason: "busy".into(),
+        signature: vec![1; 64],
+    };
+    let publish =
+        MsgPublishModel { publisher: me.clone(), manifest: Some(manifest()), royalty_bps: 0 };
+    let amount_uxpl = XPL.to_string();
+    vec![
+        (
+            any(&MsgSend {
+                from_address: me.clone(),
+                to_address: you,
+                amount: vec![coin(5), other("uzed")],
+            }),
+            vec![2],
+        ),
+        (
+            any(&MsgMultiSend {
+                inputs: vec![Input { address: me.clone(), coins: total }],
+                outputs,
+            }),
+            vec![3],
+        ),
+        (any(&register), vec![2, profile]),
+        (any(&update), vec![1, profile]),
+        (any(&MsgDeregisterProvider { operator: me.clone() }), vec![]),
+        (any(&MsgAddBond { operator: me.clone(), amount_uxpl: amount_uxpl.clone() }), vec![]),
+        (any(&MsgWithdrawBond { operator: me.clone(), amount_uxpl }), vec![]),
+        (any(&publish), vec![len(manifest().encoded_len())]),
+        (any(&submit), vec![8]),
+        (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
+        (any(&decline), vec![4]),
+        (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
+    ]
+}
+
+#[test]
+fn every_message_costs_what_the_page_says() {
+    let page: BTreeMap<String, (u64, Vec<u64>)> = rows("Each message")
+        .into_iter()
+        .map(|row| {
+            let per = row[2].split("; ").filter(|part| !part.is_empty()).map(number).collect();
+            (format!("/{}", row[0].trim_matches('`')), (number(&row[1]), per))
+        })
+        .collect();
+    let known: Vec<_> = page.keys().cloned().collect();
+    let mut taken = Msg::type_urls();
+    taken.sort();
+    assert_eq!(known, taken, "docs/gas.md has a row for each message and no other");
+    let mut seen = Vec::new();
+    for (specimen, amounts) in specimens() {
+        let (fixed, per) = &page[&specimen.type_url];
+        assert_eq!(per.len(), amounts.len(), "{}", specimen.type_url);
+        let variable: u64 = per.iter().zip(amounts).map(|(price, amount)| price * amount).sum();
+        let msg = Msg::from_any(&specimen).unwrap();
+        assert_eq!(msg.gas(), fixed + variable, "{}", specimen.type_url);
+        seen.push(specimen.type_url);
+    }
+    seen.sort();
+    assert_eq!(seen, taken, "a specimen of each message");
+}
