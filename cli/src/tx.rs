@@ -64,20 +64,24 @@ pub struct TxArgs {
     /// Fee, for example 500uxpl; a fifth above the price now if left out
     #[arg(long, value_parser = amount::parse)]
     fee: Option<Amount>,
+    /// Who pays the fee, by an allowance that it granted: address, contact or key
+    #[arg(long, value_name = "ACCOUNT")]
+    fee_granter: Option<String>,
     /// How long to wait for the block
     #[arg(long, value_parser = amount::duration, default_value = WAIT, value_name = "TIME")]
     tx_timeout: Duration,
 }
 
 impl TxArgs {
-    fn options(&self) -> TxOptions {
-        TxOptions {
+    fn options(&self, app: &App) -> Result<TxOptions> {
+        Ok(TxOptions {
             memo: self.memo.clone(),
             gas: self.gas,
             fee: self.fee.map(Amount::units),
+            fee_granter: self.fee_granter.as_deref().map(|text| app.address(text)).transpose()?,
             timeout: self.tx_timeout,
             ..TxOptions::default()
-        }
+        })
     }
 }
 
@@ -86,9 +90,9 @@ impl TxArgs {
 /// # Errors
 /// What the chain refused it for; if it came into no block in time.
 pub async fn send(app: &App, client: &Client, msg: Any, args: &TxArgs) -> Result<TxOutcome> {
+    let options = args.options(app)?;
     let wallet = app.wallet()?;
     let spinner = app.out.spinner("sending");
-    let options = args.options();
     let hash = client.submit(&wallet, vec![msg], &options).await?;
     drop(wallet);
     spinner.say(format!("waiting for the block of {}", short(&hash)));
@@ -121,15 +125,28 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
                 account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
             let client = app.client().await?;
             let balance = client.balance(address).await?;
+            let spendable = client.spendable(address).await?;
             let json = json!({
                 "address": address.text(),
                 "balance_uxpl": balance.text(),
                 "balance_xpl": amount::decimal(balance).replace(',', ""),
+                "spendable_uxpl": spendable.text(),
+                "locked_uxpl": locked(balance, spendable).text(),
             });
-            app.out.print(&app.out.tone(Tone::Strong, &amount::xpl(balance)), &json);
+            let mut text = app.out.tone(Tone::Strong, &amount::xpl(balance));
+            if spendable != balance {
+                let locked = amount::xpl(locked(balance, spendable));
+                text.push_str(&format!(" ({} spendable, {locked} locked)", amount::xpl(spendable)));
+            }
+            app.out.print(&text, &json);
             Ok(())
         }
     }
+}
+
+/// What of a balance cannot be spent yet.
+pub fn locked(balance: Amount, spendable: Amount) -> Amount {
+    balance.minus(spendable).unwrap_or_default()
 }
 
 async fn pay(
@@ -205,7 +222,11 @@ pub fn short_of(balance: Amount, what: &str, needed: Amount) -> Failure {
     Failure::refused(
         "sdk",
         5,
-        format!("the balance is {}, {what} {}", amount::xpl(balance), amount::xpl(needed)),
+        format!(
+            "the spendable balance is {}, {what} {}",
+            amount::xpl(balance),
+            amount::xpl(needed)
+        ),
     )
     .hint("see  xpl bank balance ; nothing was sent")
 }
@@ -222,11 +243,13 @@ pub async fn check_funds(
     msg: &Any,
     args: &TxArgs,
 ) -> Result<()> {
-    let balance = client.balance(account).await?;
+    let balance = client.spendable(account).await?;
     if balance < needed {
         return Err(short_of(balance, what, needed));
     }
     let fee = match args.fee {
+        // Another pays it.
+        _ if args.fee_granter.is_some() => Amount::ZERO,
         Some(fee) => fee,
         None => {
             let bytes = msg.encoded_len().saturating_add(ENVELOPE_BYTES);
