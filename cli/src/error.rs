@@ -215,6 +215,17 @@ pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
             Some("the recipient is an account of the chain itself and cannot be sent money"),
             Some("check the address"),
         ),
+        ("token", 7) => {
+            (None, Some("an account is opened by its first payment, which has a least amount"))
+        }
+        ("feegrant", 2) => {
+            (None, Some("ask the granter for more, or pay yourself without --fee-granter"))
+        }
+        ("feegrant", 3) => {
+            (None, Some("ask the granter for another, or pay yourself without --fee-granter"))
+        }
+        ("sdk", 38) => (None, Some("see  xpl feegrant list")),
+        ("authz", 2 | 6) => (None, Some("see  xpl authz list")),
         ("market", 3) => (None, Some("see the models with  xpl model list")),
         ("market", 4) => (None, Some("see your jobs with  xpl job list")),
         ("market", 5) => (None, Some("see the providers with  xpl provider list")),

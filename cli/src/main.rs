@@ -1,9 +1,12 @@
 //! `xpl`: keys, XPL, jobs and models from the command line.
 
+mod account;
 mod amount;
+mod authz;
 mod config;
 mod contacts;
 mod error;
+mod feegrant;
 mod job;
 mod keyring;
 mod keys;
@@ -112,6 +115,15 @@ enum Command {
     /// Send XPL and see balances
     #[command(subcommand)]
     Bank(tx::BankCommand),
+    /// What an account is, and what of its money is locked
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Let others pay fees from your balance
+    #[command(subcommand)]
+    Feegrant(feegrant::FeegrantCommand),
+    /// Let others send messages in your name
+    #[command(subcommand)]
+    Authz(authz::AuthzCommand),
     /// Names for addresses
     #[command(subcommand)]
     Contacts(contacts::ContactsCommand),
@@ -301,6 +313,9 @@ async fn run(app: &App, command: Command) -> Result<()> {
     match command {
         Command::Keys(command) => keys::run(app, command),
         Command::Bank(command) => tx::run(app, command).await,
+        Command::Account(command) => account::run(app, command).await,
+        Command::Feegrant(command) => feegrant::run(app, command).await,
+        Command::Authz(command) => authz::run(app, command).await,
         Command::Contacts(command) => contacts::run(app, command),
         Command::Job(command) => job::run(app, command).await,
         Command::Model(command) => model::run(app, command).await,

@@ -20,7 +20,7 @@ use crate::output::{Table, Tone, proto_json};
 use crate::prove::Prover;
 
 /// Pages that a list goes through at most; a page has 100 entries.
-const PAGES_MAX: usize = 50;
+pub const PAGES_MAX: usize = 50;
 /// Offers of one provider that are proven, at most.
 const OFFERS_MAX: usize = 100;
 /// Shortest part of a model's id that is taken for it, hexadecimal digits.
@@ -42,7 +42,8 @@ pub enum ProviderCommand {
     },
 }
 
-fn page(key: Vec<u8>) -> Option<PageRequest> {
+/// The page of a list that begins at a key.
+pub fn page(key: Vec<u8>) -> Option<PageRequest> {
     Some(PageRequest { key, ..PageRequest::default() })
 }
 
@@ -50,8 +51,8 @@ fn page(key: Vec<u8>) -> Option<PageRequest> {
 macro_rules! all_pages {
     ($client:expr, $path:literal, $answer:ty, $list:ident, |$page:ident| $request:expr) => {{
         let (mut found, mut key) = (Vec::new(), Vec::new());
-        for _ in 0..PAGES_MAX {
-            let $page = page(std::mem::take(&mut key));
+        for _ in 0..$crate::query::PAGES_MAX {
+            let $page = $crate::query::page(std::mem::take(&mut key));
             let answer: $answer = $client.query($path, &$request).await?;
             found.extend(answer.$list);
             key = answer.pagination.unwrap_or_default().next_key;
@@ -62,6 +63,7 @@ macro_rules! all_pages {
         found
     }};
 }
+pub(crate) use all_pages;
 
 /// The market's parameters.
 ///

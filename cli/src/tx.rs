@@ -69,20 +69,24 @@ pub struct TxArgs {
     /// Fee, for example 500uxpl; a fifth above the price now if left out
     #[arg(long, value_parser = amount::parse)]
     fee: Option<Amount>,
+    /// Who pays the fee, by an allowance that it granted: address, contact or key
+    #[arg(long, value_name = "ACCOUNT")]
+    fee_granter: Option<String>,
     /// How long to wait for the block
     #[arg(long, value_parser = amount::duration, default_value = WAIT, value_name = "TIME")]
     tx_timeout: Duration,
 }
 
 impl TxArgs {
-    fn options(&self) -> TxOptions {
-        TxOptions {
+    fn options(&self, app: &App) -> Result<TxOptions> {
+        Ok(TxOptions {
             memo: self.memo.clone(),
             gas: self.gas,
             fee: self.fee.map(Amount::units),
+            fee_granter: self.fee_granter.as_deref().map(|text| app.address(text)).transpose()?,
             timeout: self.tx_timeout,
             ..TxOptions::default()
-        }
+        })
     }
 }
 
@@ -91,9 +95,9 @@ impl TxArgs {
 /// # Errors
 /// What the chain refused it for; if it came into no block in time.
 pub async fn send(app: &App, client: &Client, msg: Any, args: &TxArgs) -> Result<TxOutcome> {
+    let options = args.options(app)?;
     let wallet = app.wallet()?;
     let spinner = app.out.spinner("sending");
-    let options = args.options();
     let hash = client.submit(&wallet, vec![msg], &options).await?;
     drop(wallet);
     spinner.say(format!("waiting for the block of {}", short(&hash)));
@@ -125,11 +129,13 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
             let address =
                 account.as_deref().map_or_else(|| app.own_address(), |text| app.address(text))?;
             let client = app.client().await?;
-            let (balance, verified) = if prove.prove {
+            // What is locked is computed from the block's time, so the balance alone can be proven.
+            let (balance, spendable, verified) = if prove.prove {
                 let prover = Prover::open(app, &client, &prove).await?;
-                (proven_balance(&prover, address).await?, Some(prover.verified))
+                (proven_balance(&prover, address).await?, None, Some(prover.verified))
             } else {
-                (client.balance(address).await?, None)
+                let balance = client.balance(address).await?;
+                (balance, Some(client.spendable(address).await?), None)
             };
             let mut json = json!({
                 "address": address.text(),
@@ -137,6 +143,15 @@ pub async fn run(app: &App, command: BankCommand) -> Result<()> {
                 "balance_xpl": amount::decimal(balance).replace(',', ""),
             });
             let mut text = app.out.tone(Tone::Strong, &amount::xpl(balance));
+            if let Some(spendable) = spendable {
+                json["spendable_uxpl"] = spendable.text().into();
+                json["locked_uxpl"] = locked(balance, spendable).text().into();
+                if spendable != balance {
+                    let (free, locked) =
+                        (amount::xpl(spendable), amount::xpl(locked(balance, spendable)));
+                    text.push_str(&format!(" ({free} spendable, {locked} locked)"));
+                }
+            }
             if let Some(verified) = verified {
                 json["proof"] = verified.json();
                 text =
@@ -155,6 +170,11 @@ async fn proven_balance(prover: &Prover<'_>, address: Address) -> Result<Amount>
     let Some(coin) = coin else { return Ok(Amount::ZERO) };
     Amount::parse(&coin.amount)
         .ok_or_else(|| Failure::usage(format!("{:?} is no amount", clean(&coin.amount))))
+}
+
+/// What of a balance cannot be spent yet.
+pub fn locked(balance: Amount, spendable: Amount) -> Amount {
+    balance.minus(spendable).unwrap_or_default()
 }
 
 async fn pay(
@@ -230,7 +250,11 @@ pub fn short_of(balance: Amount, what: &str, needed: Amount) -> Failure {
     Failure::refused(
         "sdk",
         5,
-        format!("the balance is {}, {what} {}", amount::xpl(balance), amount::xpl(needed)),
+        format!(
+            "the spendable balance is {}, {what} {}",
+            amount::xpl(balance),
+            amount::xpl(needed)
+        ),
     )
     .hint("see  xpl bank balance ; nothing was sent")
 }
@@ -247,11 +271,13 @@ pub async fn check_funds(
     msg: &Any,
     args: &TxArgs,
 ) -> Result<()> {
-    let balance = client.balance(account).await?;
+    let balance = client.spendable(account).await?;
     if balance < needed {
         return Err(short_of(balance, what, needed));
     }
     let fee = match args.fee {
+        // Another pays it.
+        _ if args.fee_granter.is_some() => Amount::ZERO,
         Some(fee) => fee,
         None => {
             let bytes = msg.encoded_len().saturating_add(ENVELOPE_BYTES);

@@ -19,9 +19,13 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use plasma_modules::{Address, Amount, ante};
 use plasma_proto::cosmos::auth::v1beta1::{
-    BaseAccount, ModuleAccount, QueryAccountRequest, QueryAccountResponse,
+    BaseAccount, QueryAccountInfoRequest, QueryAccountInfoResponse,
 };
-use plasma_proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
+use plasma_proto::cosmos::bank::v1beta1::{
+    QueryBalanceRequest, QueryBalanceResponse, QuerySpendableBalanceByDenomRequest,
+    QuerySpendableBalanceByDenomResponse,
+};
+use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::plasma::token::v1::{
     QueryFeeMarketRequest, QueryFeeMarketResponse, QueryParamsRequest, QueryParamsResponse,
 };
@@ -212,25 +216,12 @@ impl Client {
     /// # Errors
     /// If the node cannot be reached or answers nonsense.
     pub async fn account(&self, address: Address) -> Result<Option<BaseAccount>, ClientError> {
-        let request = QueryAccountRequest { address: address.text() };
-        let path = "/cosmos.auth.v1beta1.Query/Account";
-        let answer: QueryAccountResponse = match self.query(path, &request).await {
-            Err(ClientError::NotFound(_)) => return Ok(None),
-            other => other?,
-        };
-        let bad = |reason: String| ClientError::Decode { what: "an account".to_owned(), reason };
-        let Some(found) = answer.account else { return Ok(None) };
-        if found.type_url == BaseAccount::type_url() {
-            let account = BaseAccount::decode(found.value.as_slice());
-            return account.map(Some).map_err(|error| bad(error.to_string()));
+        let request = QueryAccountInfoRequest { address: address.text() };
+        match self.query("/cosmos.auth.v1beta1.Query/AccountInfo", &request).await {
+            Ok(QueryAccountInfoResponse { info }) => Ok(info),
+            Err(ClientError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
         }
-        if found.type_url == ModuleAccount::type_url() {
-            let account = ModuleAccount::decode(found.value.as_slice());
-            return account
-                .map(|account| account.base_account)
-                .map_err(|error| bad(error.to_string()));
-        }
-        Err(bad(format!("unknown kind {}", found.type_url)))
     }
 
     /// What an account holds, uxpl; zero if the chain does not know it.
@@ -241,11 +232,19 @@ impl Client {
         let request = QueryBalanceRequest { address: address.text(), denom: DENOM.to_owned() };
         let answer: QueryBalanceResponse =
             self.query("/cosmos.bank.v1beta1.Query/Balance", &request).await?;
-        let Some(coin) = answer.balance else { return Ok(Amount::ZERO) };
-        Amount::parse(&coin.amount).ok_or_else(|| ClientError::Decode {
-            what: "a balance".to_owned(),
-            reason: format!("{:?} is no amount", coin.amount),
-        })
+        units(answer.balance)
+    }
+
+    /// What of that is not locked, uxpl.
+    ///
+    /// # Errors
+    /// If the node cannot be reached or answers nonsense.
+    pub async fn spendable(&self, address: Address) -> Result<Amount, ClientError> {
+        let (address, denom) = (address.text(), DENOM.to_owned());
+        let request = QuerySpendableBalanceByDenomRequest { address, denom };
+        let path = "/cosmos.bank.v1beta1.Query/SpendableBalanceByDenom";
+        let answer: QuerySpendableBalanceByDenomResponse = self.query(path, &request).await?;
+        units(answer.balance)
     }
 
     /// What gas and bytes cost now.
@@ -306,6 +305,14 @@ fn reason(error: &RpcError) -> String {
 /// The description inside of "rpc error: code = C desc = D".
 fn plain(log: &str) -> &str {
     log.split_once(" desc = ").map_or(log, |(_, text)| text)
+}
+
+fn units(coin: Option<Coin>) -> Result<Amount, ClientError> {
+    let Some(coin) = coin else { return Ok(Amount::ZERO) };
+    Amount::parse(&coin.amount).ok_or_else(|| ClientError::Decode {
+        what: "a balance".to_owned(),
+        reason: format!("{:?} is no amount", coin.amount),
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use plasma_modules::tx;
 use plasma_modules::types::sha256;
+use plasma_modules::{Address, tx};
 use plasma_proto::cosmos::base::abci::v1beta1::TxMsgData;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::cosmos::crypto::secp256k1::PubKey;
@@ -48,6 +48,8 @@ pub struct TxOptions {
     pub gas_margin_bps: u64,
     /// Fee, uxpl; a fifth above the price now where absent.
     pub fee: Option<u128>,
+    /// Whose balance the fee is taken from, by an allowance; the signer's where absent.
+    pub fee_granter: Option<Address>,
     /// How long to wait for the block.
     pub timeout: Duration,
 }
@@ -59,6 +61,7 @@ impl Default for TxOptions {
             gas: None,
             gas_margin_bps: GAS_MARGIN_BPS,
             fee: None,
+            fee_granter: None,
             timeout: WAIT,
         }
     }
@@ -191,6 +194,7 @@ struct Draft<'a> {
     public: [u8; 33],
     sequence: u64,
     account_number: u64,
+    fee_granter: Option<Address>,
     wallet: &'a Wallet,
 }
 
@@ -204,7 +208,8 @@ impl<'a> Draft<'a> {
     ) -> Self {
         let body = TxBody { messages, memo: memo.to_owned(), ..TxBody::default() };
         let body_bytes = body.encode_to_vec();
-        Self { body_bytes, public: wallet.public(), sequence, account_number, wallet }
+        let public = wallet.public();
+        Self { body_bytes, public, sequence, account_number, fee_granter: None, wallet }
     }
 
     fn auth_info(&self, gas_limit: u64, fee_uxpl: u128) -> Vec<u8> {
@@ -216,7 +221,8 @@ impl<'a> Draft<'a> {
         };
         let coin = Coin { denom: DENOM.to_owned(), amount: fee_uxpl.to_string() };
         let amount = if fee_uxpl == 0 { Vec::new() } else { vec![coin] };
-        let fee = Fee { amount, gas_limit, ..Fee::default() };
+        let granter = self.fee_granter.map(|granter| granter.text()).unwrap_or_default();
+        let fee = Fee { amount, gas_limit, granter, ..Fee::default() };
         AuthInfo { signer_infos: vec![info], fee: Some(fee), ..AuthInfo::default() }.encode_to_vec()
     }
 
@@ -428,7 +434,8 @@ impl Client {
         let address = wallet.address();
         let account = self.account(address).await?.ok_or(ClientError::UnknownAccount(address))?;
         let sequence = sequence.unwrap_or(account.sequence);
-        let draft = Draft::new(wallet, msgs, &options.memo, account.account_number, sequence);
+        let mut draft = Draft::new(wallet, msgs, &options.memo, account.account_number, sequence);
+        draft.fee_granter = options.fee_granter;
         let trial = draft.unsigned();
         let gas = match options.gas {
             Some(gas) => gas,
