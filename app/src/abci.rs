@@ -386,6 +386,7 @@ impl Application for App {
         let result = match self.node.offer_snapshot(&snapshot, &request.app_hash) {
             Offered::Accept => Result::Accept,
             Offered::Abort => Result::Abort,
+            Offered::TooLarge => Result::Reject,
             Offered::RejectFormat => Result::RejectFormat,
             Offered::RejectSender => Result::RejectSender,
         };

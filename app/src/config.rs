@@ -118,6 +118,8 @@ pub struct Snapshot {
     pub blocks: u64,
     /// How many are kept.
     pub keep: usize,
+    /// GiB of the largest one that this node restores.
+    pub restore_gib_max: u64,
 }
 
 /// The check of what lies on disk.
@@ -177,7 +179,7 @@ impl Default for Store {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { blocks: 1_000, keep: 2 }
+        Self { blocks: 1_000, keep: 2, restore_gib_max: 64 }
     }
 }
 
@@ -256,6 +258,7 @@ impl Config {
         crate::upkeep::Upkeep {
             snapshot_blocks: self.snapshot.blocks,
             snapshots_kept: self.snapshot.keep,
+            restore_bytes_max: self.snapshot.restore_gib_max.saturating_mul(1 << 30),
             retain_blocks: self.store.retain_blocks,
             retain_s: EVIDENCE_AGE_S,
             scrub_at_start: self.scrub.at_start,
@@ -316,6 +319,9 @@ upkeep_mib_s = {upkeep_mib_s}
 blocks = {snapshot_blocks}
 # How many are kept, at most {LISTED_MAX}.
 keep = {snapshot_keep}
+# GiB of the largest snapshot that this node restores when it joins: a lying peer can make it fetch
+# so much before the app hash shows the lie. 0 for no limit.
+restore_gib_max = {restore_gib_max}
 
 [scrub]
 # Before the node starts, every key is read and hashed, and compared with the app hash.
@@ -346,6 +352,7 @@ json = {json}
             upkeep_mib_s = store.upkeep_mib_s,
             snapshot_blocks = snapshot.blocks,
             snapshot_keep = snapshot.keep,
+            restore_gib_max = snapshot.restore_gib_max,
             scrub_at_start = scrub.at_start,
             scrub_blocks = scrub.blocks,
             level = toml::Value::from(log.level.as_str()),

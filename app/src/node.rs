@@ -581,9 +581,10 @@ impl Node {
 
     /// Whether this node restores `snapshot`, whose block has the trusted `app_hash`.
     pub fn offer_snapshot(&self, snapshot: &Snapshot, app_hash: &[u8]) -> Offered {
+        let bytes_max = self.keeper.upkeep.restore_bytes_max;
         let mut restore = lock(&self.keeper.restore);
         *restore = None;
-        match Restore::begin(&self.rocks, snapshot, app_hash) {
+        match Restore::begin(&self.rocks, snapshot, app_hash, bytes_max) {
             Ok(begun) => {
                 *restore = Some(begun);
                 Offered::Accept

@@ -35,6 +35,8 @@ pub struct Upkeep {
     pub snapshot_blocks: u64,
     /// Snapshots that are kept.
     pub snapshots_kept: usize,
+    /// Bytes of the largest snapshot that is restored; 0 for any.
+    pub restore_bytes_max: u64,
     /// Blocks that CometBFT keeps; 0 for all.
     pub retain_blocks: u64,
     /// It keeps those of so many seconds in any case.

@@ -254,6 +254,13 @@ fn lies_are_refused_and_leave_nothing() {
     }
     untouched(&bench);
 
+    // More than this node wants to fetch from strangers.
+    let small = tempfile::tempdir().unwrap();
+    let upkeep = Upkeep { restore_bytes_max: 100, ..Upkeep::default() };
+    let keep = Keep { recent: 1, cache_bytes: 1 << 20 };
+    let small = Bench::open_with(small.path(), keep, upkeep);
+    assert_eq!(offer(&small, &honest, hash), Offered::Reject);
+
     // Chunks that are not those of the snapshot: their sender is dropped, the restore goes on.
     assert_eq!(offer(&bench, &honest, hash), Offered::Accept);
     let mut flipped = chunks[0].clone();

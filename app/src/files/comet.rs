@@ -20,6 +20,10 @@ const MEMPOOL_TXS_MAX: u64 = 5_000;
 const MEMPOOL_CACHE: u64 = 10_000;
 /// Connections of the RPC port.
 const RPC_CONNECTIONS_MAX: u64 = 900;
+/// Days for which evidence counts.
+const EVIDENCE_DAYS: u64 = super::genesis::EVIDENCE_AGE_S / 86_400;
+/// How old a header may be that a light client begins with, hours: two thirds of that.
+const TRUST_PERIOD_H: u64 = EVIDENCE_DAYS * 24 * 2 / 3;
 /// Blocks to look back for this key's signatures at start, on a network of several validators: a
 /// second node with the same key stops instead of signing twice. An operator who restarts waits
 /// that many blocks. A chain's only validator must not look back: nobody else makes the blocks that
@@ -148,6 +152,17 @@ timeout_commit = {timeout_commit}
 # another node may be running with it. Set it to {DOUBLE_SIGN_CHECK_HEIGHT} on a network, and wait so many blocks before a
 # restart. 0, off, is for a chain's only validator, who could never start again, and for tests.
 double_sign_check_height = {double_sign_check_height}
+
+[statesync]
+# A node without a state can begin with a snapshot of a recent block instead of executing them all.
+# Name two RPC ports of nodes that you trust, and a recent height with the hash of its block, from
+# {{rpc}}/block?height=N of a node that you trust. plasmad serves snapshots to others by itself.
+enable = false
+rpc_servers = ""
+trust_height = 0
+trust_hash = ""
+# Below the {EVIDENCE_DAYS} days for which stake answers for what was signed.
+trust_period = "{TRUST_PERIOD_H}h0m0s"
 
 [tx_index]
 indexer = "kv"

@@ -33,6 +33,8 @@ pub enum Offered {
     Accept,
     /// This node has a state already.
     Abort,
+    /// More bytes than this node takes from strangers.
+    TooLarge,
     /// Chunks of a layout that is not known here.
     RejectFormat,
     /// No honest node makes such a snapshot.
@@ -67,8 +69,14 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// Looks at an offer and, if it may be true, makes room for it.
-    pub fn begin(rocks: &Rocks, offered: &Snapshot, app_hash: &[u8]) -> Result<Self, Offered> {
+    /// Looks at an offer and, if it may be true, makes room for it. `bytes_max` is what a liar can
+    /// make this node write at most; 0 for no limit.
+    pub fn begin(
+        rocks: &Rocks,
+        offered: &Snapshot,
+        app_hash: &[u8],
+        bytes_max: u64,
+    ) -> Result<Self, Offered> {
         let Ok(app_hash) = <[u8; 32]>::try_from(app_hash) else { return Err(Offered::Abort) };
         if rocks.reader().head().is_some() {
             return Err(Offered::Abort);
@@ -77,6 +85,14 @@ impl Restore {
             return Err(Offered::RejectFormat);
         }
         let metadata = plausible(offered).ok_or(Offered::RejectSender)?;
+        if bytes_max != 0 && metadata.bytes > bytes_max {
+            tracing::warn!(
+                bytes = metadata.bytes,
+                bytes_max,
+                "a snapshot is larger than snapshot.restore_gib_max; raise it if the state is"
+            );
+            return Err(Offered::TooLarge);
+        }
         rocks.wipe(true);
         Ok(Self {
             height: offered.height,
@@ -133,6 +149,9 @@ impl Restore {
         }
         self.pairs += pairs.len() as u64;
         self.bytes += chunk.len() as u64;
+        if self.pairs > self.metadata.pairs || self.bytes > self.metadata.bytes {
+            return Err("it is larger than it said".into());
+        }
         rocks.stage(pairs.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())));
         Ok(())
     }
