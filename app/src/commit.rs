@@ -97,14 +97,25 @@ impl fmt::Debug for Tree {
     }
 }
 
-/// What one block changes in the tree. Nothing is changed before [`write`] and [`Tree::installed`].
+/// What one block changes in the tree. The tree it comes from stays as it is.
 #[derive(Debug)]
 pub struct Update {
     changes: Vec<Change>,
-    /// The tree after it.
-    pub tree: Tree,
+    tree: Tree,
     /// The app hash after it.
     pub app_hash: [u8; 32],
+}
+
+impl Update {
+    /// The tree after it, which may not be on disk yet.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The tree to go on with once the block's batch is on disk.
+    pub fn into_tree(self) -> Tree {
+        self.tree.cooled()
+    }
 }
 
 impl Tree {
@@ -162,8 +173,8 @@ impl Tree {
         Update { changes, tree: Self { link, height, ..self.clone() }, app_hash }
     }
 
-    /// The same tree within its bound of memory; the disk must have what it drops.
-    pub fn installed(mut self) -> Self {
+    /// The same tree within its bound of memory. The disk must have what it drops.
+    fn cooled(mut self) -> Self {
         if self.link.bytes <= self.bytes_max {
             return self;
         }
