@@ -208,7 +208,7 @@ fn hashed(changes: &[(&[u8], Option<&[u8]>)]) -> Vec<Change> {
     } else {
         changes.par_iter().with_min_len(PARALLEL_MIN / 4).map(change).collect()
     };
-    out.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    out.sort_unstable_by_key(|change| change.key);
     out
 }
 
@@ -242,7 +242,7 @@ pub fn recomputed_app_hash(store: &dyn Read) -> [u8; 32] {
         leaf.map(|hash| Leaf { key, hash })
     };
     let mut leaves: Vec<Leaf> = held.filter_map(leaf).collect();
-    leaves.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    leaves.sort_unstable_by_key(|leaf| leaf.key);
     app_hash(nodes::subtree(&leaves, 0))
 }
 
@@ -302,7 +302,7 @@ pub fn prove(
         .filter(|key| store.holds(key))
         .map(|key| Change::new(key, state.get(key).as_deref()))
         .collect();
-    changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    changes.sort_unstable_by_key(|change| change.key);
     let view = proof::View { link: &tree.link, changes: &changes, reader: &state };
     let proof::InStore { value, proof, root } =
         view.prove(key).ok_or(ProofError::Empty(store.name()))?;
