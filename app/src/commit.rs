@@ -97,14 +97,25 @@ impl fmt::Debug for Tree {
     }
 }
 
-/// What one block changes in the tree. Nothing is changed before [`write`] and [`Tree::installed`].
+/// What one block changes in the tree. The tree it comes from stays as it is.
 #[derive(Debug)]
 pub struct Update {
     changes: Vec<Change>,
-    /// The tree after it.
-    pub tree: Tree,
+    tree: Tree,
     /// The app hash after it.
     pub app_hash: [u8; 32],
+}
+
+impl Update {
+    /// The tree after it, which may not be on disk yet.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The tree to go on with once the block's batch is on disk.
+    pub fn into_tree(self) -> Tree {
+        self.tree.cooled()
+    }
 }
 
 impl Tree {
@@ -162,8 +173,8 @@ impl Tree {
         Update { changes, tree: Self { link, height, ..self.clone() }, app_hash }
     }
 
-    /// The same tree within its bound of memory; the disk must have what it drops.
-    pub fn installed(mut self) -> Self {
+    /// The same tree within its bound of memory. The disk must have what it drops.
+    fn cooled(mut self) -> Self {
         if self.link.bytes <= self.bytes_max {
             return self;
         }
@@ -197,7 +208,7 @@ fn hashed(changes: &[(&[u8], Option<&[u8]>)]) -> Vec<Change> {
     } else {
         changes.par_iter().with_min_len(PARALLEL_MIN / 4).map(change).collect()
     };
-    out.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    out.sort_unstable_by_key(|change| change.key);
     out
 }
 
@@ -231,7 +242,7 @@ pub fn recomputed_app_hash(store: &dyn Read) -> [u8; 32] {
         leaf.map(|hash| Leaf { key, hash })
     };
     let mut leaves: Vec<Leaf> = held.filter_map(leaf).collect();
-    leaves.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    leaves.sort_unstable_by_key(|leaf| leaf.key);
     app_hash(nodes::subtree(&leaves, 0))
 }
 
@@ -291,7 +302,7 @@ pub fn prove(
         .filter(|key| store.holds(key))
         .map(|key| Change::new(key, state.get(key).as_deref()))
         .collect();
-    changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    changes.sort_unstable_by_key(|change| change.key);
     let view = proof::View { link: &tree.link, changes: &changes, reader: &state };
     let proof::InStore { value, proof, root } =
         view.prove(key).ok_or(ProofError::Empty(store.name()))?;

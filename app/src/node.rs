@@ -448,7 +448,7 @@ impl Node {
         let input = BlockInput { chain_id: &head.chain_id, height, time_s, proposer, txs };
         let output = chain::execute_block(base, &input, &self.signatures);
         let changes = history::changes(base, output.writes);
-        let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree.clone());
+        let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree().clone());
         let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
@@ -488,7 +488,7 @@ impl Node {
         commit::write(&mut batch, &update);
         batch.head(&head);
         batch.write();
-        let tree = update.tree.installed();
+        let tree = update.into_tree();
         drop(std::mem::replace(&mut *lock(&self.tree), tree));
         // CometBFT checks what still waits again, on top of the new state.
         *check = Check::default();

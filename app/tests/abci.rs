@@ -372,3 +372,36 @@ proptest! {
         }
     }
 }
+
+/// Each proof is checked against the app hash of its block before it is handed out.
+#[test]
+fn proofs_are_of_one_block_while_others_are_committed() {
+    const BLOCKS: i64 = 30;
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    bench.block(1, &[]);
+    let key = plasma_modules::Read::scan(&bench.node.reader(), &[0x10]).next().unwrap().0;
+    let (node, key) = (&bench.node, &key);
+    std::thread::scope(|scope| {
+        let prover = scope.spawn(move || {
+            let (mut proofs, mut newest) = (0, 0);
+            while newest <= BLOCKS as u64 {
+                let store = plasma_app::commit::Store::Plasma;
+                let (proven, head) = node.prove(0, store, key.clone()).unwrap();
+                assert!(proven.value.is_some());
+                assert!(head.height >= newest);
+                newest = head.height;
+                let past = newest.saturating_sub(3).max(1);
+                let (_, then) = node.prove(past, store, b"\x10 none".to_vec()).unwrap();
+                assert_eq!(then.height, past);
+                proofs += 1;
+            }
+            proofs
+        });
+        for height in 2..=BLOCKS + 1 {
+            let users = users();
+            bench.block(height, &[users[1].send(&users[2], 1, height as u64 - 2)]);
+        }
+        assert!(prover.join().unwrap() > 0);
+    });
+}

@@ -135,7 +135,7 @@ pub fn ensure(rocks: &Rocks) {
         let chunk: Vec<Pair> = pairs.by_ref().take(FILL_KEYS).collect();
         let mut changes: Vec<Change> =
             chunk.par_iter().map(|(key, value)| Change::new(key, Some(value))).collect();
-        changes.par_sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        changes.par_sort_unstable_by_key(|change| change.key);
         let mut batch = rocks.batch();
         write(&mut batch, &changes);
         batch.write();

@@ -55,7 +55,7 @@ impl Bench {
         let app_hash = update.app_hash;
         batch.head(&Head { height: self.height, app_hash, ..Head::default() });
         batch.write();
-        self.tree = update.tree.installed();
+        self.tree = update.into_tree();
         let reader = self.rocks.reader();
         assert_eq!(recomputed_app_hash(&reader), app_hash);
         assert_eq!(self.tree.app_hash(), app_hash);
@@ -368,4 +368,21 @@ fn proofs_of_the_past_have_a_limit_of_work() {
     assert!(matches!(refused, Err(ProofError::Far { height: 0, keys }) if keys > PAST_KEYS_MAX));
     assert_eq!(bench.prove(1, b"\x10a").unwrap().value.as_deref(), Some(&b"1"[..]));
     assert_ne!(bench.tree.app_hash(), full);
+}
+
+#[test]
+fn a_damaged_table_is_found_when_the_node_starts() {
+    let mut bench = Bench::new();
+    bench.block(&[(b"\x10a", Some(b"1")), (b"\x10b", Some(b"2"))], 10);
+    let mut batch = bench.rocks.batch();
+    let reader = bench.rocks.reader();
+    let (key, mut leaf) = reader.tree_from(b"l").next().unwrap();
+    leaf[7] ^= 1;
+    batch.tree(&key, Some(&leaf));
+    batch.write();
+    drop(reader);
+    let Bench { rocks, _dir: dir, .. } = bench;
+    drop(rocks);
+    let opened = crate::node::Node::open(&dir.path().join("db"), crate::node::Keep::default());
+    assert!(matches!(opened, Err(crate::node::NodeError::AppHash { height: 0, .. })));
 }
