@@ -200,6 +200,11 @@ impl Node {
         &self.metrics
     }
 
+    /// Blocks whose state is kept, the head included.
+    pub fn keep_recent(&self) -> u64 {
+        self.keep.recent
+    }
+
     /// Bytes on disk, roughly.
     pub fn disk_bytes(&self) -> u64 {
         self.rocks.bytes()
