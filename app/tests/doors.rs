@@ -354,7 +354,7 @@ fn without_cometbft_a_question_says_what_is_missing() {
 fn the_node_tells_how_it_is_set() {
     run(|served| async move {
         let (_, _, body) = served.get("/cosmos/base/node/v1beta1/config").await;
-        assert_eq!(body["minimum_gas_price"], "0.001uxpl", "{body}");
+        assert_eq!(body["minimum_gas_price"], "0.011uxpl", "{body}");
         assert_eq!(body["pruning_keep_recent"], "100");
         // The height is looked at even where the answer does not depend on it.
         let url = "GET /cosmos/base/node/v1beta1/config HTTP/1.1\r\nx-cosmos-block-height: 99";

@@ -1,7 +1,7 @@
 //! `cosmos.base.tendermint`, `cosmos.base.node` and `cosmos.consensus`: the chain and this node.
 
 use bech32::{Bech32, Hrp};
-use plasma_modules::{HRP, query::QueryError, token};
+use plasma_modules::{HRP, ante, query::QueryError, token};
 use plasma_proto::{
     cosmos::{
         base::{
@@ -262,8 +262,11 @@ fn node_config(asked: Asked<'_>, _: ConfigRequest) -> Result<ConfigResponse, Fai
     let node = asked.doors.node();
     let (reader, _) = node.reader_at(asked.height)?;
     let base = token::fee_market(&reader).base_fee_nuxpl_per_gas;
+    // Bytes have a price of their own. A client's fee is gas times one price: with this one it
+    // pays for the bytes too, because each of them costs gas.
+    let bytes = token::params(&reader).byte_price_nuxpl.div_ceil(ante::BYTE_GAS);
     Ok(ConfigResponse {
-        minimum_gas_price: gas_price(base),
+        minimum_gas_price: gas_price(base.saturating_add(bytes)),
         pruning_keep_recent: node.keep_recent().to_string(),
         // Every commit prunes.
         pruning_interval: "1".into(),
