@@ -66,15 +66,15 @@ impl App {
         Self { node: Arc::clone(doors.node()), doors }
     }
 
-    fn prove(&self, store: &str, request: &pb::RequestQuery) -> pb::ResponseQuery {
+    fn prove(node: &Node, store: &str, request: &pb::RequestQuery) -> pb::ResponseQuery {
         let Some(store) = commit::Store::named(store) else {
-            return refused(CODE_UNKNOWN_PATH, format!("there is no store {store:?}"));
+            return refused(node, CODE_UNKNOWN_PATH, format!("there is no store {store:?}"));
         };
         let height = u64::try_from(request.height).unwrap_or_default();
         if !request.prove {
-            let (reader, head) = match self.node.reader_at(height) {
+            let (reader, head) = match node.reader_at(height) {
                 Ok(found) => found,
-                Err(error) => return refused(CODE_INVALID, error.to_string()),
+                Err(error) => return refused(node, CODE_INVALID, error.to_string()),
             };
             let value = match store {
                 commit::Store::Plasma => plasma_modules::Read::get(&reader, &request.data),
@@ -87,9 +87,9 @@ impl App {
                 ..Default::default()
             };
         }
-        let (proven, head) = match self.node.prove(height, store, request.data.to_vec()) {
+        let (proven, head) = match node.prove(height, store, request.data.to_vec()) {
             Ok(proven) => proven,
-            Err(error) => return refused(CODE_INVALID, error.to_string()),
+            Err(error) => return refused(node, CODE_INVALID, error.to_string()),
         };
         let op = |kind: &str, key: Vec<u8>, data| ProofOp { r#type: kind.into(), key, data };
         let name = store.name().as_bytes().to_vec();
@@ -108,8 +108,43 @@ impl App {
     }
 }
 
-fn refused(code: u32, log: String) -> pb::ResponseQuery {
-    pb::ResponseQuery { code, log, codespace: CODESPACE.into(), ..Default::default() }
+fn newest(node: &Node) -> i64 {
+    node.head().map_or(0, |head| head.height.cast_signed())
+}
+
+fn refused(node: &Node, code: u32, log: String) -> pb::ResponseQuery {
+    let (codespace, height) = (CODESPACE.into(), newest(node));
+    pb::ResponseQuery { code, log, codespace, height, ..Default::default() }
+}
+
+/// Answers an ABCI query, whatever door it came by.
+pub(crate) fn query(doors: &Doors, request: &pb::RequestQuery) -> pb::ResponseQuery {
+    let node = doors.node();
+    let path = request.path.trim_start_matches('/');
+    if path == "app/version" {
+        let (value, height) = (VERSION.into(), newest(node));
+        return pb::ResponseQuery { value, height, ..Default::default() };
+    }
+    if let Some(rest) = path.strip_prefix("store/") {
+        return match rest.strip_suffix("/key") {
+            Some(store) => App::prove(node, store, request),
+            None => {
+                refused(node, CODE_UNKNOWN_PATH, format!("unknown query path {:?}", request.path))
+            }
+        };
+    }
+    let path = format!("/{path}");
+    match doors.answer(&path, height(request.height), &request.data) {
+        Ok(answer) => pb::ResponseQuery {
+            value: answer.value.into(),
+            height: answer.height.cast_signed(),
+            ..Default::default()
+        },
+        Err(failure) => pb::ResponseQuery {
+            codespace: failure.codespace.into(),
+            ..refused(node, failure.abci, failure.log)
+        },
+    }
 }
 
 /// Stops the process: what CometBFT asked for must not be answered with anything else.
@@ -236,38 +271,7 @@ impl Application for App {
 
     fn query(&self, request: pb::RequestQuery) -> pb::ResponseQuery {
         self.node.metrics().queried();
-        let path = request.path.trim_start_matches('/');
-        if path == "app/version" {
-            let newest = self.node.head().map_or(0, |head| head.height.cast_signed());
-            return pb::ResponseQuery {
-                value: VERSION.into(),
-                height: newest,
-                ..Default::default()
-            };
-        }
-        if let Some(rest) = path.strip_prefix("store/") {
-            return match rest.strip_suffix("/key") {
-                Some(store) => self.prove(store, &request),
-                None => {
-                    refused(CODE_UNKNOWN_PATH, format!("unknown query path {:?}", request.path))
-                }
-            };
-        }
-        let path = format!("/{path}");
-        match self.doors.answer(&path, height(request.height), &request.data) {
-            Ok(answer) => pb::ResponseQuery {
-                value: answer.value.into(),
-                height: answer.height.cast_signed(),
-                ..Default::default()
-            },
-            Err(failure) => pb::ResponseQuery {
-                code: failure.abci,
-                codespace: failure.codespace.into(),
-                log: failure.log,
-                height: self.node.head().map_or(0, |head| head.height.cast_signed()),
-                ..Default::default()
-            },
-        }
+        query(&self.doors, &request)
     }
 
     fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {

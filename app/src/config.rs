@@ -34,10 +34,14 @@ pub const FILE: &str = "plasma.toml";
 pub struct Config {
     /// The socket of CometBFT.
     pub abci: Abci,
+    /// CometBFT's own port.
+    pub cometbft: Cometbft,
     /// The gRPC port.
     pub grpc: Door,
     /// The REST port.
     pub rest: Rest,
+    /// What peers may take of the gRPC and the REST port.
+    pub limits: Limits,
     /// The metrics port.
     pub metrics: Metrics,
     /// The database.
@@ -56,6 +60,30 @@ pub struct Config {
 pub struct Abci {
     /// `unix://PATH` or `tcp://HOST:PORT`; empty is `data/abci.sock` in the home.
     pub listen: String,
+}
+
+/// CometBFT's own port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cometbft {
+    /// Its RPC, `http://HOST:PORT`; empty is `rpc.laddr` of the config.toml in CometBFT's home.
+    pub rpc: String,
+}
+
+/// What peers may take of the gRPC and the REST port, each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections.
+    pub connections_max: usize,
+    /// Open connections of one address.
+    pub connections_per_address_max: usize,
+    /// Requests of one address per second; 0 is no limit.
+    pub requests_per_s: u32,
+    /// Requests of one address at once, after a pause.
+    pub requests_burst: u32,
+    /// Whether addresses of this machine have these limits too.
+    pub loopback: bool,
 }
 
 /// The gRPC port.
@@ -158,6 +186,18 @@ impl Default for Rest {
     }
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            connections_per_address_max: 64,
+            requests_per_s: 100,
+            requests_burst: 300,
+            loopback: false,
+        }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self { enabled: true, listen: local(26660), ready_block_age_s: READY_BLOCK_AGE_S }
@@ -230,6 +270,12 @@ impl Config {
             (1..=LISTED_MAX).contains(&config.snapshot.keep),
             "snapshot.keep must be from 1 to {LISTED_MAX}"
         );
+        let Limits { connections_max, connections_per_address_max, .. } = config.limits;
+        anyhow::ensure!(connections_max > 0, "limits.connections_max must be at least 1");
+        anyhow::ensure!(
+            connections_per_address_max > 0,
+            "limits.connections_per_address_max must be at least 1"
+        );
         Ok(config)
     }
 
@@ -269,7 +315,8 @@ impl Config {
 
     /// The file's text, each setting explained.
     pub fn text(&self) -> String {
-        let Self { abci, grpc, rest, metrics, store, snapshot, scrub, log } = self;
+        let Self { abci, cometbft, grpc, rest, limits, metrics, store, snapshot, scrub, log } =
+            self;
         format!(
             r#"# Settings of plasmad. What stands here is what holds; flags of `plasmad start` override it.
 # CometBFT's own settings are in cometbft/config/config.toml.
@@ -278,6 +325,11 @@ impl Config {
 # Where CometBFT reaches this node: "unix://PATH" or "tcp://HOST:PORT". Empty: data/abci.sock in
 # this home. It must be the proxy_app of cometbft's config.toml.
 listen = {listen}
+
+[cometbft]
+# CometBFT's RPC, "http://HOST:PORT": it is asked for blocks, transactions and validators, and
+# broadcasts go there. Empty: rpc.laddr of cometbft/config/config.toml in this home.
+rpc = {rpc}
 
 [grpc]
 enabled = {grpc_enabled}
@@ -289,6 +341,16 @@ enabled = {rest_enabled}
 listen = "{rest_listen}"
 # Whether web pages of any origin may read it: wallets and explorers in a browser need this.
 cors = {cors}
+
+[limits]
+# What peers may take of the gRPC and the REST port, each. Addresses of this machine count only in
+# connections_max, unless loopback is true: a proxy there speaks for many, and has its own limits.
+connections_max = {connections_max}
+connections_per_address_max = {connections_per_address_max}
+# Of one address; 0 is no limit.
+requests_per_s = {requests_per_s}
+requests_burst = {requests_burst}
+loopback = {loopback}
 
 [metrics]
 enabled = {metrics_enabled}
@@ -336,11 +398,17 @@ level = {level}
 json = {json}
 "#,
             listen = toml::Value::from(abci.listen.as_str()),
+            rpc = toml::Value::from(cometbft.rpc.as_str()),
             grpc_enabled = grpc.enabled,
             grpc_listen = grpc.listen,
             rest_enabled = rest.enabled,
             rest_listen = rest.listen,
             cors = rest.cors,
+            connections_max = limits.connections_max,
+            connections_per_address_max = limits.connections_per_address_max,
+            requests_per_s = limits.requests_per_s,
+            requests_burst = limits.requests_burst,
+            loopback = limits.loopback,
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
             ready_block_age_s = metrics.ready_block_age_s,
@@ -387,6 +455,9 @@ mod tests {
         assert_eq!(Config::parse("").unwrap(), config);
         config.abci.listen = "unix:///tmp/\"a\"".into();
         config.rest.cors = true;
+        config.cometbft.rpc = "http://10.0.0.1:26657".into();
+        config.limits.requests_per_s = 0;
+        config.limits.loopback = true;
         config.log.level = "debug".into();
         assert_eq!(Config::parse(&config.text()).unwrap(), config);
     }

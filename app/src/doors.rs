@@ -1,11 +1,18 @@
 //! One query, three doors: ABCI, gRPC and REST give the same answer, because all of them call
 //! [`Doors::answer`] with the gRPC method's name and the request's bytes.
 
+mod base;
+mod bounded;
+mod calls;
+mod comet;
+mod decimals;
 pub mod grpc;
 pub mod json;
+mod limits;
 pub mod proof;
 pub mod rest;
 mod template;
+mod tx;
 
 use std::{
     sync::Arc,
@@ -13,39 +20,30 @@ use std::{
 };
 
 use plasma_modules::{
-    View,
-    chain::{self, TxResult},
+    View, chain,
     query::{QueryCode, QueryError, Router},
 };
-use plasma_proto::{
-    DESCRIPTORS,
-    cosmos::{
-        base::{
-            abci::v1beta1::{GasInfo, Result as TxOutcome, TxMsgData},
-            tendermint::v1beta1::{GetNodeInfoRequest, GetNodeInfoResponse, Module, VersionInfo},
-        },
-        tx::v1beta1::{SimulateRequest, SimulateResponse},
-    },
-    tendermint::{
-        abci::{Event, EventAttribute},
-        p2p::DefaultNodeInfo,
-    },
-};
-use prost::Message;
+use plasma_proto::DESCRIPTORS;
 use prost_reflect::DescriptorPool;
 use tokio::sync::Semaphore;
 
-use crate::{
-    VERSION,
-    node::{Node, NodeError},
-};
+use crate::node::{Node, NodeError};
+use bounded::Bounded;
+use calls::{Asked, Calls};
+
+pub use bounded::QUERY_STEPS_MAX;
+pub use comet::{CometRpc, rpc_url};
+pub use limits::{FIRST_REQUEST_S, Gate};
 
 /// Largest request, and largest reply, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Streams of one connection, and calls under way.
 pub const CONCURRENT_MAX: usize = 128;
-/// Questions that are being answered at once; the others wait.
+/// Questions about state that are being answered at once; the others wait.
 pub const WORKERS_MAX: usize = 16;
+/// Questions that wait for CometBFT at once: apart from the others, so that a CometBFT that hangs
+/// holds up nothing else.
+pub const COMET_WORKERS_MAX: usize = 16;
 /// Longest call.
 pub const TIMEOUT_S: u64 = 30;
 /// The height that a request asks for, and that a reply is of.
@@ -55,21 +53,22 @@ pub const HEIGHT_HEADER: &str = "x-cosmos-block-height";
 pub const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
 /// What this node is.
 pub const NODE_INFO: &str = "/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo";
+/// How this node is set.
+pub const NODE_CONFIG: &str = "/cosmos.base.node.v1beta1.Service/Config";
+/// An ABCI query, behind the other doors.
+pub const ABCI_QUERY: &str = "/cosmos.base.tendermint.v1beta1.Service/ABCIQuery";
 /// The job now and at every change; a stream, on gRPC only.
 pub const WATCH_JOB: &str = "/plasma.market.v1.Query/WatchJob";
-/// Calls that need more than a look at state.
-const EXTRA: [&str; 3] = [SIMULATE, NODE_INFO, proof::PROOF];
+/// Type of a whole transaction.
+const TYPE_TX: &str = "/cosmos.tx.v1beta1.Tx";
 
-/// Version of the Cosmos SDK whose interfaces are spoken; clients choose their routes by it.
-const SDK_VERSION: &str = "v0.53.8";
-const SDK_PATH: &str = "github.com/cosmos/cosmos-sdk";
-/// CometBFT that this node runs behind.
-const COMETBFT_VERSION: &str = "0.38.26";
-
-const GRPC_UNKNOWN: i32 = 2;
+pub(crate) const GRPC_UNKNOWN: i32 = 2;
 const GRPC_INVALID: i32 = 3;
 const GRPC_TIMEOUT: i32 = 4;
+pub(crate) const GRPC_EXHAUSTED: i32 = 8;
+pub(crate) const GRPC_PRECONDITION: i32 = 9;
 pub(crate) const GRPC_INTERNAL: i32 = 13;
+pub(crate) const GRPC_UNAVAILABLE: i32 = 14;
 
 /// An answer, and the block whose state it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +116,22 @@ impl From<NodeError> for Failure {
 impl Failure {
     /// A failure that has no words of its own in ABCI.
     pub(crate) fn of(grpc: i32, message: &str) -> Self {
-        let abci = QueryCode::InvalidArgument.abci();
-        Self { grpc, abci, codespace: "sdk", message: message.to_owned(), log: message.to_owned() }
+        let name = match grpc {
+            GRPC_INVALID => "InvalidArgument",
+            GRPC_TIMEOUT => "DeadlineExceeded",
+            GRPC_EXHAUSTED => "ResourceExhausted",
+            GRPC_PRECONDITION => "FailedPrecondition",
+            GRPC_INTERNAL => "Internal",
+            GRPC_UNAVAILABLE => "Unavailable",
+            _ => "Unknown",
+        };
+        Self {
+            grpc,
+            abci: QueryCode::InvalidArgument.abci(),
+            codespace: "sdk",
+            message: message.to_owned(),
+            log: format!("rpc error: code = {name} desc = {message}"),
+        }
     }
 }
 
@@ -126,21 +139,48 @@ impl Failure {
 pub struct Doors {
     node: Arc<Node>,
     router: Router,
+    calls: Calls,
+    comet: Option<CometRpc>,
     pool: DescriptorPool,
     /// Threads that may answer at once.
     busy: Arc<Semaphore>,
+    /// Threads that may wait for CometBFT at once.
+    waiting: Arc<Semaphore>,
 }
 
 impl Doors {
-    /// Answers of `node`.
+    /// Answers of `node`, as long as CometBFT is not needed for them.
     pub fn new(node: Arc<Node>) -> anyhow::Result<Self> {
-        let pool = DescriptorPool::decode(DESCRIPTORS)?;
-        Ok(Self { node, router: Router::new(), pool, busy: Arc::new(Semaphore::new(WORKERS_MAX)) })
+        let mut calls = Calls::default();
+        tx::routes(&mut calls);
+        base::routes(&mut calls);
+        calls.add(proof::PROOF, proof::answer);
+        Ok(Self {
+            node,
+            router: Router::new(),
+            calls,
+            comet: None,
+            pool: DescriptorPool::decode(DESCRIPTORS)?,
+            busy: Arc::new(Semaphore::new(WORKERS_MAX)),
+            waiting: Arc::new(Semaphore::new(COMET_WORKERS_MAX)),
+        })
+    }
+
+    /// The same, with CometBFT.
+    pub fn with_comet(self, comet: CometRpc) -> Self {
+        Self { comet: Some(comet), ..self }
     }
 
     /// The node.
     pub fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    fn comet(&self) -> Result<&CometRpc, Failure> {
+        self.comet.as_ref().ok_or_else(|| {
+            let message = "CometBFT's address is not known; set cometbft.rpc in plasma.toml";
+            Failure::of(GRPC_UNAVAILABLE, message)
+        })
     }
 
     /// Types and services.
@@ -150,7 +190,12 @@ impl Doors {
 
     /// Whether a unary method is answered.
     pub fn serves(&self, path: &str) -> bool {
-        self.router.serves(path) || EXTRA.contains(&path)
+        self.router.serves(path) || self.calls.serves(path)
+    }
+
+    /// Every unary method that is answered.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.router.paths().chain(self.calls.paths())
     }
 
     /// Services with at least one method that is answered.
@@ -164,12 +209,20 @@ impl Doors {
     }
 
     /// Answers a request from the state after block `height`; 0 is the last one.
+    ///
+    /// Blocks the thread; where CometBFT is asked, the thread must not be one of the runtime's.
     pub fn answer(&self, path: &str, height: u64, request: &[u8]) -> Result<Answer, Failure> {
-        match path {
-            SIMULATE => return self.simulate(request),
-            NODE_INFO => return self.node_info(request),
-            proof::PROOF => return proof::answer(&self.node, height, request),
-            _ => {}
+        let asked = Asked { doors: self, height };
+        if self.calls.serves(path) && height != 0 {
+            // A height that is not there is refused, even where the answer does not depend on it.
+            self.node.reader_at(height)?;
+        }
+        if let Some(value) = self.calls.call(path, asked, request) {
+            let newest = || self.node.head().map_or(0, |head| head.height);
+            return Ok(Answer {
+                value: value?,
+                height: if height == 0 { newest() } else { height },
+            });
         }
         if !self.router.serves(path) {
             let message = format!("unknown query path {path:?}");
@@ -177,79 +230,16 @@ impl Doors {
         }
         let (reader, head) = self.node.reader_at(height)?;
         let block = chain::current_block(&reader, &head.chain_id, head.height, head.time_s);
-        let view = View { store: &reader, block: &block };
-        let value = self.router.call(path, &view, request)?;
-        Ok(Answer { value, height: head.height })
-    }
-
-    fn simulate(&self, request: &[u8]) -> Result<Answer, Failure> {
-        let request = SimulateRequest::decode(request)
-            .map_err(|error| QueryError::invalid(error.to_string()))?;
-        #[expect(deprecated, reason = "old clients send the decoded transaction")]
-        let SimulateRequest { tx, mut tx_bytes } = request;
-        if tx_bytes.is_empty() {
-            let tx = tx.ok_or_else(|| QueryError::invalid("tx_bytes is empty"))?;
-            tx_bytes = tx.encode_to_vec();
+        let store = Bounded::new(&reader, Duration::from_secs(TIMEOUT_S));
+        let value = self.router.call(path, &View { store: &store, block: &block }, request);
+        if store.spent() {
+            let message = format!(
+                "the query looks at more than {QUERY_STEPS_MAX} entries, or for longer than \
+                 {TIMEOUT_S} s; ask for smaller pages"
+            );
+            return Err(Failure::of(GRPC_EXHAUSTED, &message));
         }
-        let result = self.node.simulate(&tx_bytes)?;
-        let TxResult { codespace, code, log, data, gas_wanted, gas_used, events } = result;
-        if code != 0 {
-            return Err(Failure {
-                grpc: GRPC_UNKNOWN,
-                abci: code,
-                codespace,
-                message: log.clone(),
-                log,
-            });
-        }
-        let attribute = |(key, value): (&str, String)| EventAttribute {
-            key: key.to_owned(),
-            value,
-            index: true,
-        };
-        let events = events.into_iter().map(|event| Event {
-            r#type: event.kind.to_owned(),
-            attributes: event.attributes.into_iter().map(attribute).collect(),
-        });
-        let msg_responses = TxMsgData::decode(&data[..]).map(|data| data.msg_responses);
-        #[expect(deprecated, reason = "old clients read `data`")]
-        let outcome = TxOutcome {
-            data,
-            log,
-            events: events.collect(),
-            msg_responses: msg_responses.unwrap_or_default(),
-        };
-        let reply = SimulateResponse {
-            gas_info: Some(GasInfo { gas_wanted, gas_used }),
-            result: Some(outcome),
-        };
-        let height = self.node.head().map_or(0, |head| head.height);
-        Ok(Answer { value: reply.encode_to_vec(), height })
-    }
-
-    fn node_info(&self, request: &[u8]) -> Result<Answer, Failure> {
-        GetNodeInfoRequest::decode(request)
-            .map_err(|error| QueryError::invalid(error.to_string()))?;
-        let head = self.node.head().ok_or(NodeError::NoBlock)?;
-        let sdk =
-            Module { path: SDK_PATH.into(), version: SDK_VERSION.into(), ..Module::default() };
-        let reply = GetNodeInfoResponse {
-            default_node_info: Some(DefaultNodeInfo {
-                network: head.chain_id,
-                version: COMETBFT_VERSION.into(),
-                ..DefaultNodeInfo::default()
-            }),
-            application_version: Some(VersionInfo {
-                name: "plasma".into(),
-                app_name: "plasmad".into(),
-                version: VERSION.into(),
-                // Relayers read here which interfaces are spoken.
-                build_deps: vec![sdk],
-                cosmos_sdk_version: SDK_VERSION.into(),
-                ..VersionInfo::default()
-            }),
-        };
-        Ok(Answer { value: reply.encode_to_vec(), height: head.height })
+        Ok(Answer { value: value?, height: head.height })
     }
 }
 
@@ -266,8 +256,10 @@ pub(crate) async fn ask(
     node.metrics().queried();
     let name = path.clone();
     let work = async {
+        let asks_comet = asked.calls.asks_comet(&path);
+        let threads = if asks_comet { &asked.waiting } else { &asked.busy };
         // The permit goes along: a question whose asker has gone still takes its thread.
-        let permit = Arc::clone(&asked.busy).acquire_owned().await;
+        let permit = Arc::clone(threads).acquire_owned().await;
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             asked.answer(&path, height, &request)

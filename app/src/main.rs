@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use plasma_app::{
     VERSION, admin,

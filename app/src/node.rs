@@ -243,6 +243,11 @@ impl Node {
         &self.metrics
     }
 
+    /// Blocks whose state is kept, the head included.
+    pub fn keep_recent(&self) -> u64 {
+        self.keep.recent
+    }
+
     /// How the database is.
     pub fn store_stats(&self) -> crate::rocks::Stats {
         self.rocks.stats()

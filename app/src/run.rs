@@ -22,7 +22,7 @@ use crate::{
     abci::{App, Listener, Timed},
     admin::{self, Admin},
     config::{Config, cometbft_dir, db_dir},
-    doors::{Doors, grpc, rest},
+    doors::{CometRpc, Doors, Gate, grpc, rest, rpc_url},
     logs::Logs,
     node::Node,
 };
@@ -53,7 +53,13 @@ impl Running {
         let opening = move || Node::open_with(&db, keep, upkeep);
         let node = tokio::task::spawn_blocking(opening).await??;
         let node = Arc::new(node);
-        let doors = Arc::new(Doors::new(Arc::clone(&node))?);
+        let mut doors = Doors::new(Arc::clone(&node))?;
+        match rpc_url(&config.cometbft.rpc, &cometbft_dir(home)) {
+            Ok(url) => doors = doors.with_comet(CometRpc::new(&url)?),
+            // Blocks are made without it; only some questions stay without an answer.
+            Err(error) => tracing::warn!("CometBFT's RPC is not known: {error:#}"),
+        }
+        let doors = Arc::new(doors);
         // Every address is taken before anything is served, so a clash shows at once.
         let grpc_port = bind(config.grpc.enabled, config.grpc.listen).await?;
         let rest_port = bind(config.rest.enabled, config.rest.listen).await?;
@@ -65,12 +71,13 @@ impl Running {
         let mut tasks = JoinSet::new();
         if let Some(port) = grpc_port {
             tracing::info!(address = %port.local_addr()?, "gRPC");
-            tasks.spawn(grpc::serve(Arc::clone(&doors), port, until(stopped.clone())));
+            let gate = Gate::new(config.limits);
+            tasks.spawn(grpc::serve(Arc::clone(&doors), port, gate, until(stopped.clone())));
         }
         if let Some(port) = rest_port {
             tracing::info!(address = %port.local_addr()?, "REST");
-            let cors = config.rest.cors;
-            tasks.spawn(rest::serve(Arc::clone(&doors), port, cors, until(stopped.clone())));
+            let (cors, gate) = (config.rest.cors, Gate::new(config.limits));
+            tasks.spawn(rest::serve(Arc::clone(&doors), port, cors, gate, until(stopped.clone())));
         }
         if let Some(port) = metrics_port {
             tracing::info!(address = %port.local_addr()?, "metrics");

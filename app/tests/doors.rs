@@ -7,12 +7,15 @@ use std::{future::Future, sync::Arc};
 use bytes::Bytes;
 use common::{Bench, users};
 use futures::StreamExt;
-use plasma_app::doors::{
-    HEIGHT_HEADER, NODE_INFO, SIMULATE, WATCH_JOB,
-    grpc::{self, Raw},
-    json,
-    proof::PROOF,
-    rest,
+use plasma_app::{
+    config::Limits,
+    doors::{
+        FIRST_REQUEST_S, Gate, HEIGHT_HEADER, NODE_CONFIG, NODE_INFO, SIMULATE, WATCH_JOB,
+        grpc::{self, Raw},
+        json,
+        proof::PROOF,
+        rest,
+    },
 };
 use plasma_proto::{
     cosmos::{
@@ -35,10 +38,15 @@ struct Served {
     bench: Bench,
     grpc: Channel,
     rest: std::net::SocketAddr,
+    grpc_port: std::net::SocketAddr,
     _dir: tempfile::TempDir,
 }
 
 fn run<F: Future<Output = ()>>(work: impl FnOnce(Served) -> F) {
+    run_with(Limits::default(), work);
+}
+
+fn run_with<F: Future<Output = ()>>(limits: Limits, work: impl FnOnce(Served) -> F) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let dir = tempfile::tempdir().unwrap();
@@ -47,14 +55,17 @@ fn run<F: Future<Output = ()>>(work: impl FnOnce(Served) -> F) {
         for height in 1..4i64 {
             bench.block(height, &[users[1].send(&users[2], 1_000, height as u64 - 1)]);
         }
+        let gate = || Gate::new(limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(grpc::serve(Arc::clone(&bench.doors), listener, std::future::pending()));
+        let forever = std::future::pending();
+        tokio::spawn(grpc::serve(Arc::clone(&bench.doors), listener, gate(), forever));
         let grpc = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let rest = listener.local_addr().unwrap();
-        tokio::spawn(rest::serve(Arc::clone(&bench.doors), listener, true, std::future::pending()));
-        work(Served { bench, grpc, rest, _dir: dir }).await;
+        let forever = std::future::pending();
+        tokio::spawn(rest::serve(Arc::clone(&bench.doors), listener, true, gate(), forever));
+        work(Served { bench, grpc, rest, grpc_port: address, _dir: dir }).await;
     });
 }
 
@@ -113,7 +124,7 @@ fn every_unary_method_of_ours_has_a_handler() {
     }
     assert!(seen > 10);
     // And what is served has a descriptor, so that REST and reflection know it.
-    for path in plasma_modules::query::Router::new().paths().chain([SIMULATE, NODE_INFO, PROOF]) {
+    for path in bench.doors.paths() {
         let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
         let service = pool.get_service_by_name(service).unwrap_or_else(|| panic!("{path}"));
         assert!(service.methods().any(|known| known.name() == method), "{path}");
@@ -154,6 +165,7 @@ fn three_doors_one_answer() {
             ),
             ("/plasma.token.v1.Query/FeeMarket", Vec::new(), "/plasma/token/v1/fee_market".into()),
             ("/plasma.market.v1.Query/Params", Vec::new(), "/plasma/market/v1/params".into()),
+            (NODE_CONFIG, Vec::new(), "/cosmos/base/node/v1beta1/config".into()),
             (NODE_INFO, Vec::new(), "/cosmos/base/tendermint/v1beta1/node_info".into()),
             (
                 PROOF,
@@ -350,5 +362,199 @@ fn watching_a_job_that_is_not_there_says_so() {
         let error =
             client.server_streaming(request, WATCH_JOB.parse().unwrap(), Raw).await.unwrap_err();
         assert_eq!(error.code(), Code::NotFound);
+    });
+}
+
+#[test]
+fn without_cometbft_a_question_says_what_is_missing() {
+    run(|served| async move {
+        let abci = served.bench.query(NODE_INFO, Vec::new(), 0, false);
+        assert_eq!((abci.code, abci.height), (18, 3));
+        assert!(abci.log.contains("code = Unavailable") && abci.log.contains("cometbft.rpc"));
+        let error = served.grpc(NODE_INFO, Vec::new(), 0).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        let (status, _, body) = served.get("/cosmos/base/tendermint/v1beta1/node_info").await;
+        assert_eq!((status, &body["code"]), (503, &14.into()), "{body}");
+    });
+}
+
+#[test]
+fn the_node_tells_how_it_is_set() {
+    run(|served| async move {
+        let (_, _, body) = served.get("/cosmos/base/node/v1beta1/config").await;
+        assert_eq!(body["minimum_gas_price"], "0.011uxpl", "{body}");
+        assert_eq!(body["pruning_keep_recent"], "100");
+        // The height is looked at even where the answer does not depend on it.
+        let url = "GET /cosmos/base/node/v1beta1/config HTTP/1.1\r\nx-cosmos-block-height: 99";
+        let (status, _, body) = served.http(url, "").await;
+        assert_eq!((status, &body["code"]), (400, &3.into()));
+    });
+}
+
+#[test]
+fn a_transaction_is_taken_apart_and_put_together() {
+    run(|served| async move {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let tx = STANDARD.encode(users()[1].send(&users()[2], 5, 3));
+        let post = |name: &str| format!("POST /cosmos/tx/v1beta1/{name} HTTP/1.1");
+        let body = serde_json::json!({ "tx_bytes": &tx }).to_string();
+        let (status, _, decoded) = served.http(&post("decode"), &body).await;
+        assert_eq!(status, 200, "{decoded}");
+        let message = &decoded["tx"]["body"]["messages"][0];
+        assert_eq!(message["@type"], "/cosmos.bank.v1beta1.MsgSend");
+        assert_eq!(message["amount"][0]["amount"], "5");
+        let mode = &decoded["tx"]["auth_info"]["signer_infos"][0]["mode_info"]["single"]["mode"];
+        assert_eq!(mode, "SIGN_MODE_DIRECT");
+        let body = serde_json::json!({ "tx": decoded["tx"] }).to_string();
+        let (status, _, encoded) = served.http(&post("encode"), &body).await;
+        assert_eq!((status, &encoded["tx_bytes"]), (200, &tx.into()), "{encoded}");
+        // Simulate takes the decoded form too.
+        let (status, _, simulated) = served.http(&post("simulate"), &body).await;
+        assert_eq!(status, 200, "{simulated}");
+        assert!(simulated["gas_info"]["gas_used"].is_string());
+        let (status, _, body) = served.http(&post("encode/amino"), "{}").await;
+        assert_eq!((status, &body["code"]), (501, &12.into()));
+    });
+}
+
+#[test]
+fn hostile_requests_are_answered() {
+    run(|served| async move {
+        for path in served.bench.doors.paths() {
+            for junk in [&[0xff; 9][..], &[0x0a, 0xff], &[0x08], &[0u8; 64], b"\x0a\x03abc"] {
+                // Whatever the answer is, there is one on each door, and the same kind.
+                let abci = served.bench.query(path, junk.to_vec(), 0, false);
+                let grpc = served.grpc(path, junk.to_vec(), 0).await;
+                assert_eq!(abci.code == 0, grpc.is_ok(), "{path} {junk:?}: {}", abci.log);
+                assert!(abci.height > 0);
+            }
+        }
+        for url in [
+            "/%",
+            "/%2",
+            "//",
+            "/cosmos/tx/v1beta1/txs/%ff",
+            "/?a=%zz",
+            "/cosmos/bank/v1beta1/balances/%00",
+        ] {
+            let (status, _, body) = served.get(url).await;
+            assert!((400..=501).contains(&status) && body["message"].is_string(), "{url} {body}");
+        }
+        let (status, _, _) = served.http("POST /cosmos/tx/v1beta1/simulate HTTP/1.1", "{").await;
+        assert_eq!(status, 400);
+    });
+}
+
+#[test]
+fn a_body_past_the_limit_is_refused() {
+    run(|served| async move {
+        let body =
+            format!("{{\"tx_bytes\":\"{}\"}}", "A".repeat(plasma_app::doors::MESSAGE_BYTES_MAX));
+        let (status, _, reply) =
+            served.http("POST /cosmos/tx/v1beta1/simulate HTTP/1.1", &body).await;
+        assert_eq!((status, &reply["code"]), (400, &3.into()));
+        let big = vec![0u8; plasma_app::doors::MESSAGE_BYTES_MAX + 1];
+        let error = served.grpc(SIMULATE, big, 0).await.unwrap_err();
+        assert!(matches!(error.code(), Code::OutOfRange | Code::ResourceExhausted), "{error}");
+    });
+}
+
+/// Reads until the other side closes, and says how long that took.
+async fn closed(mut stream: TcpStream) -> std::time::Duration {
+    let start = std::time::Instant::now();
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(
+        std::time::Duration::from_secs(3 * FIRST_REQUEST_S),
+        stream.read_to_end(&mut rest),
+    );
+    // A reset is an end as well.
+    let _ = end.await.expect("the connection stays open");
+    start.elapsed()
+}
+
+#[test]
+fn a_connection_that_says_too_little_is_closed() {
+    run(|served| async move {
+        let mut calls = tokio::task::JoinSet::new();
+        for (port, said) in [
+            (served.rest, &b""[..]),
+            (served.rest, b"GET /plasma/market/v1/params HTTP/1.1\r\nhost: x\r\nslow: "),
+            (served.grpc_port, b""),
+            (served.grpc_port, b"PRI * HTTP/2.0\r\n"),
+            (served.grpc_port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        ] {
+            calls.spawn(async move {
+                let mut stream = TcpStream::connect(port).await.unwrap();
+                stream.write_all(said).await.unwrap();
+                closed(stream).await
+            });
+        }
+        while let Some(taken) = calls.join_next().await {
+            let taken = taken.unwrap();
+            assert!(taken.as_secs() <= FIRST_REQUEST_S + 5, "{taken:?}");
+        }
+        // Meanwhile and after, others are served.
+        assert_eq!(served.get("/plasma/market/v1/params").await.0, 200);
+    });
+}
+
+#[test]
+fn streams_that_are_opened_and_reset_in_a_row_end_the_connection() {
+    run(|served| async move {
+        let mut stream = TcpStream::connect(served.grpc_port).await.unwrap();
+        let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+            let length = (payload.len() as u32).to_be_bytes();
+            [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+        };
+        said.extend(frame(4, 0, 0, &[]));
+        // :method POST, :scheme http, :path /, :authority x
+        let headers = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
+        for id in 0..2_000u32 {
+            said.extend(frame(1, 4, 2 * id + 1, &headers));
+            said.extend(frame(3, 0, 2 * id + 1, &8u32.to_be_bytes()));
+        }
+        let _ = stream.write_all(&said).await;
+        let taken = closed(stream).await;
+        assert!(
+            taken.as_secs() < FIRST_REQUEST_S,
+            "closed by the reset limit, not by time: {taken:?}"
+        );
+        let path = "/plasma.market.v1.Query/Params";
+        assert!(served.grpc(path, Vec::new(), 0).await.is_ok());
+    });
+}
+
+#[test]
+fn connections_and_requests_have_their_limits() {
+    let limits = Limits {
+        connections_per_address_max: 3,
+        requests_per_s: 1,
+        requests_burst: 5,
+        loopback: true,
+        ..Limits::default()
+    };
+    run_with(limits, |served| async move {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(TcpStream::connect(served.rest).await.unwrap());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        assert!(closed(TcpStream::connect(served.rest).await.unwrap()).await.as_secs() < 5);
+        held.clear();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            seen.push(served.get("/plasma/market/v1/params").await);
+        }
+        assert_eq!(seen[0].0, 200);
+        let (status, _, body) = seen.last().unwrap();
+        assert_eq!((*status, &body["code"]), (429, &8.into()));
+        let path = "/plasma.market.v1.Query/Params";
+        let mut codes = Vec::new();
+        for _ in 0..8 {
+            codes.push(served.grpc(path, Vec::new(), 0).await.map_err(|error| error.code()).err());
+        }
+        assert_eq!((codes[0], codes[7]), (None, Some(Code::ResourceExhausted)), "{codes:?}");
     });
 }

@@ -257,7 +257,7 @@ fn lies_are_refused_and_leave_nothing() {
     // More than this node wants to fetch from strangers.
     let small = tempfile::tempdir().unwrap();
     let upkeep = Upkeep { restore_bytes_max: 100, ..Upkeep::default() };
-    let keep = Keep { recent: 1, cache_bytes: 1 << 20 };
+    let keep = Keep { recent: 1, cache_bytes: 1 << 20, ..Keep::default() };
     let small = Bench::open_with(small.path(), keep, upkeep);
     assert_eq!(offer(&small, &honest, hash), Offered::Reject);
 

@@ -1,9 +1,7 @@
 //! The whole walk with real processes: cometbft, plasmad, gpu-node and xpl.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -184,40 +182,5 @@ fn the_chain_goes_on_after_a_crash_at_every_step() {
         network.validators[0].cometbft_env.clear();
         network.validators[0].restart().unwrap();
         network.wait_for_block(before + 1).unwrap_or_else(|error| panic!("step {step}: {error}"));
-    }
-}
-
-/// The published CosmJS takes the chain for a Cosmos chain. Needs node and npm: `make test-long`.
-#[test]
-#[ignore = "needs node, npm and a package registry"]
-fn cosmjs_sends_xpl_and_signs_amino_json() {
-    const WORDS: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
-    let dir = tempfile::tempdir().unwrap();
-    let programs = Programs::find().unwrap();
-    let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
-    let words = dir.path().join("words");
-    fs::write(&words, WORDS).unwrap();
-    fs::set_permissions(&words, fs::Permissions::from_mode(0o600)).unwrap();
-    let words = words.display().to_string();
-    keyring.json(&["keys", "recover", "alice", "--mnemonic-file", &words]).unwrap();
-    let mut spec = spec(dir.path(), 27_900, 1);
-    let address = keyring.address("alice").unwrap();
-    spec.accounts.push(GenesisAccount { address, amount_uxpl: 100 * XPL });
-    let network = Network::up(&spec, &programs).unwrap();
-
-    let scripts = dir.path().join("cosmjs");
-    fs::create_dir(&scripts).unwrap();
-    for file in ["package.json", "send.mjs", "sign.mjs"] {
-        let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cosmjs").join(file);
-        fs::copy(from, scripts.join(file)).unwrap();
-    }
-    let run = |program: &str, args: &[&str]| {
-        let mut command = std::process::Command::new(program);
-        plasma_testnet::process::run(command.args(args).current_dir(&scripts)).unwrap()
-    };
-    run("npm", &["install", "--no-audit", "--no-fund"]);
-    for script in ["send.mjs", "sign.mjs"] {
-        let told = run("node", &[script, &network.validators[0].urls.rpc, WORDS]);
-        assert!(told.contains("\"chainId\":\"plasma-e2e-1\""), "{told}");
     }
 }

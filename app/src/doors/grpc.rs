@@ -13,29 +13,20 @@ use plasma_proto::{
 };
 use prost::Message;
 use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code, Response, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::MetadataValue,
     server::{Grpc, ServerStreamingService, UnaryService},
     service::Routes,
-    transport::Server,
 };
 
 use super::{
-    Answer, CONCURRENT_MAX, Doors, Failure, HEIGHT_HEADER, MESSAGE_BYTES_MAX, WATCH_JOB, ask,
+    Answer, Doors, Failure, Gate, HEIGHT_HEADER, MESSAGE_BYTES_MAX, TIMEOUT_S, WATCH_JOB, ask,
     asked_height,
+    limits::{self, Spoken},
 };
 
-/// A connection that is silent this long is asked whether it lives.
-const KEEPALIVE_S: u64 = 60;
-/// And is closed when it does not answer within this.
-const KEEPALIVE_TIMEOUT_S: u64 = 20;
-/// Streams that a peer may open and reset before the connection is closed.
-const PENDING_RESETS_MAX: usize = 64;
-/// Largest block of headers, bytes.
-const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Path of the query that WatchJob repeats.
 const JOB: &str = "/plasma.market.v1.Query/Job";
 
@@ -196,10 +187,17 @@ async fn handle(
     let path = request.uri().path().to_owned();
     let mut grpc = Grpc::new(Raw)
         .apply_max_message_size_config(Some(MESSAGE_BYTES_MAX), Some(MESSAGE_BYTES_MAX));
-    if path == WATCH_JOB {
-        grpc.server_streaming(Watch { doors }, request).await
-    } else {
-        grpc.unary(Unary { doors, path }, request).await
+    // The wait for the request's own bytes counts; a stream's later messages do not.
+    let answer = async {
+        if path == WATCH_JOB {
+            grpc.server_streaming(Watch { doors }, request).await
+        } else {
+            grpc.unary(Unary { doors, path }, request).await
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(TIMEOUT_S), answer).await {
+        Ok(answer) => answer,
+        Err(_) => Status::deadline_exceeded(format!("no answer within {TIMEOUT_S} s")).into_http(),
     }
 }
 
@@ -234,20 +232,10 @@ pub async fn routes(doors: Arc<Doors>) -> anyhow::Result<axum::Router> {
 pub async fn serve(
     doors: Arc<Doors>,
     listener: TcpListener,
+    gate: Arc<Gate>,
     stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let routes = Routes::from(routes(doors).await?);
-    // No timeout layer, which would cut streams: `ask` limits unary calls.
-    Server::builder()
-        .concurrency_limit_per_connection(CONCURRENT_MAX)
-        .max_concurrent_streams(u32::try_from(CONCURRENT_MAX)?)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
-        .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_S)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_S)))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped)
-        .await?;
+    limits::serve(listener, routes(doors).await?, Spoken::Grpc, gate, stopped).await;
     Ok(())
 }
 

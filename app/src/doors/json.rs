@@ -7,6 +7,8 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value};
 
+use super::decimals;
+
 /// Nesting of a field's name in a URL.
 const FIELD_DEPTH_MAX: usize = 8;
 
@@ -22,7 +24,7 @@ pub fn to_json(message: &DynamicMessage) -> Result<Value, String> {
         .map_err(|error| error.to_string())
 }
 
-/// An encoded message as JSON, unset messages as null.
+/// An encoded message as JSON, unset messages as null, decimals with a point.
 pub fn encoded_to_json(desc: MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
     let message = DynamicMessage::decode(desc, bytes).map_err(|error| error.to_string())?;
     let mut json = to_json(&message)?;
@@ -47,7 +49,18 @@ fn show_unset(desc: &MessageDescriptor, json: &mut Value) {
 
 fn show_unset_fields(desc: &MessageDescriptor, json: &mut Map<String, Value>) {
     for field in desc.fields() {
-        let Kind::Message(inner) = field.kind() else { continue };
+        let Kind::Message(inner) = field.kind() else {
+            if decimals::is_decimal(&field) {
+                match json.get_mut(field.name()) {
+                    Some(Value::Array(list)) => {
+                        list.iter_mut().for_each(|json| decimals::with_point(&field, json));
+                    }
+                    Some(json) => decimals::with_point(&field, json),
+                    None => {}
+                }
+            }
+            continue;
+        };
         match json.get_mut(field.name()) {
             Some(Value::Array(list)) if field.is_list() => {
                 list.iter_mut().for_each(|json| show_unset(&inner, json));
@@ -61,8 +74,9 @@ fn show_unset_fields(desc: &MessageDescriptor, json: &mut Map<String, Value>) {
     }
 }
 
-/// JSON as an encoded message. Unknown fields are refused.
-pub fn from_json(desc: MessageDescriptor, json: Value) -> Result<DynamicMessage, String> {
+/// JSON as a message, decimals with or without a point. Unknown fields are refused.
+pub fn from_json(desc: MessageDescriptor, mut json: Value) -> Result<DynamicMessage, String> {
+    decimals::read(&desc, &mut json)?;
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     DynamicMessage::deserialize_with_options(desc, json, &options)
         .map_err(|error| error.to_string())

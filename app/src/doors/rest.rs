@@ -20,14 +20,19 @@ use tower_http::{
 };
 
 use super::{
-    CONCURRENT_MAX, Doors, Failure, GRPC_INTERNAL, MESSAGE_BYTES_MAX, TIMEOUT_S, ask, asked_height,
+    CONCURRENT_MAX, Doors, Failure, GRPC_INTERNAL, Gate, MESSAGE_BYTES_MAX, TIMEOUT_S, ask,
+    asked_height,
     json::{encoded_to_json, from_json, put},
+    limits::{self, Spoken},
     template::{Route, query_fields, routes},
 };
 
 /// The reply's height, in the name that the gateway gives it.
 const REPLY_HEIGHT_HEADER: HeaderName =
     HeaderName::from_static("grpc-metadata-x-cosmos-block-height");
+
+/// How long a browser remembers that it may ask.
+const PREFLIGHT_S: u64 = 600;
 
 struct Gateway {
     doors: Arc<Doors>,
@@ -118,14 +123,16 @@ pub fn routes_of(doors: Arc<Doors>, cors: bool) -> Router {
     let mut router = Router::new()
         .fallback(handle)
         .with_state(gateway)
+        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_MAX))
+        // Outside: a slow body and a wait for one's turn count as well.
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(TIMEOUT_S),
-        ))
-        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_MAX));
+        ));
     if cors {
         let open = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
-        router = router.layer(open.expose_headers([REPLY_HEIGHT_HEADER]));
+        let open = open.expose_headers([REPLY_HEIGHT_HEADER]);
+        router = router.layer(open.max_age(Duration::from_secs(PREFLIGHT_S)));
     }
     router
 }
@@ -135,8 +142,9 @@ pub async fn serve(
     doors: Arc<Doors>,
     listener: TcpListener,
     cors: bool,
-    stopped: impl Future<Output = ()> + Send + 'static,
+    gate: Arc<Gate>,
+    stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    axum::serve(listener, routes_of(doors, cors)).with_graceful_shutdown(stopped).await?;
+    limits::serve(listener, routes_of(doors, cors), Spoken::Http1, gate, stopped).await;
     Ok(())
 }
