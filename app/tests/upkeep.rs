@@ -7,6 +7,7 @@ use std::{path::Path, process::Command};
 use common::{Bench, users};
 use plasma_app::{
     files::genesis,
+    metrics::Scrape,
     node::{Keep, Node, NodeError},
     scrub::EXIT_SCRUB,
     upkeep::Upkeep,
@@ -140,7 +141,7 @@ fn child() {
         bench.block(height, &block(height));
         bench.node.wait_for_upkeep();
     }
-    println!("{}", bench.node.metrics().page(0));
+    println!("{}", bench.node.metrics().page(&Scrape::default()));
 }
 
 fn run_child(home: &Path) -> std::process::Output {
