@@ -178,7 +178,8 @@ fn tear_the_last_record(step: usize) {
         let _ = std::fs::remove_dir_all(&home);
         copy(&source, &home);
         std::fs::write(home.join(&name), bytes).unwrap();
-        let node = Node::open(&home, Keep { recent: 100, cache_bytes: 1 << 20 }).ok()?;
+        let node = Node::open(&home, Keep { recent: 100, cache_bytes: 1 << 20, ..Keep::default() })
+            .ok()?;
         let head = node.check().unwrap();
         Some((head.height as i64, head.app_hash.to_vec()))
     };
@@ -297,7 +298,7 @@ fn busy(home: &Path) -> Bench {
         scrub_blocks: 4,
         ..Upkeep::default()
     };
-    Bench::open_with(home, Keep { recent: 5, cache_bytes: 1 << 20 }, upkeep)
+    Bench::open_with(home, Keep { recent: 5, cache_bytes: 1 << 20, ..Keep::default() }, upkeep)
 }
 
 /// Runs only as a child: commits blocks, prunes, makes snapshots and scrubs until it is killed.
