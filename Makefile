@@ -55,6 +55,7 @@ proto: ## Generate proto/src/gen anew from the .proto files
 bench: ## Print what things cost on this machine
 	@testnet/setup.sh system cometbft weights
 	$(CARGO) build --release --workspace
+	$(CARGO) bench -p plasma-app --bench stages
 	$(CARGO) bench -p plasma-testnet --bench chain
 	$(CARGO) bench -p gpu-node --bench tokens -- --weights $(WEIGHTS)
 

@@ -4,8 +4,9 @@
 //! canonical protobuf: what does not encode back to itself (unknown fields, other orders, longer
 //! varints) is refused, so a transaction has one hash.
 
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
+use once_cell::race::OnceBox;
 use plasma_proto::cosmos::{
     crypto::secp256k1::PubKey,
     tx::{
@@ -227,7 +228,6 @@ pub fn authenticate(
     tx: Decoded,
     memory: &dyn SignatureMemory,
 ) -> Result<Authenticated, Refusal> {
-    let curve = Secp256k1::verification_only();
     for (signer, signature) in tx.signers.iter().zip(&tx.raw.signatures) {
         let account =
             auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
@@ -244,7 +244,7 @@ pub fn authenticate(
         if memory.knows(&known) {
             continue;
         }
-        if !verify_secp256k1(&curve, &key, &sha256(&signed), signature) {
+        if !verify_secp256k1(&key, &sha256(&signed), signature) {
             let text = format!(
                 "signature verification failed; please verify account number ({}), sequence ({}) and chain-id ({chain_id})",
                 account.account_number, signer.sequence
@@ -268,12 +268,10 @@ pub fn sign_bytes(body: &[u8], auth_info: &[u8], chain_id: &str, account_number:
 }
 
 /// Whether `signature` (64 bytes, low S) over `digest` is `key`'s.
-fn verify_secp256k1(
-    curve: &Secp256k1<VerifyOnly>,
-    key: &[u8; 33],
-    digest: &Hash,
-    signature: &[u8],
-) -> bool {
+fn verify_secp256k1(key: &[u8; 33], digest: &Hash, signature: &[u8]) -> bool {
+    // Making one costs as much as half a verification.
+    static CURVE: OnceBox<Secp256k1<VerifyOnly>> = OnceBox::new();
+    let curve = CURVE.get_or_init(|| Box::new(Secp256k1::verification_only()));
     let Ok(signature) = ecdsa::Signature::from_compact(signature) else { return false };
     let Ok(key) = secp256k1::PublicKey::from_byte_array_compressed(*key) else { return false };
     // libsecp256k1 refuses high S.

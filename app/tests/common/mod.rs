@@ -1,7 +1,10 @@
 //! A chain driven through the real ABCI application, without CometBFT.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use plasma_app::{
     abci::App,
@@ -21,7 +24,7 @@ use plasma_proto::cosmos::{
 };
 use prost::{Message, Name};
 use prost_types::Any;
-use secp256k1::{Secp256k1, SecretKey};
+use secp256k1::{All, Secp256k1, SecretKey};
 use sha2::{Digest, Sha256};
 use tendermint_abci::Application;
 use tendermint_proto::{
@@ -32,6 +35,7 @@ use tendermint_proto::{
 pub const CHAIN: &str = "plasma-test";
 pub const START_S: i64 = 1_700_000_000;
 pub const USERS: usize = 6;
+static CURVE: OnceLock<Secp256k1<All>> = OnceLock::new();
 const GAS: u64 = 200_000;
 const FEE_UXPL: u64 = 20_000;
 
@@ -45,15 +49,7 @@ pub struct User {
 
 /// The users of every test chain; account numbers follow the order of addresses.
 pub fn users() -> Vec<User> {
-    let curve = Secp256k1::new();
-    let mut users: Vec<User> = (1..=USERS as u8)
-        .map(|n| {
-            let secret = SecretKey::from_byte_array([n; 32]).unwrap();
-            let key = secret.public_key(&curve).serialize().to_vec();
-            let address = Address::of_secp256k1(&key);
-            User { secret, key, address, number: 0 }
-        })
-        .collect();
+    let mut users: Vec<User> = (1..=USERS as u8).map(|n| User::new([n; 32])).collect();
     users.sort_by_key(|user| user.address);
     // Module accounts have no number.
     for (number, user) in (0..).zip(&mut users) {
@@ -63,6 +59,14 @@ pub fn users() -> Vec<User> {
 }
 
 impl User {
+    /// One with this secret; the account number is not known yet.
+    pub fn new(secret: [u8; 32]) -> Self {
+        let secret = SecretKey::from_byte_array(secret).unwrap();
+        let key = secret.public_key(CURVE.get_or_init(Secp256k1::new)).serialize().to_vec();
+        let address = Address::of_secp256k1(&key);
+        Self { secret, key, address, number: 0 }
+    }
+
     /// A signed transfer.
     pub fn send(&self, to: &Self, amount: u64, sequence: u64) -> Vec<u8> {
         self.send_on(CHAIN, to, amount, sequence)
@@ -94,7 +98,7 @@ impl User {
         let (body_bytes, auth_info_bytes) = (body.encode_to_vec(), info.encode_to_vec());
         let signed = sign_bytes(&body_bytes, &auth_info_bytes, chain, self.number);
         let digest = secp256k1::Message::from_digest(Sha256::digest(&signed).into());
-        let signature = Secp256k1::new().sign_ecdsa(digest, &self.secret);
+        let signature = CURVE.get_or_init(Secp256k1::new).sign_ecdsa(digest, &self.secret);
         let signatures = vec![signature.serialize_compact().to_vec()];
         TxRaw { body_bytes, auth_info_bytes, signatures }.encode_to_vec()
     }
@@ -136,7 +140,10 @@ impl Bench {
     }
 
     pub fn open_keeping(dir: &Path, recent: u64) -> Self {
-        let keep = Keep { recent, cache_bytes: 1 << 20 };
+        Self::open_with(dir, Keep { recent, cache_bytes: 1 << 20 })
+    }
+
+    pub fn open_with(dir: &Path, keep: Keep) -> Self {
         let node = Arc::new(Node::open(&dir.join("state.db"), keep).unwrap());
         let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
         Self { app: App::new(Arc::clone(&doors)), node, doors }
