@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Bench, CHAIN, START_S, User, bytes, time};
+use common::{Bench, CHAIN, START_S, User, bytes, proposer, time};
 use plasma_app::{
     abci::{App, Listener},
     files::{GenesisAccount, genesis},
@@ -136,7 +136,8 @@ fn open(dir: &Path, users: &[User]) -> Bench {
     let state = genesis::state(&spec).unwrap();
     let state = genesis::state_to_json(&state).unwrap().to_string();
     fs::create_dir_all(dir).unwrap();
-    let bench = Bench::open_with(dir, Keep::default());
+    let mut bench = Bench::open_with(dir, Keep::default());
+    bench.proposer = proposer();
     bench.app.init_chain(pb::RequestInitChain {
         time: time(0),
         chain_id: CHAIN.into(),
@@ -149,16 +150,12 @@ fn open(dir: &Path, users: &[User]) -> Bench {
     bench
 }
 
-fn proposer() -> Vec<u8> {
-    Address::of_consensus(&[7; 32]).0.to_vec()
-}
-
 fn finalize_request(height: i64, txs: &[Vec<u8>]) -> pb::RequestFinalizeBlock {
     pb::RequestFinalizeBlock {
         txs: bytes(txs),
         height,
         time: time(height),
-        proposer_address: proposer().into(),
+        proposer_address: proposer(),
         ..Default::default()
     }
 }
@@ -228,10 +225,9 @@ fn in_memory(users: &[User]) {
         };
         check(&mut cold, decoded, &memory);
         check(&mut warm, again, &memory);
-        let block = chain::next_block(&base, CHAIN, height, time_s);
-        ante.measure(TRANSFERS, || chain::process(&base, &block, &slices, &memory).unwrap());
         let proposer = Address::of_consensus(&[7; 32]).0;
         let input = BlockInput { chain_id: CHAIN, height, time_s, proposer, txs: &slices };
+        ante.measure(TRANSFERS, || assert!(chain::process(&base, &input, &memory).is_ok()));
         let output = execute.measure(TRANSFERS, || chain::execute_block(&base, &input, &memory));
         base.apply(output.writes);
     }
@@ -296,11 +292,10 @@ fn on_disk(dir: &Path, users: &[User]) {
         let slices: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let reader = bench.node.reader();
         let time_s = START_S as u64 + height as u64;
-        let block = chain::next_block(&reader, CHAIN, height as u64, time_s);
-        chain::process(&reader, &block, &slices, &memory).unwrap();
         let proposer = Address::of_consensus(&[7; 32]).0;
         let input =
             BlockInput { chain_id: CHAIN, height: height as u64, time_s, proposer, txs: &slices };
+        assert!(chain::process(&reader, &input, &memory).is_ok());
         execute.measure(TRANSFERS, || chain::execute_block(&reader, &input, &memory));
         drop(reader);
         finalize_.measure(TRANSFERS, || finalize(&bench.app, height, &txs));
@@ -410,7 +405,7 @@ fn over_the_socket(dir: &Path, users: &[User]) {
             txs: bytes(txs),
             height,
             time: time(height),
-            proposer_address: proposer().into(),
+            proposer_address: proposer(),
             ..Default::default()
         }));
         let pb::response::Value::PrepareProposal(prepared) = prepared else { panic!() };
@@ -419,7 +414,7 @@ fn over_the_socket(dir: &Path, users: &[User]) {
             txs: bytes(txs),
             height,
             time: time(height),
-            proposer_address: proposer().into(),
+            proposer_address: proposer(),
             ..Default::default()
         }));
         let pb::response::Value::ProcessProposal(processed) = processed else { panic!() };

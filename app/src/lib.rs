@@ -5,14 +5,17 @@
 //! in a home folder. The rules themselves are all in `plasma_modules`.
 
 pub mod abci;
+mod check;
 pub mod commit;
 pub mod config;
 pub mod doors;
 pub mod files;
 mod history;
+mod hot;
 pub mod meta;
 pub mod metrics;
 pub mod node;
+mod proposals;
 pub mod rocks;
 pub mod run;
 pub mod signatures;

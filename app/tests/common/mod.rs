@@ -132,6 +132,8 @@ pub struct Bench {
     pub node: Arc<Node>,
     pub doors: Arc<Doors>,
     pub app: App,
+    /// Consensus address of who proposes; nobody's at first.
+    pub proposer: prost::bytes::Bytes,
 }
 
 impl Bench {
@@ -146,7 +148,8 @@ impl Bench {
     pub fn open_with(dir: &Path, keep: Keep) -> Self {
         let node = Arc::new(Node::open(&dir.join("state.db"), keep).unwrap());
         let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
-        Self { app: App::new(Arc::clone(&doors)), node, doors }
+        let app = App::new(Arc::clone(&doors));
+        Self { app, node, doors, proposer: Default::default() }
     }
 
     /// A node at its genesis.
@@ -171,6 +174,7 @@ impl Bench {
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         })
     }
@@ -191,12 +195,19 @@ impl Bench {
         self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type: 0 })
     }
 
+    /// A check of what waits since before the last block.
+    pub fn recheck(&self, tx: &[u8]) -> pb::ResponseCheckTx {
+        let r#type = pb::CheckTxType::Recheck.into();
+        self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type })
+    }
+
     pub fn prepare(&self, height: i64, txs: &[Vec<u8>], max: i64) -> Vec<Vec<u8>> {
         let prepared = self.app.prepare_proposal(pb::RequestPrepareProposal {
             max_tx_bytes: max,
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         });
         prepared.txs.iter().map(|tx| tx.to_vec()).collect()
@@ -207,6 +218,7 @@ impl Bench {
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         });
         verdict.status == i32::from(ProposalStatus::Accept)
@@ -220,6 +232,11 @@ impl Bench {
     pub fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         plasma_modules::Read::scan(&self.node.reader(), &[]).collect()
     }
+}
+
+/// The consensus address of the one validator.
+pub fn proposer() -> prost::bytes::Bytes {
+    Address::of_consensus(&[7; 32]).0.to_vec().into()
 }
 
 pub fn time(height: i64) -> Option<Timestamp> {
