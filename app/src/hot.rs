@@ -61,15 +61,19 @@ impl Hot {
         }
     }
 
-    /// Goes from the state of `height - 1` to that of `height`.
+    /// Goes from the state of `height - 1` to that of `height`. What is not kept stays away: a block
+    /// changes many values that nobody asks for again.
     pub(crate) fn advance(&mut self, height: u64, changes: &Changes) {
         if self.height + 1 != height {
             self.clear();
         }
         self.height = height;
         for (key, (_, after)) in changes {
-            self.old.remove(key);
-            self.put(key.clone(), after.clone());
+            if let Some(value) = self.young.get_mut(key) {
+                value.clone_from(after);
+            } else if let Some(value) = self.old.get_mut(key) {
+                value.clone_from(after);
+            }
         }
     }
 

@@ -48,7 +48,7 @@ fn a_transfer_moves_money_and_pays_its_fee() {
 }
 
 #[test]
-fn checked_transactions_stand_on_each_other_until_the_next_block() {
+fn checked_transactions_stand_on_each_other_and_keep_their_place() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(dir.path());
     let users = users();
