@@ -69,6 +69,7 @@ bench: ## Print what things cost on this machine
 	@testnet/setup.sh system cometbft weights
 	$(CARGO) build --release --workspace
 	$(CARGO) bench -p plasma-app --bench merkle
+	$(CARGO) bench -p plasma-app --bench stages
 	$(CARGO) bench -p plasma-testnet --bench chain
 	$(CARGO) bench -p gpu-node --bench tokens -- --weights $(WEIGHTS)
 

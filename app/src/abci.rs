@@ -25,7 +25,7 @@ use tendermint_abci::Application;
 use tendermint_proto::{
     google::protobuf::Timestamp,
     v0_38::{
-        abci::{self as pb, response_process_proposal::ProposalStatus},
+        abci::{self as pb, CheckTxType, response_process_proposal::ProposalStatus},
         crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
     },
 };
@@ -180,6 +180,16 @@ fn slices(txs: &[Bytes]) -> Vec<&[u8]> {
     txs.iter().map(|tx| &tx[..]).collect()
 }
 
+fn decided<'a>(
+    at: i64,
+    time: Option<Timestamp>,
+    proposer: &[u8],
+    txs: &'a [&'a [u8]],
+) -> Decided<'a> {
+    let proposer = proposer.first_chunk().copied().unwrap_or_default();
+    Decided { height: height(at), time_s: seconds(time), proposer, txs }
+}
+
 fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
     let attribute =
         |(key, value): (&str, String)| pb::EventAttribute { key: key.into(), value, index: true };
@@ -275,7 +285,8 @@ impl Application for App {
     }
 
     fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {
-        let result = match self.node.check_tx(&request.tx) {
+        let result = match self.node.check_tx(&request.tx, request.r#type() == CheckTxType::Recheck)
+        {
             Ok(result) => tx_result(result),
             Err(error) => pb::ExecTxResult {
                 code: CODE_INVALID,
@@ -296,10 +307,10 @@ impl Application for App {
 
     fn prepare_proposal(&self, request: pb::RequestPrepareProposal) -> pb::ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or_default();
-        let (at, time_s) = (height(request.height), seconds(request.time));
         let txs = slices(&request.txs);
+        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         // An empty block is always a valid one.
-        let taken = self.node.prepare(at, time_s, &txs, bytes_max).unwrap_or_default();
+        let taken = self.node.prepare(proposal, bytes_max).unwrap_or_default();
         // Slices of the request's own bytes: nothing is copied.
         let mut taken = taken.into_iter().peekable();
         let mut kept = Vec::new();
@@ -315,9 +326,10 @@ impl Application for App {
     }
 
     fn process_proposal(&self, request: pb::RequestProcessProposal) -> pb::ResponseProcessProposal {
-        let (at, time_s) = (height(request.height), seconds(request.time));
-        let verdict =
-            catch_unwind(AssertUnwindSafe(|| self.node.process(at, time_s, &slices(&request.txs))));
+        let txs = slices(&request.txs);
+        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
+        let at = proposal.height;
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.node.process(proposal)));
         let status = match verdict {
             Ok(Ok(Ok(()))) => ProposalStatus::Accept,
             Ok(Ok(Err(refusal))) => {
@@ -339,15 +351,8 @@ impl Application for App {
 
     fn finalize_block(&self, request: pb::RequestFinalizeBlock) -> pb::ResponseFinalizeBlock {
         let txs = slices(&request.txs);
-        let proposer = request.proposer_address.first_chunk().copied().unwrap_or_default();
-        let executed = or_abort("FinalizeBlock", || {
-            self.node.finalize(Decided {
-                height: height(request.height),
-                time_s: seconds(request.time),
-                proposer,
-                txs: &txs,
-            })
-        });
+        let block = decided(request.height, request.time, &request.proposer_address, &txs);
+        let executed = or_abort("FinalizeBlock", || self.node.finalize(block));
         pb::ResponseFinalizeBlock {
             events: events(executed.events),
             tx_results: executed.txs.into_iter().map(tx_result).collect(),

@@ -8,15 +8,18 @@
 
 pub mod abci;
 pub mod admin;
+mod check;
 pub mod commit;
 pub mod config;
 pub mod doors;
 pub mod files;
 mod history;
+mod hot;
 pub mod logs;
 pub mod meta;
 pub mod metrics;
 pub mod node;
+mod proposals;
 pub mod rocks;
 pub mod run;
 pub mod scrub;

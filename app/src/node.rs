@@ -5,24 +5,28 @@
 //! the next one again.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
 use plasma_modules::{
-    Block, Memory, Overlay, Read, Recorded, Refusal, Writes,
+    Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead,
     chain::{self, BlockInput, TxResult, ValidatorUpdate},
+    types::sha256,
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
+use rayon::prelude::*;
 use tokio::sync::watch;
 
 use crate::{
+    check::Check,
     commit::{self, Proven, Store, Tree, Update},
     history::{self, Changes},
+    hot::Hot,
     meta::Head,
     metrics::Metrics,
+    proposals::{BlockKey, Proposals},
     rocks::{Batch, OpenError, Reader, Rocks},
     scrub,
     signatures::Signatures,
@@ -33,6 +37,9 @@ use crate::{
 /// Blocks of history that are pruned per commit at most: a node whose `keep_recent` was lowered
 /// catches up without a long pause.
 const PRUNED_BLOCKS_MAX: u64 = 16;
+
+/// Transactions that are worth a thread's waking.
+const AHEAD_TXS_MIN: usize = 8;
 
 /// How a node keeps its state.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +73,13 @@ pub struct Decided<'a> {
     pub proposer: [u8; 20],
     /// Its transactions.
     pub txs: &'a [&'a [u8]],
+}
+
+impl<'a> Decided<'a> {
+    fn input(self, chain_id: &'a str) -> BlockInput<'a> {
+        let Self { height, time_s, proposer, txs } = self;
+        BlockInput { chain_id, height, time_s, proposer, txs }
+    }
 }
 
 /// What a block did.
@@ -169,11 +183,11 @@ struct PendingBlock {
     update: Update,
 }
 
-/// Fees and sequences of the transactions in the mempool.
+/// What the calls of consensus, which come one after the other, leave for the next.
 #[derive(Default)]
-struct Check {
-    block: Option<Block>,
-    writes: Writes,
+struct Working {
+    hot: Hot,
+    proposals: Proposals,
 }
 
 /// One node's chain.
@@ -188,6 +202,7 @@ pub struct Node {
     proving: Mutex<()>,
     pending: Mutex<Pending>,
     check: Mutex<Check>,
+    working: Mutex<Working>,
     signatures: Signatures,
     heads: watch::Sender<u64>,
     metrics: Arc<Metrics>,
@@ -231,6 +246,7 @@ impl Node {
             proving: Mutex::default(),
             pending: Mutex::default(),
             check: Mutex::default(),
+            working: Mutex::default(),
             signatures: Signatures::default(),
             heads,
             metrics,
@@ -359,11 +375,15 @@ impl Node {
         pending.block = None;
         drop(pending);
         *lock(&self.check) = Check::default();
+        *lock(&self.working) = Working::default();
         Ok((validators, app_hash))
     }
 
     /// Calls `work` with the newest state, which may be a genesis, and its block.
-    fn with_newest<T>(&self, work: impl FnOnce(&dyn Read, &Head) -> T) -> Result<T, NodeError> {
+    fn with_newest<T>(
+        &self,
+        work: impl FnOnce(&(dyn Read + Sync), &Head) -> T,
+    ) -> Result<T, NodeError> {
         let reader = self.reader();
         if let Some(head) = reader.head() {
             return Ok(work(&reader, &head));
@@ -375,56 +395,75 @@ impl Node {
         Ok(work(&*state, &head))
     }
 
-    /// Whether a transaction may wait in the mempool, on top of those that wait already.
-    pub fn check_tx(&self, tx: &[u8]) -> Result<TxResult, NodeError> {
+    /// Whether a transaction may wait in the mempool, on top of those that wait already. `again` is
+    /// CometBFT's recheck of one that waits since before the last block.
+    pub fn check_tx(&self, tx: &[u8], again: bool) -> Result<TxResult, NodeError> {
         let mut check = lock(&self.check);
-        let check = &mut *check;
+        if check.is_on_disk() {
+            return Ok(check.check(&self.reader(), again, tx, &self.signatures));
+        }
+        let on_disk = self.head().is_some();
         self.with_newest(|base, head| {
-            let block = check.block.get_or_insert_with(|| {
-                chain::next_block(base, &head.chain_id, head.height + 1, head.time_s)
-            });
-            let waiting = Overlay::resume(base, std::mem::take(&mut check.writes));
-            let mut above = Overlay::new(&waiting);
-            // What waits must survive a panic, or every later transaction of these accounts would
-            // be refused; the panic itself goes on to whoever answers it.
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                chain::check_tx(&mut above, block, tx, &self.signatures)
-            }));
-            let kept = above.into_writes();
-            check.writes = waiting.into_writes();
-            let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-            if result.code == 0 {
-                check.writes.extend(kept);
-            }
-            result
+            check.start(base, head, on_disk);
+            check.check(base, again, tx, &self.signatures)
         })
     }
 
-    /// The transactions that a proposal takes of `txs`, together at most `bytes_max`.
+    /// The transactions that a proposal takes of its `txs`, together at most `bytes_max`.
     pub fn prepare<'t>(
         &self,
-        height: u64,
-        time_s: u64,
-        txs: &[&'t [u8]],
+        proposal: Decided<'t>,
         bytes_max: usize,
     ) -> Result<Vec<&'t [u8]>, NodeError> {
         self.with_newest(|base, head| {
-            let block = chain::next_block(base, &head.chain_id, height, time_s);
-            chain::prepare(base, &block, txs, bytes_max, &self.signatures)
+            let mut working = lock(&self.working);
+            let Working { hot, proposals } = &mut *working;
+            let warm = hot.over(base, head.height);
+            let input = proposal.input(&head.chain_id);
+            let (taken, opened) =
+                chain::prepare(&warm, &input, proposal.txs, bytes_max, &self.signatures);
+            let input = BlockInput { txs: &taken, ..input };
+            proposals.keep(BlockKey::new(&head.app_hash, &input), opened);
+            taken
         })
     }
 
     /// Whether a proposal is one that an honest proposer could make.
-    pub fn process(
-        &self,
-        height: u64,
-        time_s: u64,
-        txs: &[&[u8]],
-    ) -> Result<Result<(), Refusal>, NodeError> {
+    pub fn process(&self, proposal: Decided<'_>) -> Result<Result<(), Refusal>, NodeError> {
         self.with_newest(|base, head| {
-            let block = chain::next_block(base, &head.chain_id, height, time_s);
-            chain::process(base, &block, txs, &self.signatures)
+            let mut working = lock(&self.working);
+            let Working { hot, proposals } = &mut *working;
+            let input = proposal.input(&head.chain_id);
+            let key = BlockKey::new(&head.app_hash, &input);
+            if proposals.has(key) {
+                return Ok(());
+            }
+            self.look_ahead(base, &head.chain_id, proposal.txs);
+            let warm = hot.over(base, head.height);
+            let opened = chain::process(&warm, &input, &self.signatures)?;
+            proposals.keep(key, opened);
+            Ok(())
         })
+    }
+
+    /// Checks the signatures of transactions that nobody has shown to this node yet, on all CPUs.
+    fn look_ahead(&self, base: &(dyn Read + Sync), chain_id: &str, txs: &[&[u8]]) {
+        if txs.len() < AHEAD_TXS_MIN {
+            return;
+        }
+        txs.par_iter().with_min_len(AHEAD_TXS_MIN).for_each(|tx| {
+            let name = sha256(tx);
+            if !self.signatures.knows(&name)
+                && ahead::authenticate(base, chain_id, tx, &self.signatures)
+            {
+                self.signatures.learn(name);
+            }
+        });
+    }
+
+    /// Proposals of the next height that are kept, half executed.
+    pub fn proposals(&self) -> usize {
+        lock(&self.working).proposals.len()
     }
 
     /// What a transaction would do in the next block.
@@ -441,18 +480,27 @@ impl Node {
         let mut pending = lock(&self.pending);
         let reader = self.reader();
         let genesis = pending.genesis.as_ref().filter(|_| reader.head().is_none());
-        let (base, head): (&dyn Read, Head) = match (genesis, reader.head()) {
+        let (base, head): (&(dyn Read + Sync), Head) = match (genesis, reader.head()) {
             (Some(genesis), _) => (&*genesis.state, genesis.head.clone()),
             (None, Some(head)) => (&reader, head),
             (None, None) => return Err(NodeError::NoBlock),
         };
-        let Decided { height, time_s, proposer, txs } = decided;
+        let Decided { height, time_s, .. } = decided;
         if height != head.height + 1 {
             return Err(NodeError::Height { got: height, expected: head.height + 1 });
         }
-        let input = BlockInput { chain_id: &head.chain_id, height, time_s, proposer, txs };
-        let output = chain::execute_block(base, &input, &self.signatures);
-        let changes = history::changes(base, output.writes);
+        let input = decided.input(&head.chain_id);
+        let mut working = lock(&self.working);
+        let Working { hot, proposals } = &mut *working;
+        let opened = proposals.take(BlockKey::new(&head.app_hash, &input));
+        let warm = hot.over(base, head.height);
+        let opened = opened.unwrap_or_else(|| {
+            self.look_ahead(base, &head.chain_id, decided.txs);
+            chain::open_block(&warm, &input, &self.signatures)
+        });
+        let output = chain::close_block(&warm, opened);
+        let changes = history::changes(&warm, output.writes);
+        drop(working);
         let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree().clone());
         let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
@@ -495,10 +543,12 @@ impl Node {
         batch.write();
         let tree = update.into_tree();
         drop(std::mem::replace(&mut *lock(&self.tree), tree));
-        // CometBFT checks what still waits again, on top of the new state.
-        *check = Check::default();
+        check.advance(head.height, &changes);
+        let mut working = lock(&self.working);
+        working.hot.advance(head.height, &changes);
+        working.proposals.clear();
         self.keeper.committed(&self.rocks, &head);
-        drop((check, pending));
+        drop((check, pending, working));
         self.heads.send_replace(head.height);
         self.metrics.pruned(oldest.unwrap_or(head.height));
         self.metrics.committed(started.elapsed(), head.height);

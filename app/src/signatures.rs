@@ -7,8 +7,9 @@ use std::{
 
 use plasma_modules::SignatureMemory;
 
-/// Signatures that one generation remembers. Two generations are kept, 32 bytes each.
-pub const GENERATION_MAX: usize = 100_000;
+/// Digests that one generation remembers, of signatures and of transactions. Two generations are
+/// kept, 32 bytes each.
+pub const GENERATION_MAX: usize = 200_000;
 
 /// A bounded memory: when the young generation is full it becomes the old one, and the old one is
 /// forgotten. Forgetting costs a verification, nothing else.
@@ -24,7 +25,7 @@ impl Default for Signatures {
 }
 
 impl Signatures {
-    /// Remembers at least the last `generation_max` signatures, at most twice as many.
+    /// Remembers at least the last `generation_max` digests, at most twice as many.
     pub fn new(generation_max: usize) -> Self {
         Self { generation_max, generations: Mutex::default() }
     }

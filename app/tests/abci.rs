@@ -48,7 +48,7 @@ fn a_transfer_moves_money_and_pays_its_fee() {
 }
 
 #[test]
-fn checked_transactions_stand_on_each_other_until_the_next_block() {
+fn checked_transactions_stand_on_each_other_and_keep_their_place() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(dir.path());
     let users = users();
@@ -59,10 +59,15 @@ fn checked_transactions_stand_on_each_other_until_the_next_block() {
     assert_eq!(bench.check(&txs[0]).code, 32, "a sequence counts once");
     let done = bench.block(1, &txs[..1]);
     assert_eq!(done.tx_results[0].code, 0);
-    // Recheck starts from the committed state.
-    for tx in &txs[1..] {
-        assert_eq!(bench.check(tx).code, 0);
+    // What waits keeps its place, whether the engine checks it again or not.
+    let fourth = users[1].send(&users[2], 1_000_000, 3);
+    assert_eq!(bench.check(&txs[1]).code, 32, "it waits already");
+    assert_eq!(bench.check(&fourth).code, 0);
+    bench.block(2, &[]);
+    for tx in txs[1..].iter().chain([&fourth]) {
+        assert_eq!(bench.recheck(tx).code, 0);
     }
+    assert_eq!(bench.recheck(&txs[0]).code, 32, "it is in a block");
 }
 
 #[test]
@@ -318,10 +323,19 @@ fn hostile_bytes_are_answered_on_every_path() {
 /// One transaction of a random mempool.
 #[derive(Clone, Debug)]
 enum Waiting {
-    Send { from: usize, to: usize, amount: u64, sequence: u64 },
-    OtherChain { from: usize },
+    Send {
+        from: usize,
+        to: usize,
+        amount: u64,
+        sequence: u64,
+    },
+    OtherChain {
+        from: usize,
+    },
     Noise(Vec<u8>),
     Large(usize),
+    /// A copy of one before it.
+    Again(usize),
 }
 
 fn waiting() -> impl Strategy<Value = Waiting> {
@@ -331,6 +345,7 @@ fn waiting() -> impl Strategy<Value = Waiting> {
         1 => (0..USERS).prop_map(|from| Waiting::OtherChain { from }),
         1 => proptest::collection::vec(any::<u8>(), 0..80).prop_map(Waiting::Noise),
         1 => (65_000usize..70_000).prop_map(Waiting::Large),
+        1 => any::<usize>().prop_map(Waiting::Again),
     ]
 }
 
@@ -350,12 +365,16 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let bench = Bench::new(dir.path());
         let users = users();
-        let txs: Vec<Vec<u8>> = mempool.into_iter().map(|waiting| match waiting {
-            Waiting::Send { from, to, amount, sequence } => users[from].send(&users[to], amount, sequence),
-            Waiting::OtherChain { from } => users[from].send_on("other", &users[0], 1, 0),
-            Waiting::Noise(bytes) => bytes,
-            Waiting::Large(len) => vec![7; len],
-        }).collect();
+        let mut txs: Vec<Vec<u8>> = Vec::new();
+        for waiting in mempool {
+            txs.push(match waiting {
+                Waiting::Send { from, to, amount, sequence } => users[from].send(&users[to], amount, sequence),
+                Waiting::OtherChain { from } => users[from].send_on("other", &users[0], 1, 0),
+                Waiting::Noise(bytes) => bytes,
+                Waiting::Large(len) => vec![7; len],
+                Waiting::Again(at) => txs.get(at % txs.len().max(1)).cloned().unwrap_or_default(),
+            });
+        }
         let taken = bench.prepare(1, &txs, max);
         prop_assert!(taken.iter().map(Vec::len).sum::<usize>() <= usize::try_from(max).unwrap());
         prop_assert!(bench.accepts(1, &taken));

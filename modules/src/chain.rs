@@ -210,18 +210,51 @@ pub fn execute_block(
     input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
 ) -> BlockOutput {
-    let block = next_block(base, input.chain_id, input.height, input.time_s);
-    let mut state = Overlay::new(base);
-    BEACON.set(&mut state, &block.beacon.to_vec());
-    let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
-    LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
-    let proposer = staking::operator_of(&state, &input.proposer);
+    close_block(base, open_block(base, input, memory))
+}
 
-    // First every transaction pays, on top of those before it: exactly what `process` agreed to, so
-    // no message of one can keep another from paying. Then the messages run, in the same order.
-    let admitted: Vec<_> =
-        input.txs.iter().map(|bytes| admit(&mut state, &block, bytes, proposer, memory)).collect();
-    let txs: Vec<_> = admitted
+/// A block whose transactions have paid and whose messages have not run: between [`open_block`] and
+/// [`close_block`]. First every transaction pays, on top of those before it: exactly what
+/// [`process`] agrees to, so no message of one can keep another from paying. Then the messages run,
+/// in the same order.
+pub struct Opened {
+    block: Block,
+    proposer: Option<Address>,
+    writes: Writes,
+    txs: Vec<Result<Admitted, TxResult>>,
+}
+
+impl Opened {
+    /// A block without transactions, on top of `base`.
+    fn new(base: &dyn Read, input: &BlockInput<'_>) -> Self {
+        let block = next_block(base, input.chain_id, input.height, input.time_s);
+        let proposer = staking::operator_of(base, &input.proposer);
+        let mut state = Overlay::new(base);
+        BEACON.set(&mut state, &block.beacon.to_vec());
+        let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
+        LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
+        Self { block, proposer, writes: state.into_writes(), txs: Vec::new() }
+    }
+}
+
+/// The first half of a block: every transaction's ante.
+pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn SignatureMemory) -> Opened {
+    let mut opened = Opened::new(base, input);
+    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
+    for bytes in input.txs {
+        let admitted = tx::decode(bytes, Purpose::Execute)
+            .map_err(|refusal| TxResult::refused(refusal, 0, 0))
+            .and_then(|tx| admit(&mut state, &opened.block, tx, opened.proposer, memory));
+        opened.txs.push(admitted);
+    }
+    Opened { writes: state.into_writes(), ..opened }
+}
+
+/// The second half, on the same `base`: messages, end of block.
+pub fn close_block(base: &dyn Read, opened: Opened) -> BlockOutput {
+    let Opened { block, proposer: _, writes, txs } = opened;
+    let mut state = Overlay::resume(base, writes);
+    let txs: Vec<_> = txs
         .into_iter()
         .map(|admitted| match admitted {
             Ok(admitted) => run(&mut state, &block, admitted),
@@ -241,7 +274,7 @@ pub fn execute_block(
 
     let writes = state.into_writes();
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
-        fault(&text, &input.height.to_be_bytes());
+        fault(&text, &block.height.to_be_bytes());
     }
     BlockOutput { writes, txs, events, validator_updates: Vec::new() }
 }
@@ -259,12 +292,10 @@ struct Admitted {
 fn admit(
     state: &mut Overlay<'_>,
     block: &Block,
-    bytes: &[u8],
+    tx: Decoded,
     proposer: Option<Address>,
     memory: &dyn SignatureMemory,
 ) -> Result<Admitted, TxResult> {
-    let tx =
-        tx::decode(bytes, Purpose::Execute).map_err(|refusal| TxResult::refused(refusal, 0, 0))?;
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
     let fee = FeePaid { payer: tx.purse(), left: ante::refundable(state, &tx) };
     let mut events = Vec::new();
@@ -385,64 +416,55 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     }
 }
 
-/// The transactions that a proposal takes, in the order given: those that pass the ante on top of
-/// each other, within the block's bytes and gas. [`process`] accepts whatever this returns.
+/// The transactions that a proposal takes of `txs`, in the order given: those that pass the ante on
+/// top of each other, within the block's bytes and gas. [`process`] accepts whatever this returns.
+/// With it comes the block of `input`, opened with them instead of its own transactions.
 pub fn prepare<'t>(
     base: &dyn Read,
-    block: &Block,
+    input: &BlockInput<'_>,
     txs: &[&'t [u8]],
     bytes_max: usize,
     memory: &dyn SignatureMemory,
-) -> Vec<&'t [u8]> {
-    let mut state = Overlay::new(base);
-    let gas_max = token::params(base).block_gas_max;
-    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
+) -> (Vec<&'t [u8]>, Opened) {
+    let mut opened = Opened::new(base, input);
+    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
+    let (mut bytes_left, mut gas_left) = (bytes_max, token::params(base).block_gas_max);
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
         let Ok(tx) = tx::decode(bytes, Purpose::Execute) else { continue };
         let Some(gas_then) = gas_left.checked_sub(tx.gas_limit) else { continue };
-        if admit_into(&mut state, block, tx, memory).is_ok() {
+        if let Ok(admitted) = admit(&mut state, &opened.block, tx, opened.proposer, memory) {
             (bytes_left, gas_left) = (bytes_then, gas_then);
             taken.push(*bytes);
+            opened.txs.push(Ok(admitted));
         }
     }
-    taken
+    (taken, Opened { writes: state.into_writes(), ..opened })
 }
 
 /// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
-/// on top of those before it, and together they stay within the block's gas.
+/// on top of those before it, and together they stay within the block's gas. `Ok` is the block,
+/// opened.
 pub fn process(
     base: &dyn Read,
-    block: &Block,
-    txs: &[&[u8]],
+    input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
-) -> Result<(), Refusal> {
-    let mut state = Overlay::new(base);
+) -> Result<Opened, Refusal> {
+    let mut opened = Opened::new(base, input);
+    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
     let gas_max = token::params(base).block_gas_max;
     let mut gas_left = gas_max;
-    for bytes in txs {
+    for bytes in input.txs {
         let tx = tx::decode(bytes, Purpose::Execute)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
             .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {gas_max} gas")))?;
-        admit_into(&mut state, block, tx, memory)?;
+        let admitted = admit(&mut state, &opened.block, tx, opened.proposer, memory)
+            .map_err(|TxResult { codespace, code, log, .. }| Refusal { codespace, code, log })?;
+        opened.txs.push(Ok(admitted));
     }
-    Ok(())
-}
-
-fn admit_into(
-    state: &mut Overlay<'_>,
-    block: &Block,
-    tx: Decoded,
-    memory: &dyn SignatureMemory,
-) -> Result<(), Refusal> {
-    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
-    let (admitted, writes) =
-        within(state, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, None, memory));
-    admitted?;
-    state.merge(writes);
-    Ok(())
+    Ok(Opened { writes: state.into_writes(), ..opened })
 }
 
 /// Bytes that a transaction takes in a block: its own, a tag and its length as a varint. CometBFT

@@ -30,6 +30,7 @@ mod context;
 mod error;
 mod store;
 
+pub mod ahead;
 pub mod ante;
 pub mod attestation;
 pub mod auth;

@@ -15,7 +15,6 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, Fee, SignDoc, TxBody, TxRaw};
 use prost::{Message, Name};
-use secp256k1::Secp256k1;
 
 pub use self::signature::{Mode, Signed, verify_ed25519};
 use self::signature::{keys, mode, signatures, verify_secp256k1};
@@ -289,7 +288,6 @@ pub fn authenticate(
     tx: Decoded,
     memory: &dyn SignatureMemory,
 ) -> Result<Authenticated, Refusal> {
-    let curve = Secp256k1::verification_only();
     for signer in &tx.signers {
         let account =
             auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
@@ -312,7 +310,7 @@ pub fn authenticate(
             if memory.knows(&known) {
                 continue;
             }
-            if !verify_secp256k1(&curve, key, &sha256(&signed), signature) {
+            if !verify_secp256k1(key, &sha256(&signed), signature) {
                 let text = format!(
                     "signature verification failed; please verify account number ({number}), sequence ({sequence}) and chain-id ({chain_id})"
                 );

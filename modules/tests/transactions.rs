@@ -192,9 +192,8 @@ fn no_message_keeps_a_later_transaction_from_paying() {
     let first = chain.draft(&alice, vec![send(&alice, bob.address, all)]);
     let second = Draft { sequence: 1, msgs: vec![send(&alice, bob.address, 1)], ..first.clone() };
     let txs = [first.sign(&alice), second.sign(&alice)];
-    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s + 1);
     let proposal: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
-    chain::process(&chain.store, &block, &proposal, &tx::NoMemory).unwrap();
+    assert!(chain::process(&chain.store, &chain.next(&proposal), &tx::NoMemory).is_ok());
     let results = chain.block(&txs);
     assert_eq!((results[0].codespace, results[0].code), ("sdk", 5), "{}", results[0].log);
     assert_eq!(results[1].code, 0, "{}", results[1].log);
@@ -256,8 +255,39 @@ fn check_keeps_pending_sequences_and_remembers_signatures() {
     assert_eq!(chain::check_tx(&mut pending, &block, &second, &memory).code, 32);
     assert_eq!(memory.hits.get(), 0);
     let txs = [first.as_slice(), second.as_slice()];
-    assert_eq!(chain::prepare(&chain.store, &block, &txs, 1 << 20, &memory), txs);
+    let (taken, _) = chain::prepare(&chain.store, &chain.next(&[]), &txs, 1 << 20, &memory);
+    assert_eq!(taken, txs);
     assert_eq!(memory.hits.get(), 2);
+}
+
+/// The cheapest rule that says no is the one that answers: size, encoding, fee, sequence, signature.
+#[test]
+fn the_cheapest_check_refuses_first() {
+    let (chain, alice, bob) = start();
+    let memory = Remember::default();
+    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s);
+    let good = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    // Every one of these is signed by a stranger as well.
+    let forged = |draft: &Draft| draft.sign_as(&alice, &bob);
+    let cheap = Draft { fee: 0, sequence: 7, ..good.clone() };
+    let mut large = forged(&cheap);
+    large.resize(tx::TX_BYTES_MAX + 1, 0);
+    let mut torn = forged(&cheap);
+    torn.pop();
+    let early = Draft { sequence: 7, ..good.clone() };
+    let cases = [
+        (large, 21, "size"),
+        (torn, 2, "encoding"),
+        (forged(&cheap), 13, "fee"),
+        (forged(&early), 32, "sequence"),
+        (forged(&good), 4, "signature"),
+        (good.sign(&alice), 0, "nothing"),
+    ];
+    for (bytes, code, what) in cases {
+        let result = chain::check_tx(&mut Overlay::new(&chain.store), &block, &bytes, &memory);
+        assert_eq!(result.code, code, "{what}: {}", result.log);
+    }
+    assert_eq!(memory.known.borrow().len(), 1, "only the good one was learnt");
 }
 
 /// What was remembered for one signature is not taken for another.

@@ -1,7 +1,10 @@
 //! A chain driven through the real ABCI application, without CometBFT.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use plasma_app::{
     abci::App,
@@ -22,7 +25,7 @@ use plasma_proto::cosmos::{
 };
 use prost::{Message, Name};
 use prost_types::Any;
-use secp256k1::{Secp256k1, SecretKey};
+use secp256k1::{All, Secp256k1, SecretKey};
 use sha2::{Digest, Sha256};
 use tendermint_abci::Application;
 use tendermint_proto::{
@@ -33,6 +36,7 @@ use tendermint_proto::{
 pub const CHAIN: &str = "plasma-test";
 pub const START_S: i64 = 1_700_000_000;
 pub const USERS: usize = 6;
+static CURVE: OnceLock<Secp256k1<All>> = OnceLock::new();
 const GAS: u64 = 200_000;
 const FEE_UXPL: u64 = 20_000;
 
@@ -46,15 +50,7 @@ pub struct User {
 
 /// The users of every test chain; account numbers follow the order of addresses.
 pub fn users() -> Vec<User> {
-    let curve = Secp256k1::new();
-    let mut users: Vec<User> = (1..=USERS as u8)
-        .map(|n| {
-            let secret = SecretKey::from_byte_array([n; 32]).unwrap();
-            let key = secret.public_key(&curve).serialize().to_vec();
-            let address = Address::of_secp256k1(&key);
-            User { secret, key, address, number: 0 }
-        })
-        .collect();
+    let mut users: Vec<User> = (1..=USERS as u8).map(|n| User::new([n; 32])).collect();
     users.sort_by_key(|user| user.address);
     // Module accounts have no number.
     for (number, user) in (0..).zip(&mut users) {
@@ -64,6 +60,14 @@ pub fn users() -> Vec<User> {
 }
 
 impl User {
+    /// One with this secret; the account number is not known yet.
+    pub fn new(secret: [u8; 32]) -> Self {
+        let secret = SecretKey::from_byte_array(secret).unwrap();
+        let key = secret.public_key(CURVE.get_or_init(Secp256k1::new)).serialize().to_vec();
+        let address = Address::of_secp256k1(&key);
+        Self { secret, key, address, number: 0 }
+    }
+
     /// A signed transfer.
     pub fn send(&self, to: &Self, amount: u64, sequence: u64) -> Vec<u8> {
         self.send_on(CHAIN, to, amount, sequence)
@@ -95,7 +99,7 @@ impl User {
         let (body_bytes, auth_info_bytes) = (body.encode_to_vec(), info.encode_to_vec());
         let signed = sign_bytes(&body_bytes, &auth_info_bytes, chain, self.number);
         let digest = secp256k1::Message::from_digest(Sha256::digest(&signed).into());
-        let signature = Secp256k1::new().sign_ecdsa(digest, &self.secret);
+        let signature = CURVE.get_or_init(Secp256k1::new).sign_ecdsa(digest, &self.secret);
         let signatures = vec![signature.serialize_compact().to_vec()];
         TxRaw { body_bytes, auth_info_bytes, signatures }.encode_to_vec()
     }
@@ -129,6 +133,8 @@ pub struct Bench {
     pub node: Arc<Node>,
     pub doors: Arc<Doors>,
     pub app: App,
+    /// Consensus address of who proposes; nobody's at first.
+    pub proposer: prost::bytes::Bytes,
 }
 
 impl Bench {
@@ -147,7 +153,8 @@ impl Bench {
     pub fn open_with(dir: &Path, keep: Keep, upkeep: Upkeep) -> Self {
         let node = Arc::new(Node::open_with(&dir.join("state.db"), keep, upkeep).unwrap());
         let doors = Arc::new(Doors::new(Arc::clone(&node)).unwrap());
-        Self { app: App::new(Arc::clone(&doors)), node, doors }
+        let app = App::new(Arc::clone(&doors));
+        Self { app, node, doors, proposer: Default::default() }
     }
 
     /// A node at its genesis.
@@ -172,6 +179,7 @@ impl Bench {
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         })
     }
@@ -192,12 +200,19 @@ impl Bench {
         self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type: 0 })
     }
 
+    /// A check of what waits since before the last block.
+    pub fn recheck(&self, tx: &[u8]) -> pb::ResponseCheckTx {
+        let r#type = pb::CheckTxType::Recheck.into();
+        self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type })
+    }
+
     pub fn prepare(&self, height: i64, txs: &[Vec<u8>], max: i64) -> Vec<Vec<u8>> {
         let prepared = self.app.prepare_proposal(pb::RequestPrepareProposal {
             max_tx_bytes: max,
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         });
         prepared.txs.iter().map(|tx| tx.to_vec()).collect()
@@ -208,6 +223,7 @@ impl Bench {
             txs: bytes(txs),
             height,
             time: time(height),
+            proposer_address: self.proposer.clone(),
             ..Default::default()
         });
         verdict.status == i32::from(ProposalStatus::Accept)
@@ -221,6 +237,11 @@ impl Bench {
     pub fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         plasma_modules::Read::scan(&self.node.reader(), &[]).collect()
     }
+}
+
+/// The consensus address of the one validator.
+pub fn proposer() -> prost::bytes::Bytes {
+    Address::of_consensus(&[7; 32]).0.to_vec().into()
 }
 
 pub fn time(height: i64) -> Option<Timestamp> {

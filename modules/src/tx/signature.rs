@@ -1,7 +1,8 @@
 //! Who signed how: the tree of `mode_info` and its signatures, and their curves.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{boxed::Box, format, vec, vec::Vec};
 
+use once_cell::race::OnceBox;
 use plasma_proto::cosmos::{
     crypto::multisig::v1beta1::{CompactBitArray, MultiSignature},
     tx::{
@@ -167,12 +168,10 @@ pub(super) fn keys<'k>(
 }
 
 /// Whether `signature` (64 bytes, low S) over `digest` is `key`'s.
-pub(super) fn verify_secp256k1(
-    curve: &Secp256k1<VerifyOnly>,
-    key: &[u8; 33],
-    digest: &Hash,
-    signature: &[u8],
-) -> bool {
+pub(super) fn verify_secp256k1(key: &[u8; 33], digest: &Hash, signature: &[u8]) -> bool {
+    // Making one costs as much as half a verification.
+    static CURVE: OnceBox<Secp256k1<VerifyOnly>> = OnceBox::new();
+    let curve = CURVE.get_or_init(|| Box::new(Secp256k1::verification_only()));
     let Ok(signature) = ecdsa::Signature::from_compact(signature) else { return false };
     let Ok(key) = secp256k1::PublicKey::from_byte_array_compressed(*key) else { return false };
     // libsecp256k1 refuses high S.

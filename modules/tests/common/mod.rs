@@ -121,12 +121,17 @@ impl Draft {
     }
 
     pub fn sign(&self, account: &Account) -> Vec<u8> {
+        self.sign_as(account, account)
+    }
+
+    /// With the key of `account` shown and the signature of `signer`.
+    pub fn sign_as(&self, account: &Account, signer: &Account) -> Vec<u8> {
         let body_bytes = self.body().encode_to_vec();
         let infos = vec![self.signer(account, SignMode::Direct)];
         let auth_info_bytes = self.auth_info(infos).encode_to_vec();
         let signed =
             tx::sign_bytes(&body_bytes, &auth_info_bytes, &self.chain_id, self.account_number);
-        TxRaw { body_bytes, auth_info_bytes, signatures: vec![account.sign(&signed)] }
+        TxRaw { body_bytes, auth_info_bytes, signatures: vec![signer.sign(&signed)] }
             .encode_to_vec()
     }
 
@@ -198,6 +203,13 @@ impl Chain {
         let mut store = Memory::default();
         chain::init(&mut store, CHAIN_ID, TIME_S, genesis).unwrap();
         Self { store, height: 0, time_s: TIME_S }
+    }
+
+    /// The next block, a second later.
+    pub fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
+        let proposer = Address::of_consensus(&[0xe0; 32]).0;
+        let (height, time_s) = (self.height + 1, self.time_s + 1);
+        BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs }
     }
 
     pub fn block(&mut self, txs: &[Vec<u8>]) -> Vec<TxResult> {
