@@ -114,7 +114,7 @@ impl Shown {
             return Ok(shown);
         }
         let text = format!("this program does not know accounts of the kind {}", any.type_url);
-        Err(Failure::usage(text).hint("a newer xpl may know it; --output json needs it too"))
+        Err(Failure::usage(text).hint("a newer xpl may know it"))
     }
 
     fn of(kind: &'static str, base: Option<BaseVestingAccount>, start: Option<i64>) -> Self {

@@ -12,8 +12,8 @@ use super::{
     Error, check_invariants, default_params, digests,
     msg::{check_ask, check_manifest},
     state::{
-        JOBS, MATCH_CURSOR, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PARAMS, PAYLOADS, PROVIDERS,
-        RECEIPT_KEYS, TOTALS, WITHDRAWALS, params, totals,
+        JOBS, MATCH_CURSOR, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PARAMS,
+        PAYLOADS, PROVIDERS, RECEIPT_KEYS, TOTALS, WITHDRAWALS, counted, params, totals,
     },
     timer, validate_params,
 };
@@ -146,7 +146,10 @@ fn init_models(store: &mut dyn Write, models: &[Model]) -> Result<(), Error> {
         if MODELS.has(store, &id) {
             return Err(bad(format!("model {:?} is there twice", manifest.name)));
         }
-        MODELS.set(store, &id, model);
+        MODELS.set(store, &id, &Model { jobs_settled: 0, ..model.clone() });
+        if model.jobs_settled != 0 {
+            MODEL_COUNTS.set(store, &id, &model.jobs_settled);
+        }
     }
     Ok(())
 }
@@ -262,7 +265,7 @@ pub fn export(store: &dyn Read) -> MarketGenesis {
         providers: PROVIDERS.iter(store).map(|(_, provider)| provider).collect(),
         offers: OFFERS.map().iter(store).map(|(_, offer)| offer).collect(),
         withdrawals: WITHDRAWALS.map().iter(store).map(|(_, withdrawal)| withdrawal).collect(),
-        models: MODELS.iter(store).map(|(_, model)| model).collect(),
+        models: MODELS.iter(store).map(|(_, model)| counted(store, model)).collect(),
         jobs: JOBS.map().iter(store).map(|(_, job)| job).collect::<Vec<_>>(),
         payloads: PAYLOADS.iter(store).map(payload).collect(),
         timers: timer::all(store),

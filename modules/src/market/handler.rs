@@ -13,8 +13,8 @@ use super::{
     event::Event,
     price::{self, Shares},
     state::{
-        JOBS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, escrow, job_terms, one_less,
-        params, put_job, rest, stored_hash, sum, totals,
+        JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, escrow,
+        job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
     },
 };
 use crate::{
@@ -334,7 +334,7 @@ pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
     let spent = sum(charge, Amount::stored(&job.duty_fee_uxpl));
     let back = rest(Amount::stored(&job.max_fee_uxpl), spent);
     let model_id = stored_hash(&job.model_id);
-    let mut model = MODELS
+    let model = MODELS
         .get(ctx.store, &model_id)
         .unwrap_or_else(|| fault("a job for no model", &job.id.to_be_bytes()));
 
@@ -367,8 +367,8 @@ pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
         stats.earned_uxpl = sum(Amount::stored(&stats.earned_uxpl), shares.provider).text();
         PROVIDERS.set(ctx.store, &provider, &stats);
     }
-    model.jobs_settled = count_up(model.jobs_settled);
-    MODELS.set(ctx.store, &model_id, &model);
+    let settled = MODEL_COUNTS.get(ctx.store, &model_id).unwrap_or_default();
+    MODEL_COUNTS.set(ctx.store, &model_id, &count_up(settled));
     let Totals {
         charged_uxpl,
         burned_uxpl,

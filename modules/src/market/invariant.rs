@@ -5,8 +5,8 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use plasma_proto::plasma::market::v1::{Job, JobState, ProviderStatus, Timer};
 
 use super::state::{
-    JOBS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PAYLOADS, PROVIDERS, RECEIPT_KEYS,
-    WITHDRAWALS, bonds, escrow, stored_hash, totals,
+    JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PAYLOADS, PROVIDERS,
+    RECEIPT_KEYS, WITHDRAWALS, bonds, escrow, stored_hash, totals,
 };
 use super::{price::Shares, state::job_terms, timer};
 use crate::{Address, Amount, Read, Table, token, types::Hash};
@@ -22,6 +22,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     every_object_has_its_appointment(store)?;
     receipt_keys_belong_to_providers(store)?;
     jobs_are_counted_once(store)?;
+    models_count_every_settled_job(store)?;
     indexes_match_objects(store)
 }
 
@@ -248,6 +249,23 @@ pub fn jobs_are_counted_once(store: &dyn Read) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The models' counts belong to models, and sum to the jobs that were settled.
+pub fn models_count_every_settled_job(store: &dyn Read) -> Result<(), String> {
+    let mut settled = 0u64;
+    for (model_id, count) in MODEL_COUNTS.iter(store) {
+        if !MODELS.has(store, &model_id) {
+            return Err("jobs are counted for a model that is not known".into());
+        }
+        settled = settled.saturating_add(count);
+    }
+    let all = totals(store).jobs_settled;
+    if settled == all {
+        Ok(())
+    } else {
+        Err(format!("models count {settled} settled jobs of {all}"))
+    }
 }
 
 /// The index keys are those that the objects ask for.

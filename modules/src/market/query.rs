@@ -152,15 +152,15 @@ fn withdrawals(
 
 fn model(view: &View<'_>, request: QueryModelRequest) -> Result<QueryModelResponse, QueryError> {
     let model_id = parse_model_id(&request.model_id)?;
-    let model = MODELS
-        .get(view.store, &model_id)
+    let model = state::model(view.store, &model_id)
         .ok_or_else(|| QueryError::not_found(format!("model {} not found", request.model_id)))?;
     Ok(QueryModelResponse { model: Some(model) })
 }
 
 fn models(view: &View<'_>, request: QueryModelsRequest) -> Result<QueryModelsResponse, QueryError> {
     let (entries, pagination) = page(view.store, &MODELS, &(), request.pagination)?;
-    let models = entries.into_iter().map(|(_, model)| model).collect();
+    let models = entries.into_iter().map(|(_, model)| state::counted(view.store, model));
+    let models = models.collect();
     Ok(QueryModelsResponse { models, pagination: Some(pagination) })
 }
 

@@ -35,6 +35,8 @@ pub(super) const WITHDRAWALS: IndexedMap<u64, Withdrawal> =
     IndexedMap::new(Table::MarketWithdrawals, withdrawal_indexes);
 pub(super) const NEXT_WITHDRAWAL: Item<u64> = Item::new(Table::MarketNextWithdrawal);
 pub(super) const MODELS: Map<Hash, Model> = Map::new(Table::MarketModels);
+/// Jobs settled, by model: beside the models, so that no settlement writes a manifest anew.
+pub(super) const MODEL_COUNTS: Map<Hash, u64> = Map::new(Table::MarketModelCounts);
 pub(super) const JOBS: IndexedMap<u64, Job> = IndexedMap::new(Table::MarketJobs, job_indexes);
 pub(super) const NEXT_JOB: Item<u64> = Item::new(Table::MarketNextJob);
 pub(super) const PAYLOADS: Map<u64, Payload> = Map::new(Table::MarketPayloads);
@@ -175,7 +177,13 @@ pub fn offer(store: &dyn Read, model_id: &Hash, operator: Address) -> Option<Off
 
 /// A model.
 pub fn model(store: &dyn Read, model_id: &Hash) -> Option<Model> {
-    MODELS.get(store, model_id)
+    MODELS.get(store, model_id).map(|model| counted(store, model))
+}
+
+/// A stored model with its count of settled jobs.
+pub(super) fn counted(store: &dyn Read, model: Model) -> Model {
+    let jobs_settled = MODEL_COUNTS.get(store, &stored_hash(&model.model_id)).unwrap_or_default();
+    Model { jobs_settled, ..model }
 }
 
 /// The totals, zero at first.

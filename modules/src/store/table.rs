@@ -82,6 +82,8 @@ pub enum Table {
     MarketTimers = 0x50,
     /// `Item<market.Totals>`
     MarketTotals = 0x51,
+    /// `Map<ModelId, u64>`: jobs settled.
+    MarketModelCounts = 0x52,
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
