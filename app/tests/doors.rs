@@ -548,8 +548,9 @@ fn connections_and_requests_have_their_limits() {
             seen.push(served.get("/plasma/market/v1/params").await);
         }
         assert_eq!(seen[0].0, 200);
-        let (status, _, body) = seen.last().unwrap();
+        let (status, head, body) = seen.last().unwrap();
         assert_eq!((*status, &body["code"]), (429, &8.into()));
+        assert!(head.contains("access-control-allow-origin"), "a browser can read it: {head}");
         let path = "/plasma.market.v1.Query/Params";
         let mut codes = Vec::new();
         for _ in 0..8 {

@@ -110,8 +110,9 @@ fn a_failed_transaction_tells_why(chain: &Chain, from: &User, to: &User) {
     assert_eq!((&response["code"], &response["codespace"]), (&json!(5), &json!("sdk")));
     assert!(response["raw_log"].as_str().unwrap().contains("insufficient"), "{response}");
     assert_eq!(response["data"], "");
-    let fee = client::event(response, "tx").expect("the fee's event");
-    assert!(client::attribute(&fee, "fee").ends_with("uxpl"), "{fee}");
+    let events = response["events"].as_array().unwrap();
+    let fees = events.iter().filter(|event| client::attribute(event, "fee").ends_with("uxpl"));
+    assert_eq!(fees.count(), 1, "{response}");
 }
 
 /// Each question, in protobuf JSON, and its URL. The answer must be the same bytes through

@@ -18,9 +18,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, response::IntoResponse};
+use axum::{Router, body::Body};
 use governor::{DefaultKeyedRateLimiter, Quota};
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -154,12 +154,15 @@ impl Gate {
     }
 }
 
-fn too_many(spoken: Spoken, rate: u32) -> Response<Body> {
-    let message = format!("more than {rate} requests a second; wait, and ask less often");
-    let failure = Failure::of(GRPC_EXHAUSTED, &message);
-    match spoken {
-        Spoken::Http1 => failure.into_response(),
-        Spoken::Grpc => tonic::Status::from(failure).into_http(),
+/// Stands in a request of an address that is over its rate, so many a second. REST answers it
+/// itself, with the headers that a browser needs to read the answer.
+#[derive(Clone, Copy)]
+pub(super) struct TooMany(u32);
+
+impl From<TooMany> for Failure {
+    fn from(TooMany(rate): TooMany) -> Self {
+        let message = format!("more than {rate} requests a second; wait, and ask less often");
+        Self::of(GRPC_EXHAUSTED, &message)
     }
 }
 
@@ -238,14 +241,18 @@ async fn connection(
     let asked = Arc::new(AtomicBool::new(false));
     let service = hyper::service::service_fn({
         let (asked, gate, address) = (Arc::clone(&asked), Arc::clone(&place.gate), place.address);
-        move |request: Request<Incoming>| {
+        move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            let allowed = gate.may_ask(address);
-            let rate = gate.limits.requests_per_s;
+            let refused = !gate.may_ask(address);
+            let over = TooMany(gate.limits.requests_per_s);
             let app = app.clone();
             async move {
-                if !allowed {
-                    return Ok::<_, Infallible>(too_many(spoken, rate));
+                if refused && spoken == Spoken::Grpc {
+                    let status = tonic::Status::from(Failure::from(over));
+                    return Ok::<_, Infallible>(status.into_http());
+                }
+                if refused {
+                    request.extensions_mut().insert(over);
                 }
                 app.oneshot(request.map(Body::new)).await
             }

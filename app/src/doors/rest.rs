@@ -23,7 +23,7 @@ use super::{
     CONCURRENT_MAX, Doors, Failure, GRPC_INTERNAL, Gate, MESSAGE_BYTES_MAX, TIMEOUT_S, ask,
     asked_height,
     json::{encoded_to_json, from_json, put},
-    limits::{self, Spoken},
+    limits::{self, Spoken, TooMany},
     template::{Route, query_fields, routes},
 };
 
@@ -70,6 +70,9 @@ fn invalid(message: impl Into<String>) -> Failure {
 
 impl Gateway {
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        if let Some(over) = request.extensions().get::<TooMany>() {
+            return Err((*over).into());
+        }
         let path = request.uri().path().to_owned();
         // HEAD is answered as GET is; the server leaves the body out.
         let head = request.method() == Method::HEAD;

@@ -1,5 +1,6 @@
 //! `cosmos.tx.v1beta1.Service`: transactions simulated, broadcast, found and taken apart.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use plasma_modules::{chain::TxResult, query::QueryError};
 use plasma_proto::{
     cosmos::{
@@ -132,13 +133,15 @@ fn event(event: tendermint::abci::Event) -> Event {
 
 fn response(found: tx::Response, time: Time) -> TxResponse {
     let tx::Response { hash, height, tx_result, tx, .. } = found;
+    // CometBFT writes base64, and its client library leaves the text as it is.
+    let data = STANDARD.decode(&tx_result.data).unwrap_or_else(|_| tx_result.data.to_vec());
     let whole = Time::from_unix_timestamp(time.unix_timestamp(), 0).unwrap_or(time);
     TxResponse {
         height: height.into(),
         txhash: hex::encode_upper(hash.as_bytes()),
         codespace: tx_result.codespace,
         code: tx_result.code.value(),
-        data: hex::encode_upper(&tx_result.data),
+        data: hex::encode_upper(data),
         raw_log: tx_result.log,
         // Empty since SDK 0.50: the events below say what the logs did.
         logs: Vec::new(),

@@ -69,9 +69,9 @@ pub fn coin(amount: u64) -> Value {
     json!({ "denom": "uxpl", "amount": amount.to_string() })
 }
 
-/// The first event of a kind in a TxResponse.
+/// The last event of a kind in a TxResponse: those of the fee come before those of the messages.
 pub fn event(response: &Value, kind: &str) -> Option<Value> {
-    response["events"].as_array()?.iter().find(|event| event["type"] == kind).cloned()
+    response["events"].as_array()?.iter().rfind(|event| event["type"] == kind).cloned()
 }
 
 pub fn attribute(event: &Value, key: &str) -> String {
