@@ -120,6 +120,11 @@ impl Validator {
         self.start()
     }
 
+    /// Stops cometbft alone.
+    pub fn stop_cometbft(&mut self) {
+        self.cometbft = None;
+    }
+
     /// Stops both processes in order.
     pub fn stop(&mut self) {
         self.cometbft = None;
