@@ -147,3 +147,39 @@ fn what_cannot_be_proven_is_refused() {
     let future = ask(&bench, Object::Job(1), 99).unwrap_err();
     assert!(future.contains("has not come"), "{future}");
 }
+
+/// What docs/proofs.md tells relayers is what proofs are made by.
+#[test]
+fn the_specs_in_the_documentation_hold() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proofs.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let json = text.split("'''").nth(1).unwrap();
+    let told: serde_json::Value = serde_json::from_str(json).unwrap();
+    let specs = [jmt::ics23_spec(), ics23::tendermint_spec()];
+    assert_eq!(told.as_array().unwrap().len(), specs.len());
+    for (told, spec) in told.as_array().unwrap().iter().zip(specs) {
+        let (leaf, inner) = (spec.leaf_spec.unwrap(), spec.inner_spec.unwrap());
+        let wanted = serde_json::json!({
+            "leaf_spec": {
+                "hash": leaf.hash,
+                "prehash_key": leaf.prehash_key,
+                "prehash_value": leaf.prehash_value,
+                "length": leaf.length,
+                "prefix": STANDARD.encode(leaf.prefix),
+            },
+            "inner_spec": {
+                "child_order": inner.child_order,
+                "child_size": inner.child_size,
+                "min_prefix_length": inner.min_prefix_length,
+                "max_prefix_length": inner.max_prefix_length,
+                "empty_child": STANDARD.encode(inner.empty_child),
+                "hash": inner.hash,
+            },
+            "max_depth": spec.max_depth,
+            "min_depth": spec.min_depth,
+            "prehash_key_before_comparison": spec.prehash_key_before_comparison,
+        });
+        assert_eq!(*told, wanted);
+    }
+}
