@@ -24,7 +24,7 @@ use tendermint_abci::Application;
 use tendermint_proto::{
     google::protobuf::Timestamp,
     v0_38::{
-        abci::{self as pb, response_process_proposal::ProposalStatus},
+        abci::{self as pb, CheckTxType, response_process_proposal::ProposalStatus},
         crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
     },
 };
@@ -267,7 +267,8 @@ impl Application for App {
     }
 
     fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {
-        let result = match self.node.check_tx(&request.tx) {
+        let again = request.r#type() == CheckTxType::Recheck;
+        let result = match self.node.check_tx(&request.tx, again) {
             Ok(result) => tx_result(result),
             Err(error) => pb::ExecTxResult {
                 code: CODE_INVALID,
@@ -288,16 +289,17 @@ impl Application for App {
         let txs = slices(&request.txs);
         // An empty block is always a valid one.
         let taken = self.node.prepare(at, time_s, &txs, bytes_max).unwrap_or_default();
-        // Slices of the request's own bytes: nothing is copied.
-        let mut taken = taken.into_iter().peekable();
-        let mut kept = Vec::new();
-        for tx in &request.txs {
-            let same = |other: &&[u8]| {
-                std::ptr::eq(other.as_ptr(), tx.as_ptr()) && other.len() == tx.len()
-            };
-            if taken.next_if(same).is_some() {
-                kept.push(tx.clone());
+        // Slices of the request's own bytes, in its order: nothing is copied.
+        let mut wholes = request.txs.iter();
+        let mut whole = wholes.next();
+        let mut kept = Vec::with_capacity(taken.len());
+        for tx in taken {
+            while let Some(bytes) = whole
+                && !bytes.as_ptr_range().contains(&tx.as_ptr())
+            {
+                whole = wholes.next();
             }
+            kept.extend(whole.map(|bytes| bytes.slice_ref(tx)));
         }
         pb::ResponsePrepareProposal { txs: kept }
     }

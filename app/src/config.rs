@@ -29,6 +29,8 @@ pub struct Config {
     pub rest: Rest,
     /// The metrics port.
     pub metrics: Metrics,
+    /// The front door of transactions.
+    pub frontdoor: Frontdoor,
     /// The database.
     pub store: Store,
     /// What is logged.
@@ -75,6 +77,20 @@ pub struct Metrics {
     pub listen: SocketAddr,
 }
 
+/// The front door of transactions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Frontdoor {
+    /// Whether it is open.
+    pub enabled: bool,
+    /// Its address.
+    pub listen: SocketAddr,
+    /// CometBFT's own RPC, on this machine.
+    pub cometbft_rpc: SocketAddr,
+    /// Whether pages of any origin may read its answers.
+    pub cors: bool,
+}
+
 /// The database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -114,6 +130,13 @@ impl Default for Rest {
 impl Default for Metrics {
     fn default() -> Self {
         Self { enabled: true, listen: local(26660) }
+    }
+}
+
+impl Default for Frontdoor {
+    fn default() -> Self {
+        let (listen, cometbft_rpc) = (local(26650), local(26657));
+        Self { enabled: false, listen, cometbft_rpc, cors: false }
     }
 }
 
@@ -170,7 +193,7 @@ impl Config {
 
     /// The file's text, each setting explained.
     pub fn text(&self) -> String {
-        let Self { abci, grpc, rest, metrics, store, log } = self;
+        let Self { abci, grpc, rest, metrics, frontdoor, store, log } = self;
         format!(
             r#"# Settings of plasmad. What stands here is what holds; flags of `plasmad start` override it.
 # CometBFT's own settings are in cometbft/config/config.toml.
@@ -196,6 +219,17 @@ enabled = {metrics_enabled}
 # Prometheus on /metrics, liveness on /healthz.
 listen = "{metrics_listen}"
 
+[frontdoor]
+# Whether plasmad answers CometBFT's RPC too, on a port of its own: it takes transactions itself,
+# many to one message between nodes, and hands everything else on. See docs/frontdoor.md.
+enabled = {frontdoor_enabled}
+listen = "{frontdoor_listen}"
+# CometBFT's own RPC: rpc.laddr of cometbft's config.toml.
+cometbft_rpc = "{frontdoor_rpc}"
+# Whether web pages of any origin may read answers about transactions; for the others CometBFT's
+# cors_allowed_origins decides.
+cors = {frontdoor_cors}
+
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
 keep_recent = {keep_recent}
@@ -216,6 +250,10 @@ json = {json}
             cors = rest.cors,
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
+            frontdoor_enabled = frontdoor.enabled,
+            frontdoor_listen = frontdoor.listen,
+            frontdoor_rpc = frontdoor.cometbft_rpc,
+            frontdoor_cors = frontdoor.cors,
             keep_recent = store.keep_recent,
             cache_mib = store.cache_mib,
             level = toml::Value::from(log.level.as_str()),

@@ -6,6 +6,8 @@ pub mod json;
 pub mod rest;
 mod template;
 
+pub(crate) use template::query_fields;
+
 use std::{sync::Arc, time::Duration};
 
 use plasma_modules::{

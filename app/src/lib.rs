@@ -1,6 +1,7 @@
 //! `plasmad`: the Plasma chain behind CometBFT, its state in RocksDB.
 //!
-//! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`node`] owns the chain,
+//! [`abci`] is the door of consensus, [`doors`] those of everybody else,
+//! [`frontdoor`] that of transactions, [`node`] owns the chain,
 //! [`rocks`] the disk, [`commit`] the app hash and its proofs, [`files`] and [`config`] what lies
 //! in a home folder. The rules themselves are all in `plasma_modules`.
 
@@ -9,6 +10,7 @@ pub mod commit;
 pub mod config;
 pub mod doors;
 pub mod files;
+pub mod frontdoor;
 mod history;
 pub mod meta;
 pub mod metrics;

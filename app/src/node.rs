@@ -4,6 +4,8 @@
 //! So a process that dies anywhere comes back at the last committed block, and CometBFT sends it
 //! the next one again.
 
+mod waiting;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
@@ -12,11 +14,13 @@ use std::{
 };
 
 use plasma_modules::{
-    Block, Memory, Overlay, Read, Recorded, Refusal, Writes,
+    Block, Memory, Overlay, Read, Recorded, Refusal, Writes, carrier,
     chain::{self, BlockInput, TxResult, ValidatorUpdate},
+    types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
 use tokio::sync::watch;
+pub use waiting::{Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
 
 use crate::{
     commit::{self, Update},
@@ -147,6 +151,7 @@ struct PendingBlock {
     head: Head,
     changes: Changes,
     update: Update,
+    txs: Vec<Hash>,
 }
 
 /// Fees and sequences of the transactions in the mempool.
@@ -154,6 +159,7 @@ struct PendingBlock {
 struct Check {
     block: Option<Block>,
     writes: Writes,
+    waiting: waiting::Waiting,
 }
 
 /// One node's chain.
@@ -291,9 +297,7 @@ impl Node {
     }
 
     /// Whether a transaction may wait in the mempool, on top of those that wait already.
-    pub fn check_tx(&self, tx: &[u8]) -> Result<TxResult, NodeError> {
-        let mut check = lock(&self.check);
-        let check = &mut *check;
+    fn check_on(&self, check: &mut Check, tx: &[u8]) -> Result<TxResult, NodeError> {
         self.with_newest(|base, head| {
             let block = check.block.get_or_insert_with(|| {
                 chain::next_block(base, &head.chain_id, head.height + 1, head.time_s)
@@ -315,7 +319,8 @@ impl Node {
         })
     }
 
-    /// The transactions that a proposal takes of `txs`, together at most `bytes_max`.
+    /// The transactions that a proposal takes of `txs` and of the carriers among them, together at
+    /// most `bytes_max`.
     pub fn prepare<'t>(
         &self,
         height: u64,
@@ -325,7 +330,7 @@ impl Node {
     ) -> Result<Vec<&'t [u8]>, NodeError> {
         self.with_newest(|base, head| {
             let block = chain::next_block(base, &head.chain_id, height, time_s);
-            chain::prepare(base, &block, txs, bytes_max, &self.signatures)
+            chain::prepare(base, &block, &carrier::expand(txs), bytes_max, &self.signatures)
         })
     }
 
@@ -372,7 +377,8 @@ impl Node {
         let update = commit::update(&reader, before, height, &changes);
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
-        pending.block = Some(PendingBlock { head, changes, update });
+        let txs = txs.iter().map(|tx| sha256(tx)).collect();
+        pending.block = Some(PendingBlock { head, changes, update, txs });
         self.metrics.executed(started.elapsed(), time_s, &output.txs);
         Ok(Executed {
             app_hash,
@@ -389,7 +395,7 @@ impl Node {
         let mut check = lock(&self.check);
         let mut pending = lock(&self.pending);
         let Pending { genesis, block } = std::mem::take(&mut *pending);
-        let PendingBlock { head, changes, update } = block.ok_or(NodeError::NoBlock)?;
+        let PendingBlock { head, changes, update, txs } = block.ok_or(NodeError::NoBlock)?;
         let reader = self.reader();
         let mut batch = self.rocks.batch();
         self.prune(&mut batch, &reader, head.height);
@@ -407,8 +413,7 @@ impl Node {
         commit::write(&mut batch, &update);
         batch.head(&head);
         batch.write();
-        // CometBFT checks what still waits again, on top of the new state.
-        *check = Check::default();
+        self.renew(&mut check, &txs);
         drop((check, pending));
         self.heads.send_replace(head.height);
         self.metrics.committed(started.elapsed(), head.height);

@@ -56,13 +56,16 @@ fn checked_transactions_stand_on_each_other_until_the_next_block() {
     for tx in &txs {
         assert_eq!(bench.check(tx).code, 0);
     }
-    assert_eq!(bench.check(&txs[0]).code, 32, "a sequence counts once");
+    assert_eq!(bench.check(&txs[0]).code, 19, "it waits already");
+    assert_eq!(bench.check(&users[1].send(&users[2], 7, 0)).code, 32, "a sequence counts once");
     let done = bench.block(1, &txs[..1]);
     assert_eq!(done.tx_results[0].code, 0);
-    // Recheck starts from the committed state.
+    // What still waits stands on the committed state, before and after CometBFT's recheck.
+    assert_eq!(bench.check(&users[1].send(&users[2], 1_000_000, 3)).code, 0);
     for tx in &txs[1..] {
-        assert_eq!(bench.check(tx).code, 0);
+        assert_eq!(bench.recheck(tx).code, 0);
     }
+    assert_eq!(bench.recheck(&txs[0]).code, 32, "it is in a block");
 }
 
 #[test]

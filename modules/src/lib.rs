@@ -33,6 +33,7 @@ mod store;
 pub mod ante;
 pub mod attestation;
 pub mod auth;
+pub mod carrier;
 pub mod chain;
 pub mod market;
 pub mod msg;

@@ -17,7 +17,7 @@ use prost::{Message, Name};
 use secp256k1::{Secp256k1, VerifyOnly, ecdsa};
 
 use crate::{
-    Address, Amount, Denom, Read, Refusal, Sdk, auth,
+    Address, Amount, Denom, Read, Refusal, Sdk, auth, carrier,
     msg::Msg,
     types::{Hash, digest, sha256},
 };
@@ -126,6 +126,9 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
     }
     if bytes.first() == Some(&INJECTED_TX_PREFIX) {
         return Err(Sdk::TxDecode("begins with the byte of injected transactions".into()).into());
+    }
+    if carrier::is_carrier(bytes) {
+        return Err(Sdk::TxDecode("begins with the byte of carriers".into()).into());
     }
     let raw: TxRaw = canonical(bytes, "TxRaw")?;
     let body: TxBody = canonical(&raw.body_bytes, "TxBody")?;

@@ -138,7 +138,7 @@ fn transfers(dir: &Path) -> Result<()> {
             if remembered {
                 let start = Instant::now();
                 for tx in &txs {
-                    let result = node.check_tx(tx)?;
+                    let result = node.check_tx(tx, false)?;
                     ensure!(result.code == 0, "CheckTx refused: {}", result.log);
                 }
                 check += start.elapsed();

@@ -184,6 +184,10 @@ impl Bench {
         self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type: 0 })
     }
 
+    pub fn recheck(&self, tx: &[u8]) -> pb::ResponseCheckTx {
+        self.app.check_tx(pb::RequestCheckTx { tx: tx.to_vec().into(), r#type: 1 })
+    }
+
     pub fn prepare(&self, height: i64, txs: &[Vec<u8>], max: i64) -> Vec<Vec<u8>> {
         let prepared = self.app.prepare_proposal(pb::RequestPrepareProposal {
             max_tx_bytes: max,
