@@ -281,7 +281,7 @@ fn four_validators_agree_on_what_carriers_bring() {
                 client.get(format!("{}/num_unconfirmed_txs", stock[0])).send().ok()?.json().ok()?;
             let number = |field: &str| answer["result"][field].as_str()?.parse::<u64>().ok();
             let (txs, bytes) = number("n_txs").zip(number("total_bytes"))?;
-            (bytes > 200_000).then_some(bytes / txs)
+            (txs > 0 && bytes > 200_000).then(|| bytes / txs)
         });
         network.validators[3].kill();
         thread::sleep(Duration::from_secs(4));
