@@ -285,8 +285,8 @@ impl Application for App {
     }
 
     fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {
-        let result = match self.node.check_tx(&request.tx, request.r#type() == CheckTxType::Recheck)
-        {
+        let again = request.r#type() == CheckTxType::Recheck;
+        let result = match self.node.check_tx(&request.tx, again) {
             Ok(result) => tx_result(result),
             Err(error) => pb::ExecTxResult {
                 code: CODE_INVALID,
@@ -311,16 +311,17 @@ impl Application for App {
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         // An empty block is always a valid one.
         let taken = self.node.prepare(proposal, bytes_max).unwrap_or_default();
-        // Slices of the request's own bytes: nothing is copied.
-        let mut taken = taken.into_iter().peekable();
-        let mut kept = Vec::new();
-        for tx in &request.txs {
-            let same = |other: &&[u8]| {
-                std::ptr::eq(other.as_ptr(), tx.as_ptr()) && other.len() == tx.len()
-            };
-            if taken.next_if(same).is_some() {
-                kept.push(tx.clone());
+        // Slices of the request's own bytes, in its order: nothing is copied.
+        let mut wholes = request.txs.iter();
+        let mut whole = wholes.next();
+        let mut kept = Vec::with_capacity(taken.len());
+        for tx in taken {
+            while let Some(bytes) = whole
+                && !bytes.as_ptr_range().contains(&tx.as_ptr())
+            {
+                whole = wholes.next();
             }
+            kept.extend(whole.map(|bytes| bytes.slice_ref(tx)));
         }
         pb::ResponsePrepareProposal { txs: kept }
     }

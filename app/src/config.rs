@@ -44,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// The metrics port.
     pub metrics: Metrics,
+    /// The front door of transactions.
+    pub frontdoor: Frontdoor,
     /// The database.
     pub store: Store,
     /// Snapshots for nodes that join.
@@ -118,6 +120,20 @@ pub struct Metrics {
     pub listen: SocketAddr,
     /// Age of the last block up to which the node says that it is ready, seconds.
     pub ready_block_age_s: u64,
+}
+
+/// The front door of transactions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Frontdoor {
+    /// Whether it is open.
+    pub enabled: bool,
+    /// Its address.
+    pub listen: SocketAddr,
+    /// CometBFT's own RPC, on this machine.
+    pub cometbft_rpc: SocketAddr,
+    /// Whether pages of any origin may read its answers.
+    pub cors: bool,
 }
 
 /// The database.
@@ -201,6 +217,13 @@ impl Default for Limits {
 impl Default for Metrics {
     fn default() -> Self {
         Self { enabled: true, listen: local(26660), ready_block_age_s: READY_BLOCK_AGE_S }
+    }
+}
+
+impl Default for Frontdoor {
+    fn default() -> Self {
+        let (listen, cometbft_rpc) = (local(26650), local(26657));
+        Self { enabled: false, listen, cometbft_rpc, cors: false }
     }
 }
 
@@ -315,8 +338,19 @@ impl Config {
 
     /// The file's text, each setting explained.
     pub fn text(&self) -> String {
-        let Self { abci, cometbft, grpc, rest, limits, metrics, store, snapshot, scrub, log } =
-            self;
+        let Self {
+            abci,
+            cometbft,
+            grpc,
+            rest,
+            limits,
+            metrics,
+            frontdoor,
+            store,
+            snapshot,
+            scrub,
+            log,
+        } = self;
         format!(
             r#"# Settings of plasmad. What stands here is what holds; flags of `plasmad start` override it.
 # CometBFT's own settings are in cometbft/config/config.toml.
@@ -359,6 +393,17 @@ enabled = {metrics_enabled}
 listen = "{metrics_listen}"
 # /readyz says no while the last block is older than this, seconds.
 ready_block_age_s = {ready_block_age_s}
+
+[frontdoor]
+# Whether plasmad answers CometBFT's RPC too, on a port of its own: it takes transactions itself,
+# many to one message between nodes, and hands everything else on. See docs/frontdoor.md.
+enabled = {frontdoor_enabled}
+listen = "{frontdoor_listen}"
+# CometBFT's own RPC: rpc.laddr of cometbft's config.toml.
+cometbft_rpc = "{frontdoor_rpc}"
+# Whether web pages of any origin may read answers about transactions; for the others CometBFT's
+# cors_allowed_origins decides.
+cors = {frontdoor_cors}
 
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
@@ -412,6 +457,10 @@ json = {json}
             metrics_enabled = metrics.enabled,
             metrics_listen = metrics.listen,
             ready_block_age_s = metrics.ready_block_age_s,
+            frontdoor_enabled = frontdoor.enabled,
+            frontdoor_listen = frontdoor.listen,
+            frontdoor_rpc = frontdoor.cometbft_rpc,
+            frontdoor_cors = frontdoor.cors,
             keep_recent = store.keep_recent,
             archive = store.archive,
             retain_blocks = store.retain_blocks,

@@ -14,6 +14,8 @@ pub mod rest;
 mod template;
 mod tx;
 
+pub(crate) use template::query_fields;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

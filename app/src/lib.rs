@@ -1,10 +1,10 @@
 //! `plasmad`: the Plasma chain behind CometBFT, its state in RocksDB.
 //!
-//! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`node`] owns the chain,
-//! [`rocks`] the disk, [`commit`] the app hash and its proofs, [`statesync`] snapshots, [`scrub`]
-//! the check of what lies on disk, [`upkeep`] when they happen, [`files`] and [`config`] what lies
-//! in a home folder, [`admin`] is the operator's port. The rules themselves are all in
-//! `plasma_modules`.
+//! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`frontdoor`] that of
+//! transactions, [`node`] owns the chain, [`rocks`] the disk, [`commit`] the app hash and its proofs,
+//! [`statesync`] snapshots, [`scrub`] the check of what lies on disk, [`upkeep`] when they happen,
+//! [`files`] and [`config`] what lies in a home folder, [`admin`] is the operator's port. The rules
+//! themselves are all in `plasma_modules`.
 
 pub mod abci;
 pub mod admin;
@@ -13,6 +13,7 @@ pub mod commit;
 pub mod config;
 pub mod doors;
 pub mod files;
+pub mod frontdoor;
 mod history;
 mod hot;
 pub mod logs;

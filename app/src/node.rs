@@ -4,20 +4,25 @@
 //! So a process that dies anywhere comes back at the last committed block, and CometBFT sends it
 //! the next one again.
 
+mod waiting;
+
 use std::{
+    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
 use plasma_modules::{
-    Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead,
+    Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
     chain::{self, BlockInput, TxResult, ValidatorUpdate},
-    types::sha256,
+    types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
 use rayon::prelude::*;
 use tokio::sync::watch;
+pub(crate) use waiting::Waiting;
+pub use waiting::{Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
 
 use crate::{
     check::Check,
@@ -181,6 +186,7 @@ struct PendingBlock {
     head: Head,
     changes: Changes,
     update: Update,
+    txs: Vec<Hash>,
 }
 
 /// What the calls of consensus, which come one after the other, leave for the next.
@@ -395,21 +401,31 @@ impl Node {
         Ok(work(&*state, &head))
     }
 
-    /// Whether a transaction may wait in the mempool, on top of those that wait already. `again` is
-    /// CometBFT's recheck of one that waits since before the last block.
-    pub fn check_tx(&self, tx: &[u8], again: bool) -> Result<TxResult, NodeError> {
-        let mut check = lock(&self.check);
+    /// Calls `work` with the newest state, of which `check` knows.
+    fn with_check<T>(
+        &self,
+        check: &mut Check,
+        work: impl FnOnce(&mut Check, &dyn Read) -> T,
+    ) -> Result<T, NodeError> {
         if check.is_on_disk() {
-            return Ok(check.check(&self.reader(), again, tx, &self.signatures));
+            return Ok(work(check, &self.reader()));
         }
         let on_disk = self.head().is_some();
         self.with_newest(|base, head| {
             check.start(base, head, on_disk);
-            check.check(base, again, tx, &self.signatures)
+            work(check, base)
         })
     }
 
-    /// The transactions that a proposal takes of its `txs`, together at most `bytes_max`.
+    /// Whether a transaction may wait, on top of those that wait already.
+    fn check_on(&self, check: &mut Check, tx: &[u8]) -> Result<TxResult, NodeError> {
+        let result =
+            self.with_check(check, |check, base| check.check(base, tx, &self.signatures))?;
+        Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
+    /// at most `bytes_max`.
     pub fn prepare<'t>(
         &self,
         proposal: Decided<'t>,
@@ -420,8 +436,8 @@ impl Node {
             let Working { hot, proposals } = &mut *working;
             let warm = hot.over(base, head.height);
             let input = proposal.input(&head.chain_id);
-            let (taken, opened) =
-                chain::prepare(&warm, &input, proposal.txs, bytes_max, &self.signatures);
+            let txs = carrier::expand(proposal.txs);
+            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.signatures);
             let input = BlockInput { txs: &taken, ..input };
             proposals.keep(BlockKey::new(&head.app_hash, &input), opened);
             taken
@@ -505,7 +521,8 @@ impl Node {
         let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
-        pending.block = Some(PendingBlock { head, changes, update });
+        let txs = decided.txs.iter().map(|tx| sha256(tx)).collect();
+        pending.block = Some(PendingBlock { head, changes, update, txs });
         self.metrics.executed(started.elapsed(), time_s, &output.txs);
         Ok(Executed {
             app_hash,
@@ -522,7 +539,7 @@ impl Node {
         let mut check = lock(&self.check);
         let mut pending = lock(&self.pending);
         let Pending { genesis, block } = std::mem::take(&mut *pending);
-        let PendingBlock { head, changes, update } = block.ok_or(NodeError::NoBlock)?;
+        let PendingBlock { head, changes, update, txs } = block.ok_or(NodeError::NoBlock)?;
         let reader = self.reader();
         let mut batch = self.rocks.batch();
         let oldest = self.prune(&mut batch, &reader, head.height);
@@ -544,6 +561,7 @@ impl Node {
         let tree = update.into_tree();
         drop(std::mem::replace(&mut *lock(&self.tree), tree));
         check.advance(head.height, &changes);
+        self.renew(&mut check, &txs);
         let mut working = lock(&self.working);
         working.hot.advance(head.height, &changes);
         working.proposals.clear();

@@ -23,6 +23,7 @@ use crate::{
     admin::{self, Admin},
     config::{Config, cometbft_dir, db_dir},
     doors::{CometRpc, Doors, Gate, grpc, rest, rpc_url},
+    frontdoor::{self, Frontdoor},
     logs::Logs,
     node::Node,
 };
@@ -64,6 +65,7 @@ impl Running {
         let grpc_port = bind(config.grpc.enabled, config.grpc.listen).await?;
         let rest_port = bind(config.rest.enabled, config.rest.listen).await?;
         let metrics_port = bind(config.metrics.enabled, config.metrics.listen).await?;
+        let frontdoor_port = bind(config.frontdoor.enabled, config.frontdoor.listen).await?;
         let app = Timed::new(App::new(Arc::clone(&doors)), Arc::clone(node.metrics()));
         let abci = Listener::start(&config.abci_address(home), app)?;
 
@@ -78,6 +80,11 @@ impl Running {
             tracing::info!(address = %port.local_addr()?, "REST");
             let (cors, gate) = (config.rest.cors, Gate::new(config.limits));
             tasks.spawn(rest::serve(Arc::clone(&doors), port, cors, gate, until(stopped.clone())));
+        }
+        if let Some(port) = frontdoor_port {
+            tracing::info!(address = %port.local_addr()?, "front door");
+            let door = Arc::new(Frontdoor::new(Arc::clone(&node), &config.frontdoor));
+            tasks.spawn(frontdoor::serve(door, port, stopped.clone()));
         }
         if let Some(port) = metrics_port {
             tracing::info!(address = %port.local_addr()?, "metrics");
@@ -133,7 +140,7 @@ async fn bind(enabled: bool, address: std::net::SocketAddr) -> anyhow::Result<Op
     if enabled { Ok(Some(grpc::bind(address).await?)) } else { Ok(None) }
 }
 
-async fn until(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
     // A dropped sender is a stop as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

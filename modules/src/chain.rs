@@ -66,7 +66,8 @@ pub struct TxResult {
 }
 
 impl TxResult {
-    fn refused(refusal: Refusal, gas_wanted: u64, gas_used: u64) -> Self {
+    /// A refusal as a result.
+    pub fn refused(refusal: Refusal, gas_wanted: u64, gas_used: u64) -> Self {
         let Refusal { codespace, code, log } = refusal;
         Self { codespace, code, log, gas_wanted, gas_used, ..Self::default() }
     }
@@ -376,10 +377,19 @@ pub fn check_tx(
     bytes: &[u8],
     memory: &dyn SignatureMemory,
 ) -> TxResult {
-    let tx = match tx::decode(bytes, Purpose::Execute) {
-        Ok(tx) => tx,
-        Err(refusal) => return TxResult::refused(refusal, 0, 0),
-    };
+    match tx::decode(bytes, Purpose::Execute) {
+        Ok(tx) => check_decoded(store, block, tx, memory),
+        Err(refusal) => TxResult::refused(refusal, 0, 0),
+    }
+}
+
+/// [`check_tx`] of a transaction that was decoded before.
+pub fn check_decoded(
+    store: &mut Overlay<'_>,
+    block: &Block,
+    tx: Decoded,
+    memory: &dyn SignatureMemory,
+) -> TxResult {
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
     let (mut events, mut fee) = (Vec::new(), FeePaid::default());
     let (admitted, writes) =
@@ -418,7 +428,9 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
 
 /// The transactions that a proposal takes of `txs`, in the order given: those that pass the ante on
 /// top of each other, within the block's bytes and gas. [`process`] accepts whatever this returns.
-/// With it comes the block of `input`, opened with them instead of its own transactions.
+/// Carriers must have been expanded ([`crate::carrier::expand`]); of one that stands twice, the
+/// second does not pass. With it comes the block of `input`, opened with them instead of its own
+/// transactions.
 pub fn prepare<'t>(
     base: &dyn Read,
     input: &BlockInput<'_>,

@@ -96,6 +96,12 @@ pub enum Sdk {
     /// Not a single signature.
     #[error("no signatures supplied")]
     NoSignatures,
+    /// A transaction that waits already.
+    #[error("tx already in mempool")]
+    TxInMempool,
+    /// No room for more transactions that wait.
+    #[error("mempool is full")]
+    MempoolFull,
     /// A request that is not well formed.
     #[error("invalid request: {0}")]
     InvalidRequest(String),
@@ -172,6 +178,8 @@ impl Coded for Sdk {
             Self::TooManySignatures(_) => 14,
             Self::NoSignatures => 15,
             Self::InvalidRequest(_) => 18,
+            Self::TxInMempool => 19,
+            Self::MempoolFull => 20,
             Self::TxTooLarge { .. } => 21,
             Self::InvalidType(_) => 29,
             Self::TimeoutHeight { .. } => 30,

@@ -35,6 +35,7 @@ pub mod ante;
 pub mod attestation;
 pub mod auth;
 pub mod authz;
+pub mod carrier;
 pub mod chain;
 pub mod feegrant;
 pub mod market;

@@ -22,6 +22,7 @@ pub(crate) use self::time::{LAST_S as TIME_LAST_S, rfc3339};
 use crate::{
     Address, Amount, Denom, Read, Refusal, Sdk,
     auth::{self, PublicKey, Timeout},
+    carrier,
     msg::Msg,
     types::{Hash, digest, sha256},
 };
@@ -173,6 +174,9 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
     }
     if bytes.first() == Some(&INJECTED_TX_PREFIX) {
         return Err(Sdk::TxDecode("begins with the byte of injected transactions".into()).into());
+    }
+    if carrier::is_carrier(bytes) {
+        return Err(Sdk::TxDecode("begins with the byte of carriers".into()).into());
     }
     let raw: TxRaw = strict(bytes)?;
     let body: TxBody = strict(&raw.body_bytes)?;

@@ -54,6 +54,9 @@ pub struct Urls {
     pub rest: String,
     /// gRPC, `HOST:PORT`.
     pub grpc: String,
+    /// The front door of transactions, where the home's settings open it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontdoor: Option<String>,
 }
 
 /// A validator: its two processes.
@@ -86,6 +89,11 @@ impl Validator {
         let name = format!("cometbft {}", self.index);
         self.cometbft = Some(Process::spawn(&name, cometbft, &logs.join("cometbft.log"))?);
         Ok(())
+    }
+
+    /// Process id of cometbft, if it runs.
+    pub fn cometbft_id(&self) -> Option<u32> {
+        self.cometbft.as_ref().map(Process::id)
     }
 
     /// Process id of plasmad, if it runs.
@@ -164,14 +172,29 @@ impl Network {
     /// # Errors
     /// A home cannot be made, a program is missing, a process ends, or no block comes in time.
     pub fn up(spec: &NetworkSpec, programs: &Programs) -> Result<Self> {
+        Self::up_with(spec, programs, |_| Ok(()))
+    }
+
+    /// As [`Network::up`]; `change` may edit each home before anything starts.
+    ///
+    /// # Errors
+    /// As there, and those of `change`.
+    pub fn up_with(
+        spec: &NetworkSpec,
+        programs: &Programs,
+        change: impl Fn(&NodeFiles) -> Result<()>,
+    ) -> Result<Self> {
         let nodes = homes(spec)?;
+        nodes.iter().try_for_each(change)?;
         let mut validators = Vec::new();
         for (index, node) in nodes.into_iter().enumerate() {
             let at = |port: u16| format!("127.0.0.1:{port}");
+            let open = plasma_app::config::Config::load(&node.home)?.frontdoor.enabled;
             let urls = Urls {
                 rpc: format!("http://{}", at(node.ports.rpc)),
                 rest: format!("http://{}", at(node.ports.rest)),
                 grpc: at(node.ports.grpc),
+                frontdoor: open.then(|| format!("http://{}", at(node.ports.frontdoor))),
             };
             let mut validator = Validator {
                 home: node.home,

@@ -155,27 +155,41 @@ pub struct Programs {
 }
 
 impl Programs {
+    /// What a chain alone needs: plasmad from `$PLASMAD` or from beside this program, and CometBFT.
+    /// The others are looked for when they are started.
+    ///
+    /// # Errors
+    /// One is missing; the message says how to get it.
+    pub fn of_chain() -> Result<Self> {
+        let plasmad = match std::env::var_os("PLASMAD") {
+            Some(path) => PathBuf::from(path),
+            None => beside("plasmad")?,
+        };
+        let folder = plasmad.parent().unwrap_or(Path::new("")).to_owned();
+        let (gpu_node, xpl) = (folder.join("gpu-node"), folder.join("xpl"));
+        Ok(Self { plasmad, gpu_node, xpl, cometbft: cometbft()? })
+    }
+
     /// Ours from beside this program, CometBFT from `$COMETBFT`, the cache or the path.
     ///
     /// # Errors
     /// One is missing; the message says how to get it.
     pub fn find() -> Result<Self> {
-        let exe = std::env::current_exe()?;
-        let folders: Vec<&Path> = exe.ancestors().skip(1).take(2).collect();
-        let ours = |name: &str| -> Result<PathBuf> {
-            folders
-                .iter()
-                .map(|folder| folder.join(name))
-                .find(|path| path.is_file())
-                .with_context(|| format!("{name} is not built: run `cargo build --workspace`"))
-        };
         Ok(Self {
-            plasmad: ours("plasmad")?,
-            gpu_node: ours("gpu-node")?,
-            xpl: ours("xpl")?,
+            plasmad: beside("plasmad")?,
+            gpu_node: beside("gpu-node")?,
+            xpl: beside("xpl")?,
             cometbft: cometbft()?,
         })
     }
+}
+
+fn beside(name: &str) -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let mut folders = exe.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    folders
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is not built: run `cargo build --workspace`"))
 }
 
 fn cometbft() -> Result<PathBuf> {

@@ -115,7 +115,8 @@ fn about_proofs(lie: impl Fn(&mut QueryProofResponse) + Send + Sync + 'static) -
 
 /// Runs `xpl` against a node; exit code, standard output, standard error.
 fn run(xpl: &Xpl, node: &str, args: &[&str]) -> (i32, Value, String) {
-    let urls = Urls { rpc: node.into(), rest: String::new(), grpc: "127.0.0.1:1".into() };
+    let urls =
+        Urls { rpc: node.into(), rest: String::new(), grpc: "127.0.0.1:1".into(), frontdoor: None };
     let output = xpl.clone().at(&urls).command(args).args(["--output", "json"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

@@ -34,6 +34,8 @@ pub struct Ports {
     pub metrics: u16,
     /// +5: CometBFT's metrics.
     pub comet_metrics: u16,
+    /// +6: plasmad's front door of transactions, if it is opened.
+    pub frontdoor: u16,
 }
 
 impl Ports {
@@ -49,6 +51,7 @@ impl Ports {
             rest: p2p + 3,
             metrics: p2p + 4,
             comet_metrics: p2p + 5,
+            frontdoor: p2p + 6,
         })
     }
 }
@@ -136,6 +139,9 @@ pub fn testnet(spec: &TestnetSpec) -> anyhow::Result<Vec<NodeFiles>> {
         config.rest.listen = local(node.ports.rest);
         config.rest.cors = true;
         config.metrics.listen = local(node.ports.metrics);
+        config.frontdoor.listen = local(node.ports.frontdoor);
+        config.frontdoor.cometbft_rpc = local(node.ports.rpc);
+        config.frontdoor.cors = true;
         let comet = CometSpec {
             rpc: local(node.ports.rpc).to_string(),
             p2p: local(node.ports.p2p).to_string(),

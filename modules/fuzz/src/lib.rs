@@ -8,7 +8,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
     Address, Amount, Memory, Read, SignatureMemory, Table, View, Write,
     attestation::{receipt_digest, text_hash, tokens_hash},
-    auth,
+    auth, carrier,
     chain::{self, BlockInput, BlockOutput},
     market::{self, register_digest},
     msg::Msg,
@@ -135,13 +135,17 @@ impl Chain {
         Self { store, height: 0, time_s: TIME_S }
     }
 
-    fn run(&mut self, seconds: u64, txs: &[&[u8]]) -> BlockOutput {
-        self.height += 1;
-        self.time_s += seconds;
+    /// The block that comes a second later.
+    fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
         let proposer = Address::of_consensus(&[9; 32]).0;
-        let (height, time_s) = (self.height, self.time_s);
-        let input = BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs };
+        let (height, time_s) = (self.height + 1, self.time_s + 1);
+        BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs }
+    }
+
+    fn run(&mut self, txs: &[&[u8]]) -> BlockOutput {
+        let input = self.next(txs);
         let output = chain::execute_block(&self.store, &input, &Trusting);
+        (self.height, self.time_s) = (input.height, input.time_s);
         for (key, value) in output.writes.clone() {
             self.store.set(key, value);
         }
@@ -169,7 +173,7 @@ impl Chain {
 
     fn does(&mut self, seed: u8, message: Any) {
         let tx = self.tx(seed, 0, vec![message]);
-        let output = self.run(1, &[&tx]);
+        let output = self.run(&[&tx]);
         assert_eq!(output.txs[0].code, 0, "the story begins well: {}", output.txs[0].log);
     }
 }
@@ -237,7 +241,7 @@ fn base() -> &'static (Chain, Vec<(u8, Any)>) {
             referral: text(bob),
         };
         chain.does(alice, any(&submit));
-        chain.run(1, &[]);
+        chain.run(&[]);
         let job = market::job(&chain.store, 1).expect("the job");
         let answer = Output { token_ids: vec![10, 11, 12], text: "Paris.".into() };
         let mut receipt = Receipt {
@@ -381,15 +385,18 @@ pub fn block(data: &[u8]) {
             .collect();
         let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let next = chain::next_block(&chain.store, CHAIN_ID, chain.height + 1, chain.time_s + 1);
-        let prepared = chain::prepare(&chain.store, &next, &txs, 1 << 20, &Trusting);
-        let accepted = chain::process(&chain.store, &next, &prepared, &Trusting);
+        let expanded = carrier::expand(&txs);
+        let (prepared, _) =
+            chain::prepare(&chain.store, &chain.next(&[]), &expanded, 1 << 20, &Trusting);
+        let accepted = chain::process(&chain.store, &chain.next(&prepared), &Trusting);
+        let accepted = accepted.map(drop);
         assert!(accepted.is_ok(), "what is prepared is accepted: {accepted:?}");
         for tx in &txs {
             chain::simulate(&chain.store, &next, tx);
         }
         let taken = if input.upto(1) == 0 { &prepared } else { &txs };
-        let twin = chain.clone().run(1, taken);
-        let output = chain.run(1, taken);
+        let twin = chain.clone().run(taken);
+        let output = chain.run(taken);
         assert_eq!(
             (&output.writes, &output.txs),
             (&twin.writes, &twin.txs),

@@ -1,15 +1,13 @@
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::auth::v1::Vesting};
-
-use prost::Message;
 
 use super::{
     key::PublicKey,
     state::{ACCOUNTS, BY_NUMBER, MODULE_ACCOUNTS, NEXT_NUMBER, VESTINGS},
     vesting,
 };
-use crate::{Address, Amount, Denom, Read, Table, Write, Writes, store::entry};
+use crate::{Address, Amount, Denom, Read, Write};
 
 /// An account that has been paid or has signed.
 pub fn account(store: &dyn Read, address: Address) -> Option<BaseAccount> {
@@ -68,35 +66,6 @@ pub fn keep_key(store: &mut dyn Write, address: Address, key: &PublicKey) {
         account.pub_key = Some(key.to_any());
         ACCOUNTS.set(store, &address, &account);
     }
-}
-
-/// An account with transactions that were checked and are in no block yet.
-pub struct Waiting {
-    /// Where the account is stored.
-    pub key: Vec<u8>,
-    /// The account, its sequence the one after those that wait.
-    pub value: Vec<u8>,
-    /// Its sequence in the state.
-    pub committed: u64,
-}
-
-/// The accounts of `writes`, made on an older state, whose sequence is still ahead of `base`.
-pub fn waiting(base: &dyn Read, writes: &Writes) -> Vec<Waiting> {
-    let table = Table::AuthAccounts.id();
-    let mut waiting = Vec::new();
-    for (key, value) in writes.iter().filter(|(key, _)| key.first() == Some(&table)) {
-        let Some(value) = value else { continue };
-        let (address, ahead) = entry::<Address, BaseAccount>((key.clone(), value.clone()));
-        let Some(account) = account(base, address) else { continue };
-        let committed = account.sequence;
-        if ahead.sequence > committed {
-            let pub_key = account.pub_key.or(ahead.pub_key);
-            let value = BaseAccount { pub_key, sequence: ahead.sequence, ..account };
-            let value = value.encode_to_vec();
-            waiting.push(Waiting { key: key.clone(), value, committed });
-        }
-    }
-    waiting
 }
 
 /// The name of a module account.

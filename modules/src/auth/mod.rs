@@ -13,8 +13,7 @@ mod vesting;
 pub use block::{TIMEOUTS_REMOVED_PER_BLOCK_MAX, end_block};
 pub use genesis::{export, init};
 pub use handler::{
-    Waiting, account, ensure_account, exists, is_module_account, keep_key, key, lock, locked,
-    raise_sequence, waiting,
+    account, ensure_account, exists, is_module_account, keep_key, key, lock, locked, raise_sequence,
 };
 pub use invariant::check_invariants;
 pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};

@@ -243,12 +243,12 @@ impl Chain {
 
     /// What a proposal of the next block takes of these.
     pub fn prepare<'t>(&self, txs: &[&'t [u8]]) -> Vec<&'t [u8]> {
-        chain::prepare(&self.store, &self.next_block(), txs, 1 << 20, &tx::NoMemory)
+        chain::prepare(&self.store, &self.next(&[]), txs, 1 << 20, &tx::NoMemory).0
     }
 
     /// Whether the next block may hold these.
     pub fn process(&self, txs: &[&[u8]]) -> Result<(), Refusal> {
-        chain::process(&self.store, &self.next_block(), txs, &tx::NoMemory)
+        chain::process(&self.store, &self.next(txs), &tx::NoMemory).map(drop)
     }
 
     pub fn balance(&self, of: Address) -> u128 {

@@ -120,11 +120,7 @@ fn fees_that_nobody_allows_are_refused_with_written_codes() {
     let all = chain.balance(alice.address) - 50_000;
     done(&mut chain, &alice, vec![send(&alice, carol.address, all)]);
     let tx = paid_by(&chain, &alice, &bob, msgs());
-    let block = chain::next_block(&chain.store, common::CHAIN_ID, 1, chain.time_s + 1);
-    assert_eq!(
-        chain::process(&chain.store, &block, &[&tx], &tx::NoMemory).map_err(|r| r.code),
-        Err(5)
-    );
+    assert_eq!(chain.process(&[&tx]).map_err(|r| r.code), Err(5));
 }
 
 /// A used allowance may be used in the second of its expiration and not in the next.

@@ -49,8 +49,8 @@ fn everywhere(chain: &Chain, bytes: &[u8]) -> Result<(), (&'static str, u32)> {
     let mut pending = Overlay::new(&chain.store);
     let checked = chain::check_tx(&mut pending, &block, bytes, &tx::NoMemory);
     let simulated = chain::simulate(&chain.store, &block, bytes);
-    let prepared = chain::prepare(&chain.store, &block, &[bytes], 1 << 20, &tx::NoMemory);
-    let processed = chain::process(&chain.store, &block, &[bytes], &tx::NoMemory);
+    let prepared = chain.prepare(&[bytes]);
+    let processed = chain.process(&[bytes]);
     let executed = chain.clone().block(&[bytes.to_vec()]).remove(0);
     let answer = match processed {
         Ok(()) => Ok(()),

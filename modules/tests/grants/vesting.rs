@@ -175,8 +175,7 @@ fn nothing_takes_what_is_locked() {
     // A fee above what is free is refused before anything is done.
     let draft = chain.draft(&carol, vec![send(&carol, alice.address, 1)]);
     let tx = Draft { fee: free + 1, ..draft.clone() }.sign(&carol);
-    let block = chain::next_block(&chain.store, common::CHAIN_ID, 9, chain.time_s + 1);
-    let refused = chain::process(&chain.store, &block, &[&tx], &tx::NoMemory).unwrap_err();
+    let refused = chain.process(&[&tx]).unwrap_err();
     assert_eq!((refused.codespace, refused.code), ("sdk", 5));
     let tx = Draft { msgs: vec![send(&carol, alice.address, free - 50_000)], ..draft }.sign(&carol);
     assert_eq!(chain.block(&[tx])[0].code, 0);

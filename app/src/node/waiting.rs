@@ -1,0 +1,391 @@
+//! What waits for a block, as far as this node knows: transactions that CometBFT's mempool holds,
+//! alone or in carriers, and those that the front door has not sent yet.
+//!
+//! After each block what still waits is checked anew here, at once and in order, so a transaction
+//! that comes right after the block finds the sequences of those before it. CometBFT's own recheck
+//! then only confirms; what it does not confirm until the next block it has dropped, and so do we.
+//! An engine that never rechecks is believed to keep what it was told that may wait, for a while.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    panic::resume_unwind,
+};
+
+use bytes::Bytes;
+use plasma_modules::{
+    Overlay, Refusal, Sdk, SignatureMemory,
+    carrier::{self, CARRIER_TXS_MAX},
+    chain::{self, TxResult},
+    tx::{self, Purpose, TX_BYTES_MAX},
+    types::{Hash, sha256},
+};
+
+use super::{Node, NodeError, lock};
+use crate::{check::Check, signatures::Signatures};
+
+/// Transactions that wait at most.
+pub const WAITING_TXS_MAX: usize = 20_000;
+/// Their bytes together at most.
+pub const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Committed transactions that are remembered, at least; twice as many at most, 32 bytes each.
+const COMMITTED_MAX: usize = 100_000;
+/// Blocks that a transaction waits without a word of an engine that never asks again about what
+/// waits; after that it is taken to have been dropped.
+const UNCONFIRMED_BLOCKS_MAX: u64 = 16;
+/// Carriers of our own that are remembered, at least.
+const CARRIERS_MAX: usize = 1_000;
+
+/// Why the front door does not even check a transaction; the words are CometBFT's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Turned {
+    /// It waits, or was committed a while ago.
+    #[error("tx already exists in cache")]
+    Known,
+    /// No room.
+    #[error(
+        "mempool is full: number of txs {txs} (max: {WAITING_TXS_MAX}), total txs bytes {bytes} (max: {WAITING_BYTES_MAX})"
+    )]
+    Full {
+        /// Transactions that wait.
+        txs: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+    /// Larger than any transaction.
+    #[error("Tx too large. Max size is {TX_BYTES_MAX}, but got {0}")]
+    TooLarge(usize),
+}
+
+/// Transactions to be sent to CometBFT together.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    /// The carrier.
+    pub bytes: Vec<u8>,
+    /// What is in it.
+    txs: Vec<Hash>,
+}
+
+impl Carrier {
+    /// How many transactions are in it.
+    pub fn len(&self) -> usize {
+        self.txs.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.txs.is_empty()
+    }
+}
+
+struct Entry {
+    hash: Hash,
+    tx: Bytes,
+    gas_wanted: u64,
+    /// The front door has it, CometBFT not yet.
+    held: bool,
+    /// Block interval in which it came or was last confirmed.
+    seen: u64,
+}
+
+/// See the module.
+pub(crate) struct Waiting {
+    entries: BTreeMap<u64, Entry>,
+    numbers: HashMap<Hash, u64>,
+    next: u64,
+    bytes: usize,
+    /// Held transactions that are in no carrier yet.
+    queue: VecDeque<u64>,
+    queue_bytes: usize,
+    /// Counts block intervals.
+    interval: u64,
+    /// The engine asks again about what waits: what it does not ask about it has dropped.
+    rechecks: bool,
+    committed: Signatures,
+    carriers: Signatures,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next: 0,
+            bytes: 0,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            interval: 0,
+            rechecks: false,
+            committed: Signatures::new(COMMITTED_MAX),
+            carriers: Signatures::new(CARRIERS_MAX),
+        }
+    }
+}
+
+impl Waiting {
+    fn is_full(&self, txs: usize, bytes: usize) -> bool {
+        self.entries.len() + txs > WAITING_TXS_MAX || self.bytes + bytes > WAITING_BYTES_MAX
+    }
+
+    fn knows(&self, hash: &Hash) -> bool {
+        self.numbers.contains_key(hash)
+    }
+
+    /// Notes that CometBFT has it, if it waits.
+    fn confirm(&mut self, hash: &Hash) -> Option<&Entry> {
+        let entry = self.entries.get_mut(self.numbers.get(hash)?)?;
+        entry.seen = self.interval;
+        Some(entry)
+    }
+
+    fn add(&mut self, hash: Hash, tx: Bytes, gas_wanted: u64, held: bool) {
+        let number = self.next;
+        self.next += 1;
+        if held {
+            self.queue.push_back(number);
+            self.queue_bytes += tx.len();
+        }
+        let seen = self.interval;
+        self.insert(number, Entry { hash, tx, gas_wanted, held, seen });
+    }
+
+    fn insert(&mut self, number: u64, entry: Entry) {
+        self.bytes += entry.tx.len();
+        self.numbers.insert(entry.hash, number);
+        self.entries.insert(number, entry);
+    }
+
+    /// Takes out everything, for what still holds to be put back.
+    fn take(&mut self) -> BTreeMap<u64, Entry> {
+        self.numbers.clear();
+        self.bytes = 0;
+        std::mem::take(&mut self.entries)
+    }
+}
+
+fn accepted(gas_wanted: u64) -> TxResult {
+    TxResult { gas_wanted, ..TxResult::default() }
+}
+
+fn refused(refusal: impl Into<Refusal>) -> TxResult {
+    TxResult::refused(refusal.into(), 0, 0)
+}
+
+impl Node {
+    /// Whether CometBFT's mempool may hold `tx`, a transaction or a carrier. `again` says that it
+    /// does, and asks whether it still may.
+    pub fn check_tx(&self, tx: &[u8], again: bool) -> Result<TxResult, NodeError> {
+        let mut check = lock(&self.check);
+        check.waiting.rechecks |= again;
+        if carrier::is_carrier(tx) {
+            return self.check_carrier(&mut check, tx, again);
+        }
+        let hash = sha256(tx);
+        if check.waiting.knows(&hash) {
+            if !again {
+                return Ok(refused(Sdk::TxInMempool));
+            }
+            let entry = check.waiting.confirm(&hash);
+            return Ok(accepted(entry.map_or(0, |entry| entry.gas_wanted)));
+        }
+        if check.waiting.is_full(1, tx.len()) {
+            return Ok(refused(Sdk::MempoolFull));
+        }
+        let result = self.check_on(&mut check, tx)?;
+        if result.code == 0 {
+            check.waiting.add(hash, Bytes::copy_from_slice(tx), result.gas_wanted, false);
+        }
+        Ok(result)
+    }
+
+    /// A carrier must be whole; then it may wait as long as something in it does. One that comes
+    /// from elsewhere must bring something new, and at most half of it may be what could not wait
+    /// alone: who fills mempools with carriers pays fees for it.
+    ///
+    /// Its gas is not counted: CometBFT takes what comes first until a block's gas is used up, and
+    /// one carrier with a block's gas or more would let nothing through. The proposer counts.
+    fn check_carrier(
+        &self,
+        check: &mut Check,
+        bytes: &[u8],
+        again: bool,
+    ) -> Result<TxResult, NodeError> {
+        let txs = match carrier::decode(bytes) {
+            Ok(txs) => txs,
+            Err(refusal) => return Ok(refused(refusal)),
+        };
+        let nothing = || Sdk::InvalidRequest("nothing in the carrier can wait for a block".into());
+        if again {
+            let mut waits = false;
+            for tx in txs {
+                let hash = sha256(tx);
+                if check.waiting.confirm(&hash).is_some() {
+                    waits = true;
+                } else if !check.waiting.committed.knows(&hash)
+                    && !check.waiting.is_full(1, tx.len())
+                {
+                    // What it had to wait for may have come.
+                    let result = self.check_on(check, tx)?;
+                    if result.code == 0 {
+                        let tx = Bytes::copy_from_slice(tx);
+                        check.waiting.add(hash, tx, result.gas_wanted, false);
+                        waits = true;
+                    }
+                }
+            }
+            return Ok(if waits { accepted(0) } else { refused(nothing()) });
+        }
+        if check.waiting.carriers.knows(&sha256(bytes)) {
+            let waits = txs.iter().any(|tx| check.waiting.knows(&sha256(tx)));
+            return Ok(if waits { accepted(0) } else { refused(nothing()) });
+        }
+        let mut good = 0;
+        let mut unknown = Vec::new();
+        for tx in txs {
+            let hash = sha256(tx);
+            if check.waiting.knows(&hash) || check.waiting.committed.knows(&hash) {
+                good += tx.len();
+                continue;
+            }
+            match tx::decode(tx, Purpose::Execute) {
+                Ok(decoded) => unknown.push((hash, tx, decoded)),
+                Err(refusal) => return Ok(refused(refusal)),
+            }
+        }
+        if check.waiting.is_full(unknown.len(), bytes.len()) {
+            return Ok(refused(Sdk::MempoolFull));
+        }
+        let checked = self.with_check(check, |check, base| {
+            check.over(base, |waiting, block| {
+                let mut above = Overlay::new(&*waiting);
+                let mut new = Vec::new();
+                for (hash, tx, decoded) in unknown {
+                    let result = chain::check_decoded(&mut above, block, decoded, &self.signatures);
+                    if result.code == 0 {
+                        self.signatures.learn(hash);
+                        new.push((hash, tx, result.gas_wanted));
+                    }
+                }
+                let good = good + new.iter().map(|(_, tx, _)| tx.len()).sum::<usize>();
+                let writes = above.into_writes();
+                let taken = !new.is_empty() && good.saturating_mul(2) >= bytes.len();
+                if taken {
+                    waiting.merge(writes);
+                }
+                taken.then_some(new)
+            })
+        })?;
+        let Some(new) = checked.unwrap_or_else(|panic| resume_unwind(panic)) else {
+            return Ok(refused(nothing()));
+        };
+        for (hash, tx, gas_wanted) in new {
+            check.waiting.add(hash, Bytes::copy_from_slice(tx), gas_wanted, false);
+        }
+        Ok(accepted(0))
+    }
+
+    /// A transaction from the front door: checked, and held for a carrier if it may wait.
+    pub fn offer(&self, tx: Bytes) -> Result<Result<TxResult, Turned>, NodeError> {
+        if tx.len() > TX_BYTES_MAX {
+            return Ok(Err(Turned::TooLarge(tx.len())));
+        }
+        let hash = sha256(&tx);
+        let mut check = lock(&self.check);
+        let waiting = &check.waiting;
+        if waiting.knows(&hash) || waiting.committed.knows(&hash) {
+            return Ok(Err(Turned::Known));
+        }
+        if waiting.is_full(1, tx.len()) {
+            let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
+            return Ok(Err(Turned::Full { txs, bytes }));
+        }
+        let result = self.check_on(&mut check, &tx)?;
+        if result.code == 0 {
+            check.waiting.add(hash, tx, result.gas_wanted, true);
+        }
+        Ok(Ok(result))
+    }
+
+    /// Bytes of the held transactions that are in no carrier yet.
+    pub fn held_bytes(&self) -> usize {
+        lock(&self.check).waiting.queue_bytes
+    }
+
+    /// Packs held transactions, the oldest first, at most `bytes_max` of them; at least one, if
+    /// there is one.
+    pub fn next_carrier(&self, bytes_max: usize) -> Option<Carrier> {
+        let mut check = lock(&self.check);
+        let Waiting { entries, queue, queue_bytes, carriers, .. } = &mut check.waiting;
+        let mut packed: Vec<&Entry> = Vec::new();
+        let mut bytes = 1;
+        while let Some(number) = queue.front() {
+            if let Some(entry) = entries.get(number) {
+                let len = carrier::framed(entry.tx.len());
+                let fits = bytes + len <= bytes_max && packed.len() < CARRIER_TXS_MAX;
+                if !packed.is_empty() && !fits {
+                    break;
+                }
+                bytes += len;
+                *queue_bytes = queue_bytes.saturating_sub(entry.tx.len());
+                packed.push(entry);
+            }
+            queue.pop_front();
+        }
+        if packed.is_empty() {
+            return None;
+        }
+        let bytes = carrier::encode(packed.iter().map(|entry| &entry.tx[..]));
+        carriers.learn(sha256(&bytes));
+        Some(Carrier { txs: packed.into_iter().map(|entry| entry.hash).collect(), bytes })
+    }
+
+    /// CometBFT has the carrier, or will not have it: its transactions are not held any more.
+    pub fn let_go(&self, carrier: &Carrier) {
+        let waiting = &mut lock(&self.check).waiting;
+        for hash in &carrier.txs {
+            let Some(number) = waiting.numbers.get(hash) else { continue };
+            if let Some(entry) = waiting.entries.get_mut(number) {
+                entry.held = false;
+                entry.seen = waiting.interval;
+            }
+        }
+    }
+
+    /// Transactions that wait, and their bytes.
+    pub fn waiting(&self) -> (usize, usize) {
+        let waiting = &lock(&self.check).waiting;
+        (waiting.entries.len(), waiting.bytes)
+    }
+
+    /// After a block: what still waits, on top of the new state.
+    pub(super) fn renew(&self, check: &mut Check, committed: &[Hash]) {
+        let waiting = &mut check.waiting;
+        let confirmed_since = waiting.interval.saturating_sub(if waiting.rechecks {
+            0
+        } else {
+            UNCONFIRMED_BLOCKS_MAX
+        });
+        waiting.interval += 1;
+        for hash in committed {
+            waiting.committed.learn(*hash);
+        }
+        let mut entries = waiting.take();
+        entries.retain(|_, entry| {
+            let dropped = !entry.held && entry.seen < confirmed_since;
+            !dropped && !waiting.committed.knows(&entry.hash)
+        });
+        // Without a state to stand on nothing waits; a panic, as for any other check: that one does
+        // not.
+        let _ = self.with_check(check, |check, base| {
+            for (number, entry) in entries {
+                let result = check.check(base, &entry.tx, &self.signatures);
+                if matches!(result, Ok(TxResult { code: 0, .. })) {
+                    check.waiting.insert(number, entry);
+                }
+            }
+        });
+        let Waiting { entries, queue, queue_bytes, .. } = &mut check.waiting;
+        queue.retain(|number| entries.contains_key(number));
+        let of = |number: &u64| entries.get(number).map_or(0, |entry| entry.tx.len());
+        *queue_bytes = queue.iter().map(of).sum();
+    }
+}

@@ -1,0 +1,232 @@
+//! What a chain of real processes takes on this machine: `make bench-chain`. Prints figures; asserts
+//! nothing about them. Each run is a new network; docs/frontdoor.md says how its settings differ
+//! from those that plasmad writes.
+
+mod accounts;
+mod report;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use plasma_app::{config::Config, files::NodeFiles};
+use plasma_testnet::{
+    comet::{Network, NetworkSpec},
+    load::{self, Accounts, Blocks, Flow, Meter, Seen},
+    process::Programs,
+};
+use report::{Figures, print};
+
+/// Calls of one request that the bench's networks take; CometBFT's default is 10.
+const RPC_BATCH_MAX: usize = 1_000;
+/// Sending before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// Time after the last transfer in which waiting ones may still be included.
+const DRAIN: Duration = Duration::from_secs(60);
+/// Transfers of an idle run.
+const IDLE_TRANSFERS: u64 = 50;
+
+/// Load on a chain of real processes
+#[derive(Parser)]
+struct Cli {
+    /// Runs: stock-batch, stock-sync, stock-idle, door-batch, door-sync, door-idle, accounts; may be
+    /// repeated
+    #[arg(long = "run", value_name = "RUN")]
+    runs: Vec<String>,
+    /// Validators, all on this machine
+    #[arg(long, default_value_t = 1)]
+    validators: usize,
+    /// Accounts that send
+    #[arg(long, default_value_t = 4_000)]
+    accounts: usize,
+    /// Signed transfers of each account
+    #[arg(long, default_value_t = 50)]
+    each: usize,
+    /// How long load lasts, with 3 s of warming up
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Pause after a block
+    #[arg(long, default_value = "200ms")]
+    timeout_commit: String,
+    /// Connections of the loader
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Transfers of one request in the batch runs
+    #[arg(long, default_value_t = 100)]
+    batch: usize,
+    /// Accounts of the run `accounts`
+    #[arg(long, default_value_t = 1_000_000)]
+    holders: usize,
+    /// First port; each validator takes ten
+    #[arg(long, default_value_t = 29_700)]
+    port_base: u16,
+    /// Folder of the homes; a temporary one if not given
+    #[arg(long)]
+    home: Option<PathBuf>,
+    /// What cargo hands to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const RUNS: [&str; 6] =
+    ["stock-batch", "stock-sync", "stock-idle", "door-batch", "door-sync", "door-idle"];
+
+fn main() -> Result<()> {
+    let mut cli = Cli::parse();
+    if cli.runs.is_empty() {
+        cli.runs = RUNS.map(str::to_owned).into();
+    }
+    let temporary = tempfile::tempdir()?;
+    let dir = cli.home.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let programs = Programs::of_chain()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let needs_load = cli.runs.iter().any(|run| run != "accounts");
+    let accounts = Accounts::new(cli.accounts, 1)?;
+    let chain_id = "plasma-load-1";
+    let started = Instant::now();
+    let signed = if needs_load { accounts.sign(chain_id, cli.each)? } else { Vec::new() };
+    eprintln!(
+        "{} transfers of {} accounts signed in {:.1} s",
+        signed.len() * cli.each,
+        accounts.len(),
+        started.elapsed().as_secs_f64()
+    );
+    let mut all = Vec::new();
+    for (index, name) in cli.runs.iter().enumerate() {
+        eprintln!("{name}: {} validators, timeout_commit {}", cli.validators, cli.timeout_commit);
+        let home = dir.join(format!("{index}-{name}"));
+        if name == "accounts" {
+            accounts::run(&cli, &programs, &runtime, &home)?;
+        } else {
+            all.push(run(name, &cli, &programs, &runtime, &accounts, chain_id, &signed, &home)?);
+        }
+        if cli.home.is_none() {
+            fs::remove_dir_all(&home)?;
+        }
+    }
+    if !all.is_empty() {
+        print(&cli, &all);
+    }
+    Ok(())
+}
+
+/// Changes of a home for load: larger batches, and the front door if it is asked for.
+fn change(node: &NodeFiles, door: bool) -> Result<()> {
+    let edit = |path: PathBuf, from: &str, to: &str| -> Result<()> {
+        let text = fs::read_to_string(&path)?;
+        ensure!(text.contains(from), "{} has no {from:?}", path.display());
+        Ok(fs::write(&path, text.replacen(from, to, 1))?)
+    };
+    let comet = node.home.join("cometbft/config/config.toml");
+    let batch = format!("[rpc]\nmax_request_batch_size = {RPC_BATCH_MAX}\n");
+    edit(comet, "[rpc]\n", &batch)?;
+    if door {
+        let plasma = node.home.join("plasma.toml");
+        let mut config = Config::load(&node.home)?;
+        let off = config.text();
+        config.frontdoor.enabled = true;
+        edit(plasma, &off, &config.text())?;
+    }
+    Ok(())
+}
+
+fn network(
+    cli: &Cli,
+    programs: &Programs,
+    accounts: &Accounts,
+    chain_id: &str,
+    home: &Path,
+    door: bool,
+) -> Result<Network> {
+    let spec = NetworkSpec {
+        home: home.to_owned(),
+        chain_id: chain_id.into(),
+        validators: cli.validators,
+        accounts: accounts.genesis(),
+        port_base: cli.port_base,
+        timeout_commit: cli.timeout_commit.clone(),
+        set: Vec::new(),
+    };
+    Network::up_with(&spec, programs, |node| change(node, door))
+}
+
+fn pids(network: &Network) -> Result<Vec<(&'static str, Vec<u32>)>> {
+    let of = |id: fn(&plasma_testnet::comet::Validator) -> Option<u32>| {
+        network.validators.iter().map(id).collect::<Option<Vec<_>>>().context("a process is gone")
+    };
+    Ok(vec![
+        ("plasmad", of(|validator| validator.plasmad_id())?),
+        ("cometbft", of(|validator| validator.cometbft_id())?),
+        ("loader", vec![std::process::id()]),
+    ])
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a run is made of")]
+fn run(
+    name: &str,
+    cli: &Cli,
+    programs: &Programs,
+    runtime: &tokio::runtime::Runtime,
+    accounts: &Accounts,
+    chain_id: &str,
+    signed: &[Vec<Vec<u8>>],
+    home: &Path,
+) -> Result<Figures> {
+    let (path, mode) = name.split_once('-').context("a run is PATH-MODE")?;
+    let door = match path {
+        "stock" => false,
+        "door" => true,
+        other => bail!("{other:?} is neither stock nor door"),
+    };
+    let (method, batch) = match mode {
+        "batch" => ("broadcast_tx_async", cli.batch.min(RPC_BATCH_MAX)),
+        "sync" => ("broadcast_tx_sync", 1),
+        "idle" => ("broadcast_tx_sync", 1),
+        other => bail!("{other:?} is none of batch, sync, idle"),
+    };
+    let mut network = network(cli, programs, accounts, chain_id, home, door)?;
+    network.wait_for_block(2)?;
+    let urls = network.validators.iter().map(|validator| {
+        let urls = &validator.urls;
+        if door { urls.frontdoor.clone() } else { Some(urls.rpc.clone()) }
+    });
+    let urls = urls.collect::<Option<Vec<_>>>().context("the front door is not open")?;
+    let watch = network.validators[0].urls.rpc.clone();
+    let flow = Flow {
+        urls,
+        watch: watch.clone(),
+        method,
+        batch,
+        connections: cli.connections,
+        duration: Duration::from_secs(cli.seconds),
+    };
+    if mode == "idle" {
+        let latencies = load::one_at_a_time(runtime, &flow, accounts, chain_id, 0, IDLE_TRANSFERS)?;
+        return Ok(Figures::idle(name, latencies));
+    }
+    let blocks = Blocks::watch(runtime, &watch);
+    let (sent, window, usage) = thread::scope(|scope| {
+        let sending = scope.spawn(|| load::run(runtime, &flow, signed.to_vec(), false));
+        thread::sleep(WARM_UP);
+        let meter = Meter::start(pids(&network)?)?;
+        let from = Instant::now();
+        let sent = sending.join().map_err(|_| anyhow::anyhow!("the loader panicked"))??;
+        let window = (from, Instant::now());
+        anyhow::Ok((sent, window, meter.read()?))
+    })?;
+    network.check()?;
+    // What waits is included, or is lost.
+    let total = |seen: &[Seen]| seen.iter().map(|seen| seen.txs).sum::<u64>();
+    let end = Instant::now() + DRAIN;
+    while total(&blocks.seen()) < sent.taken && Instant::now() < end {
+        thread::sleep(Duration::from_millis(100));
+    }
+    let seen = blocks.seen();
+    let latencies = load::latencies(runtime, &watch, &sent.samples, &seen)?;
+    Figures::loaded(name, &sent, &seen, window, usage, latencies)
+}
