@@ -112,3 +112,19 @@ fn the_table_is_sorted_by_name() {
     assert!(MESSAGES.windows(2).all(|pair| pair[0].name < pair[1].name));
     assert!(MESSAGES.iter().all(|entry| std::ptr::eq(message(entry.name).unwrap(), entry)));
 }
+
+/// Numbers that do not fit their field mean something else to every reader.
+#[test]
+fn numbers_fit_their_fields() {
+    // max_tokens is an uint32, `enabled` of a SendEnabled a bool, `option` of a vote an enumeration.
+    for (url, fits, does_not) in [
+        ("/plasma.market.v1.MsgSubmitJob", "20ffffffff0f", "208080808010"),
+        ("/cosmos.bank.v1beta1.MsgSetSendEnabled", "12021001", "12021002"),
+        ("/cosmos.gov.v1.MsgVote", "18ffffffff07", "188080808008"),
+    ] {
+        let any = |bytes: &str| Any { type_url: url.into(), value: hex::decode(bytes).unwrap() };
+        json(&any(fits)).unwrap();
+        let refusal = json(&any(does_not)).unwrap_err().to_string();
+        assert!(refusal.contains("out of range"), "{url}: {refusal}");
+    }
+}

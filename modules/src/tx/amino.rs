@@ -320,16 +320,17 @@ fn one(out: &mut String, field: &Field, value: Value<'_>, levels: usize) -> Resu
 /// A value as its kind says.
 fn plain(out: &mut String, field: &Field, value: Value<'_>, levels: usize) -> Result<(), Sdk> {
     match (field.kind, value) {
-        (Kind::Bool, Value::Number(number)) => {
-            out.push_str(if number == 0 { "false" } else { "true" });
-        }
+        (Kind::Bool, Value::Number(0)) => out.push_str("false"),
+        (Kind::Bool, Value::Number(1)) => out.push_str("true"),
         // Negative numbers of 32 bits are sign-extended on the wire.
         (Kind::Int32 | Kind::Enum, Value::Number(number)) => {
-            let number = i32::try_from(number.cast_signed())
-                .map_err(|_| Sdk::TxDecode(format!("{} is out of range", field.name)))?;
+            let number = i32::try_from(number.cast_signed()).map_err(|_| out_of_range(field))?;
             out.push_str(&format!("{number}"));
         }
-        (Kind::Uint32, Value::Number(number)) => out.push_str(&format!("{number}")),
+        (Kind::Uint32, Value::Number(number)) => {
+            let number = u32::try_from(number).map_err(|_| out_of_range(field))?;
+            out.push_str(&format!("{number}"));
+        }
         (Kind::Int64, Value::Number(number)) => {
             out.push_str(&format!("\"{}\"", number.cast_signed()));
         }
@@ -341,9 +342,14 @@ fn plain(out: &mut String, field: &Field, value: Value<'_>, levels: usize) -> Re
         }
         (Kind::Bytes, Value::Bytes(bytes)) => quoted_base64(out, bytes),
         (Kind::Message(place), Value::Bytes(bytes)) => put(out, wire::at(place)?, bytes, levels)?,
+        (Kind::Bool, _) => return Err(out_of_range(field)),
         _ => return Err(refused(field.name)),
     }
     Ok(())
+}
+
+fn out_of_range(field: &Field) -> Sdk {
+    Sdk::TxDecode(format!("{} is out of range", field.name))
 }
 
 /// Sign and digits of a decimal integer in its shortest form.
