@@ -2,20 +2,11 @@
 
 mod common;
 
-use std::{future::Future, sync::Arc};
-
 use bytes::Bytes;
-use common::{Bench, users};
+use common::{Bench, served::run, users};
 use futures::StreamExt;
-use plasma_app::{
-    config::Limits,
-    doors::{
-        FIRST_REQUEST_S, Gate, HEIGHT_HEADER, NODE_CONFIG, NODE_INFO, SIMULATE, WATCH_JOB,
-        grpc::{self, Raw},
-        json,
-        proof::PROOF,
-        rest,
-    },
+use plasma_app::doors::{
+    NODE_CONFIG, NODE_INFO, SIMULATE, WATCH_JOB, grpc::Raw, json, proof::PROOF,
 };
 use plasma_proto::{
     cosmos::{
@@ -27,84 +18,7 @@ use plasma_proto::{
 };
 use prost::Message;
 use prost_reflect::DynamicMessage;
-use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
-use tonic::{Code, transport::Channel};
-
-struct Served {
-    bench: Bench,
-    grpc: Channel,
-    rest: std::net::SocketAddr,
-    grpc_port: std::net::SocketAddr,
-    _dir: tempfile::TempDir,
-}
-
-fn run<F: Future<Output = ()>>(work: impl FnOnce(Served) -> F) {
-    run_with(Limits::default(), work);
-}
-
-fn run_with<F: Future<Output = ()>>(limits: Limits, work: impl FnOnce(Served) -> F) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let dir = tempfile::tempdir().unwrap();
-        let bench = Bench::new(dir.path());
-        let users = users();
-        for height in 1..4i64 {
-            bench.block(height, &[users[1].send(&users[2], 1_000, height as u64 - 1)]);
-        }
-        let gate = || Gate::new(limits);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let forever = std::future::pending();
-        tokio::spawn(grpc::serve(Arc::clone(&bench.doors), listener, gate(), forever));
-        let grpc = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let rest = listener.local_addr().unwrap();
-        let forever = std::future::pending();
-        tokio::spawn(rest::serve(Arc::clone(&bench.doors), listener, true, gate(), forever));
-        work(Served { bench, grpc, rest, grpc_port: address, _dir: dir }).await;
-    });
-}
-
-impl Served {
-    async fn grpc(
-        &self,
-        path: &str,
-        request: Vec<u8>,
-        height: u64,
-    ) -> Result<(Bytes, String), tonic::Status> {
-        let mut client = tonic::client::Grpc::new(self.grpc.clone());
-        client.ready().await.unwrap();
-        let mut request = tonic::Request::new(Bytes::from(request));
-        if height != 0 {
-            request.metadata_mut().insert(HEIGHT_HEADER, height.to_string().parse().unwrap());
-        }
-        let reply = client.unary(request, path.parse().unwrap(), Raw).await?;
-        let height = reply.metadata().get(HEIGHT_HEADER).unwrap().to_str().unwrap().to_owned();
-        Ok((reply.into_inner(), height))
-    }
-
-    async fn http(&self, head: &str, body: &str) -> (u16, String, Value) {
-        let mut stream = TcpStream::connect(self.rest).await.unwrap();
-        let length = body.len();
-        let text = format!(
-            "{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    async fn get(&self, path: &str) -> (u16, String, Value) {
-        self.http(&format!("GET {path} HTTP/1.1"), "").await
-    }
-}
+use tonic::Code;
 
 #[test]
 fn every_unary_method_of_ours_has_a_handler() {
@@ -442,120 +356,5 @@ fn hostile_requests_are_answered() {
         }
         let (status, _, _) = served.http("POST /cosmos/tx/v1beta1/simulate HTTP/1.1", "{").await;
         assert_eq!(status, 400);
-    });
-}
-
-#[test]
-fn a_body_past_the_limit_is_refused() {
-    run(|served| async move {
-        let body =
-            format!("{{\"tx_bytes\":\"{}\"}}", "A".repeat(plasma_app::doors::MESSAGE_BYTES_MAX));
-        let (status, _, reply) =
-            served.http("POST /cosmos/tx/v1beta1/simulate HTTP/1.1", &body).await;
-        assert_eq!((status, &reply["code"]), (400, &3.into()));
-        let big = vec![0u8; plasma_app::doors::MESSAGE_BYTES_MAX + 1];
-        let error = served.grpc(SIMULATE, big, 0).await.unwrap_err();
-        assert!(matches!(error.code(), Code::OutOfRange | Code::ResourceExhausted), "{error}");
-    });
-}
-
-/// Reads until the other side closes, and says how long that took.
-async fn closed(mut stream: TcpStream) -> std::time::Duration {
-    let start = std::time::Instant::now();
-    let mut rest = Vec::new();
-    let end = tokio::time::timeout(
-        std::time::Duration::from_secs(3 * FIRST_REQUEST_S),
-        stream.read_to_end(&mut rest),
-    );
-    // A reset is an end as well.
-    let _ = end.await.expect("the connection stays open");
-    start.elapsed()
-}
-
-#[test]
-fn a_connection_that_says_too_little_is_closed() {
-    run(|served| async move {
-        let mut calls = tokio::task::JoinSet::new();
-        for (port, said) in [
-            (served.rest, &b""[..]),
-            (served.rest, b"GET /plasma/market/v1/params HTTP/1.1\r\nhost: x\r\nslow: "),
-            (served.grpc_port, b""),
-            (served.grpc_port, b"PRI * HTTP/2.0\r\n"),
-            (served.grpc_port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
-        ] {
-            calls.spawn(async move {
-                let mut stream = TcpStream::connect(port).await.unwrap();
-                stream.write_all(said).await.unwrap();
-                closed(stream).await
-            });
-        }
-        while let Some(taken) = calls.join_next().await {
-            let taken = taken.unwrap();
-            assert!(taken.as_secs() <= FIRST_REQUEST_S + 5, "{taken:?}");
-        }
-        // Meanwhile and after, others are served.
-        assert_eq!(served.get("/plasma/market/v1/params").await.0, 200);
-    });
-}
-
-#[test]
-fn streams_that_are_opened_and_reset_in_a_row_end_the_connection() {
-    run(|served| async move {
-        let mut stream = TcpStream::connect(served.grpc_port).await.unwrap();
-        let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
-            let length = (payload.len() as u32).to_be_bytes();
-            [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-        };
-        said.extend(frame(4, 0, 0, &[]));
-        // :method POST, :scheme http, :path /, :authority x
-        let headers = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
-        for id in 0..2_000u32 {
-            said.extend(frame(1, 4, 2 * id + 1, &headers));
-            said.extend(frame(3, 0, 2 * id + 1, &8u32.to_be_bytes()));
-        }
-        let _ = stream.write_all(&said).await;
-        let taken = closed(stream).await;
-        assert!(
-            taken.as_secs() < FIRST_REQUEST_S,
-            "closed by the reset limit, not by time: {taken:?}"
-        );
-        let path = "/plasma.market.v1.Query/Params";
-        assert!(served.grpc(path, Vec::new(), 0).await.is_ok());
-    });
-}
-
-#[test]
-fn connections_and_requests_have_their_limits() {
-    let limits = Limits {
-        connections_per_address_max: 3,
-        requests_per_s: 1,
-        requests_burst: 5,
-        loopback: true,
-        ..Limits::default()
-    };
-    run_with(limits, |served| async move {
-        let mut held = Vec::new();
-        for _ in 0..3 {
-            held.push(TcpStream::connect(served.rest).await.unwrap());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        assert!(closed(TcpStream::connect(served.rest).await.unwrap()).await.as_secs() < 5);
-        held.clear();
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        let mut seen = Vec::new();
-        for _ in 0..8 {
-            seen.push(served.get("/plasma/market/v1/params").await);
-        }
-        assert_eq!(seen[0].0, 200);
-        let (status, head, body) = seen.last().unwrap();
-        assert_eq!((*status, &body["code"]), (429, &8.into()));
-        assert!(head.contains("access-control-allow-origin"), "a browser can read it: {head}");
-        let path = "/plasma.market.v1.Query/Params";
-        let mut codes = Vec::new();
-        for _ in 0..8 {
-            codes.push(served.grpc(path, Vec::new(), 0).await.map_err(|error| error.code()).err());
-        }
-        assert_eq!((codes[0], codes[7]), (None, Some(Code::ResourceExhausted)), "{codes:?}");
     });
 }

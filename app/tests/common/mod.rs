@@ -1,6 +1,8 @@
 //! A chain driven through the real ABCI application, without CometBFT.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod served;
+
 use std::{
     path::Path,
     sync::{Arc, OnceLock},

@@ -1,0 +1,130 @@
+//! What peers may take of the gRPC and REST ports.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::served::{run, run_with};
+use plasma_app::{
+    config::Limits,
+    doors::{FIRST_REQUEST_S, MESSAGE_BYTES_MAX, SIMULATE},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tonic::Code;
+
+#[test]
+fn a_body_past_the_limit_is_refused() {
+    run(|served| async move {
+        let body = format!("{{\"tx_bytes\":\"{}\"}}", "A".repeat(MESSAGE_BYTES_MAX));
+        let (status, _, reply) =
+            served.http("POST /cosmos/tx/v1beta1/simulate HTTP/1.1", &body).await;
+        assert_eq!((status, &reply["code"]), (400, &3.into()));
+        let big = vec![0u8; MESSAGE_BYTES_MAX + 1];
+        let error = served.grpc(SIMULATE, big, 0).await.unwrap_err();
+        assert!(matches!(error.code(), Code::OutOfRange | Code::ResourceExhausted), "{error}");
+    });
+}
+
+/// Reads until the other side closes, and says how long that took.
+async fn closed(mut stream: TcpStream) -> Duration {
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(
+        Duration::from_secs(3 * FIRST_REQUEST_S),
+        stream.read_to_end(&mut rest),
+    );
+    // A reset is an end as well.
+    let _ = end.await.expect("the connection stays open");
+    start.elapsed()
+}
+
+#[test]
+fn a_connection_that_says_too_little_is_closed() {
+    run(|served| async move {
+        let mut calls = tokio::task::JoinSet::new();
+        for (port, said) in [
+            (served.rest, &b""[..]),
+            (served.rest, b"GET /plasma/market/v1/params HTTP/1.1\r\nhost: x\r\nslow: "),
+            (served.grpc_port, b""),
+            (served.grpc_port, b"PRI * HTTP/2.0\r\n"),
+            (served.grpc_port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        ] {
+            calls.spawn(async move {
+                let mut stream = TcpStream::connect(port).await.unwrap();
+                stream.write_all(said).await.unwrap();
+                closed(stream).await
+            });
+        }
+        while let Some(taken) = calls.join_next().await {
+            let taken = taken.unwrap();
+            assert!(taken.as_secs() <= FIRST_REQUEST_S + 5, "{taken:?}");
+        }
+        // Meanwhile and after, others are served.
+        assert_eq!(served.get("/plasma/market/v1/params").await.0, 200);
+    });
+}
+
+#[test]
+fn streams_that_are_opened_and_reset_in_a_row_end_the_connection() {
+    run(|served| async move {
+        let mut stream = TcpStream::connect(served.grpc_port).await.unwrap();
+        let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+            let length = (payload.len() as u32).to_be_bytes();
+            [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+        };
+        said.extend(frame(4, 0, 0, &[]));
+        // :method POST, :scheme http, :path /, :authority x
+        let headers = [0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
+        for id in 0..2_000u32 {
+            said.extend(frame(1, 4, 2 * id + 1, &headers));
+            said.extend(frame(3, 0, 2 * id + 1, &8u32.to_be_bytes()));
+        }
+        let _ = stream.write_all(&said).await;
+        let taken = closed(stream).await;
+        assert!(
+            taken.as_secs() < FIRST_REQUEST_S,
+            "closed by the reset limit, not by time: {taken:?}"
+        );
+        let path = "/plasma.market.v1.Query/Params";
+        assert!(served.grpc(path, Vec::new(), 0).await.is_ok());
+    });
+}
+
+#[test]
+fn connections_and_requests_have_their_limits() {
+    let limits = Limits {
+        connections_per_address_max: 3,
+        requests_per_s: 1,
+        requests_burst: 5,
+        loopback: true,
+        ..Limits::default()
+    };
+    run_with(limits, |served| async move {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(TcpStream::connect(served.rest).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(closed(TcpStream::connect(served.rest).await.unwrap()).await.as_secs() < 5);
+        held.clear();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            seen.push(served.get("/plasma/market/v1/params").await);
+        }
+        assert_eq!(seen[0].0, 200);
+        let (status, head, body) = seen.last().unwrap();
+        assert_eq!((*status, &body["code"]), (429, &8.into()));
+        assert!(head.contains("access-control-allow-origin"), "a browser can read it: {head}");
+        let path = "/plasma.market.v1.Query/Params";
+        let mut codes = Vec::new();
+        for _ in 0..8 {
+            codes.push(served.grpc(path, Vec::new(), 0).await.map_err(|error| error.code()).err());
+        }
+        assert_eq!((codes[0], codes[7]), (None, Some(Code::ResourceExhausted)), "{codes:?}");
+    });
+}
