@@ -59,14 +59,14 @@ fn app_hash(rpc: &str, height: u64) -> Option<String> {
 }
 
 #[test]
-#[ignore = "minutes long"]
 fn a_node_joins_from_a_snapshot_under_load_and_follows() {
     let dir = tempfile::tempdir().unwrap();
     let programs = Programs::find().unwrap();
     let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
     let alice = keyring.add_key("alice").unwrap();
     let bob = keyring.add_key("bob").unwrap();
-    let port_base = 30_000 + (std::process::id() % 1_000) as u16 * 30;
+    // Below those that the system hands out.
+    let port_base = 29_000 + (std::process::id() % 100) as u16 * 30;
     let spec = NetworkSpec {
         home: dir.path().into(),
         chain_id: "plasma-sync-1".into(),
