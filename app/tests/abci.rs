@@ -132,7 +132,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "3f149fb1c3a7a3cb171996cfb319f3f92326d315118ead1d2e59ee4be44681fc"
+        "de8cdbfb7fdf28269c369761c22bcae2ccfb8573cbe761aba9dc9bd778343481"
     );
 }
 
