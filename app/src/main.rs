@@ -344,15 +344,19 @@ fn rollback(args: &Rollback) -> anyhow::Result<()> {
     );
     let head = node.rollback(height)?;
     println!("plasmad is at block {} again, app hash {}", head.height, hex::encode(head.app_hash));
+    let comet = plasma_app::config::cometbft_dir(home);
+    println!("At its next start cometbft executes on it what came after, once more.");
     println!(
-        "At its next start cometbft executes blocks {} to {last} on it once more.",
-        height + 1
+        "If that gave a wrong app hash before, install the plasmad that gives the right one, and"
     );
-    println!(
-        "If they gave a wrong app hash before, install the plasmad that gives the right one, and \
-         let cometbft forget the wrong one too, once per block (it can only go back one at a time):"
-    );
-    println!("  cometbft rollback --home {}", plasma_app::config::cometbft_dir(home).display());
+    println!("let cometbft forget the wrong one too:");
+    match last - height {
+        1 => println!("  cometbft rollback --home {}", comet.display()),
+        // It goes back further only by removing blocks, which peers send again.
+        blocks => {
+            println!("  {blocks} times: cometbft rollback --hard --home {}", comet.display());
+        }
+    }
     Ok(())
 }
 

@@ -218,8 +218,11 @@ fn plausible(offered: &Snapshot) -> Option<SnapshotMetadata> {
     honest.then_some(metadata)
 }
 
-/// The pairs of a chunk, as slices of it.
-fn parse(mut chunk: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+/// A pair, as slices of its chunk.
+type Slices<'a> = (&'a [u8], &'a [u8]);
+
+/// The pairs of a chunk.
+fn parse(mut chunk: &[u8]) -> Result<Vec<Slices<'_>>, String> {
     let mut pairs = Vec::with_capacity(chunk.len() / 64);
     if chunk.is_empty() {
         return Err("a chunk is empty".into());
