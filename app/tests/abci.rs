@@ -132,7 +132,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "3f149fb1c3a7a3cb171996cfb319f3f92326d315118ead1d2e59ee4be44681fc"
+        "08a94058fb226e8c13698386730e27ec804b2905fe9dca0a91e6fdc392ad2c86"
     );
 }
 
