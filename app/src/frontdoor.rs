@@ -140,11 +140,7 @@ pub async fn serve(
     Ok(())
 }
 
-async fn connection(
-    door: Arc<Frontdoor>,
-    stream: TcpStream,
-    stopped: watch::Receiver<bool>,
-) {
+async fn connection(door: Arc<Frontdoor>, stream: TcpStream, stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);

@@ -29,8 +29,13 @@ fn a_carrier_is_taken_apart_by_the_proposer_and_accepted_by_the_others() {
     assert_eq!(proposer.check(&packed).code, 0);
     assert_eq!(proposer.check(&alone[0]).code, 0);
     // In the order of arrival, the carrier's where it stands; what stands twice is taken once.
-    let mempool =
-        [alone[0].clone(), packed.clone(), alone[1].clone(), pack(&carried[1..]), carried[0].clone()];
+    let mempool = [
+        alone[0].clone(),
+        packed.clone(),
+        alone[1].clone(),
+        pack(&carried[1..]),
+        carried[0].clone(),
+    ];
     let block = proposer.prepare(1, &mempool, 1 << 20);
     let expected: Vec<_> = [&alone[..1], &carried[..], &alone[1..]].concat();
     assert_eq!(block, expected);

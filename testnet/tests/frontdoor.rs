@@ -135,7 +135,12 @@ fn clients_see_cometbfts_rpc() {
     assert_eq!(by_stock, by_door);
     assert_eq!(by_door["result"]["code"], 32, "{by_door}");
     // Without transaction, with a broken one, and too large.
-    for params in [json!({}), json!({ "tx": "?" }), json!([]), json!({ "tx": STANDARD.encode(vec![10; 300_000]) })] {
+    for params in [
+        json!({}),
+        json!({ "tx": "?" }),
+        json!([]),
+        json!({ "tx": STANDARD.encode(vec![10; 300_000]) }),
+    ] {
         let body =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "broadcast_tx_sync", "params": params });
         let (by_stock, by_door) = (post(&client, &stock, &body), post(&client, &door, &body));
@@ -194,7 +199,8 @@ fn clients_see_cometbfts_rpc() {
             assert_eq!(by_stock, by_door, "{path}");
         }
     }
-    let header = json!({ "jsonrpc": "2.0", "id": 1, "method": "header", "params": { "height": "1" } });
+    let header =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "header", "params": { "height": "1" } });
     assert_eq!(post(&client, &stock, &header), post(&client, &door, &header));
     let health = r#"{"jsonrpc":"2.0","id":3,"method":"health"}"#;
     assert_eq!(over_websocket(&door, health), over_websocket(&stock, health));
@@ -249,8 +255,7 @@ fn four_validators_agree_on_what_carriers_bring() {
     .unwrap();
     let doors: Vec<String> =
         network.validators.iter().map(|node| node.urls.frontdoor.clone().unwrap()).collect();
-    let stock: Vec<String> =
-        network.validators.iter().map(|node| node.urls.rpc.clone()).collect();
+    let stock: Vec<String> = network.validators.iter().map(|node| node.urls.rpc.clone()).collect();
     let mut signed = accounts.sign(CHAIN_ID, EACH).unwrap();
     // The last account sends little, by itself.
     signed.pop();
@@ -339,9 +344,10 @@ fn four_validators_agree_on_what_carriers_bring() {
             .iter()
             .all(|url| {
                 let answer = client.get(format!("{url}/num_unconfirmed_txs")).send();
-                answer.ok().and_then(|answer| answer.json::<Value>().ok()).is_some_and(
-                    |answer| answer["result"]["n_txs"] == "0",
-                )
+                answer
+                    .ok()
+                    .and_then(|answer| answer.json::<Value>().ok())
+                    .is_some_and(|answer| answer["result"]["n_txs"] == "0")
             })
             .then_some(())
     });

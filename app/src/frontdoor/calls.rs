@@ -163,9 +163,8 @@ impl Frontdoor {
             one => std::slice::from_ref(one),
         };
         if requests.len() > BATCH_MAX {
-            let text = format!(
-                "batch request exceeds maximum ({BATCH_MAX}) allowed number of requests"
-            );
+            let text =
+                format!("batch request exceeds maximum ({BATCH_MAX}) allowed number of requests");
             return self.fault(StatusCode::OK, Fault::of(INVALID_REQUEST, text));
         }
         let found: Vec<Option<Call>> = requests.iter().map(ours).collect();
@@ -322,8 +321,7 @@ impl Frontdoor {
     /// Waits for a block with the transaction: its height, and its result there.
     async fn included(&self, hash: &str) -> Result<(Value, Value), Fault> {
         let Ok(_permit) = self.commit_waiters.try_acquire() else {
-            let text =
-                format!("max_subscription_clients {} reached", super::COMMIT_WAITERS_MAX);
+            let text = format!("max_subscription_clients {} reached", super::COMMIT_WAITERS_MAX);
             return Err(Fault::of(INTERNAL, text));
         };
         let end = Instant::now() + COMMIT_TIMEOUT;
@@ -349,9 +347,8 @@ impl Frontdoor {
 /// What a check said, as CometBFT writes it.
 fn check_json(result: &TxResult) -> Value {
     let TxResult { codespace, code, log, gas_wanted, gas_used, events, .. } = result;
-    let attribute = |(key, value): &(&str, String)| {
-        json!({ "key": key, "value": value, "index": true })
-    };
+    let attribute =
+        |(key, value): &(&str, String)| json!({ "key": key, "value": value, "index": true });
     let events: Vec<_> = events
         .iter()
         .map(|event| {

@@ -102,7 +102,10 @@ pub fn run(
     network.wait_for_block(height + 20)?;
     let rest = resident(&network)?;
     println!("{} accounts, filled in {:.0} s, height {height}", cli.holders, filled.as_secs_f64());
-    println!("  RSS after filling         plasmad {:>6.0} MB   cometbft {:>6.0} MB", after.0, after.1);
+    println!(
+        "  RSS after filling         plasmad {:>6.0} MB   cometbft {:>6.0} MB",
+        after.0, after.1
+    );
     println!(
         "  stop {:.1} s, start to the next block {:.1} s",
         stopped.as_secs_f64(),

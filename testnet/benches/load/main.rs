@@ -89,8 +89,7 @@ fn main() -> Result<()> {
     let accounts = Accounts::new(cli.accounts, 1)?;
     let chain_id = "plasma-load-1";
     let started = Instant::now();
-    let signed =
-        if needs_load { accounts.sign(chain_id, cli.each)? } else { Vec::new() };
+    let signed = if needs_load { accounts.sign(chain_id, cli.each)? } else { Vec::new() };
     eprintln!(
         "{} transfers of {} accounts signed in {:.1} s",
         signed.len() * cli.each,
@@ -207,8 +206,7 @@ fn run(
         duration: Duration::from_secs(cli.seconds),
     };
     if mode == "idle" {
-        let latencies =
-            load::one_at_a_time(runtime, &flow, accounts, chain_id, 0, IDLE_TRANSFERS)?;
+        let latencies = load::one_at_a_time(runtime, &flow, accounts, chain_id, 0, IDLE_TRANSFERS)?;
         return Ok(Figures::idle(name, latencies));
     }
     let blocks = Blocks::watch(runtime, &watch);

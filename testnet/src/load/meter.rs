@@ -68,8 +68,7 @@ impl Meter {
     pub fn read(&self) -> Result<Vec<Usage>> {
         let mut usages = Vec::new();
         for ((name, pids), from) in self.kinds.iter().zip(&self.from) {
-            let resident =
-                pids.iter().map(|pid| resident_mb(*pid)).collect::<Result<Vec<_>>>()?;
+            let resident = pids.iter().map(|pid| resident_mb(*pid)).collect::<Result<Vec<_>>>()?;
             usages.push(Usage {
                 name,
                 cpu: sum(pids)?.saturating_sub(*from),
