@@ -9,13 +9,15 @@ GPU_NODES ?= 1
 LOCALNET_HOME ?= .plasma/localnet
 FUZZ_SECONDS ?= 60
 FUZZER = $(PLASMA_CACHE)/bin/cargo-fuzz
+BENCH_PROFILE ?= release
+BENCH_ARGS ?=
 BIN = $(CARGO_TARGET_DIR)/debug
 RELEASE = $(CARGO_TARGET_DIR)/release
 CARGO ?= cargo
 export PLASMA_CACHE CARGO_TARGET_DIR COMETBFT WEIGHTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long fuzz lint fmt proto bench localnet release clean-data
+.PHONY: help setup build demo test test-long fuzz lint fmt proto bench bench-chain localnet release clean-data
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +74,11 @@ bench: ## Print what things cost on this machine
 	$(CARGO) bench -p plasma-app --bench stages
 	$(CARGO) bench -p plasma-testnet --bench chain
 	$(CARGO) bench -p gpu-node --bench tokens -- --weights $(WEIGHTS)
+
+bench-chain: ## Load on real chains, with and without the front door (VALIDATORS=1 BENCH_PROFILE=release|dev BENCH_ARGS="--run door-batch")
+	@testnet/setup.sh system cometbft
+	$(CARGO) build --profile $(BENCH_PROFILE) -p plasma-app
+	$(CARGO) bench --profile $(BENCH_PROFILE) -p plasma-testnet --bench load -- --validators $(VALIDATORS) $(BENCH_ARGS)
 
 localnet: ## Keep a network up until Ctrl-C (VALIDATORS=1 GPU_NODES=1)
 	@testnet/setup.sh system cometbft

@@ -15,7 +15,7 @@ pub struct Figures {
 
 /// Rows of the table, and what a chain of the Cosmos SDK 0.53 reaches on 2 cores of the same kind,
 /// at timeout_commit 200 ms: measured once, elsewhere; not by this bench.
-const ROWS: [(&str, &str); 17] = [
+const ROWS: [(&str, &str); 18] = [
     ("included tx/s", "2100 tuned, 1750 default GC"),
     ("block interval, ms", ""),
     ("txs per block, mean", ""),
@@ -32,6 +32,7 @@ const ROWS: [(&str, &str); 17] = [
     ("RSS MB, cometbft", ""),
     ("taken / included", ""),
     ("turned away, full", ""),
+    ("requests lost", ""),
     ("refused / ran dry", ""),
 ];
 
@@ -83,6 +84,7 @@ impl Figures {
             ("txs per block, most", most.to_string()),
             ("taken / included", format!("{} / {included}", sent.taken)),
             ("turned away, full", sent.full.to_string()),
+            ("requests lost", sent.lost.to_string()),
             ("refused / ran dry", format!("{} / {}", sent.refused, sent.dry)),
         ]);
         if let Some(reason) = &sent.reason {

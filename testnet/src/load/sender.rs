@@ -18,6 +18,8 @@ use super::Accounts;
 
 /// Pause before what was turned away is sent again.
 const BACK_OFF: Duration = Duration::from_millis(20);
+/// Requests without an answer, one after the other, before a connection gives up.
+const FAILURES_MAX: u32 = 20;
 /// How often blocks are looked for.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a transfer may take into a block.
@@ -51,6 +53,8 @@ pub struct Sent {
     pub taken: u64,
     /// Turned away because the mempool was full, and sent again.
     pub full: u64,
+    /// Requests that had no answer, and were sent again.
+    pub lost: u64,
     /// Refused for another reason, and given up.
     pub refused: u64,
     /// The first of those reasons.
@@ -142,6 +146,7 @@ pub fn run(
             total.taken += sent.taken;
             total.full += sent.full;
             total.refused += sent.refused;
+            total.lost += sent.lost;
             total.dry += sent.dry;
             total.reason = total.reason.or(sent.reason);
             total.samples.extend(sent.samples);
@@ -149,6 +154,10 @@ pub fn run(
         }
         Ok(total)
     })
+}
+
+async fn post(client: &Client, url: &str, body: &Value) -> reqwest::Result<Value> {
+    client.post(url).json(body).send().await?.json().await
 }
 
 async fn connection(
@@ -168,6 +177,7 @@ async fn connection(
         rounds.extend(accounts.iter_mut().filter_map(Iterator::next));
     }
     let mut waiting: Vec<Vec<u8>> = Vec::new();
+    let mut failures = 0;
     while Instant::now() < end {
         while waiting.len() < flow.batch.max(1) {
             let Some(next) = rounds.pop_front() else { break };
@@ -185,7 +195,19 @@ async fn connection(
         let mut calls: Vec<Value> =
             waiting.iter().enumerate().map(|(id, tx)| call(id, tx)).collect();
         let body = if calls.len() == 1 { calls.remove(0) } else { Value::Array(calls) };
-        let answer: Value = client.post(&url).json(&body).send().await?.json().await?;
+        let answer = match post(&client, &url, &body).await {
+            Ok(answer) => answer,
+            // CometBFT hangs up on a request that takes it longer than 11 s. What of it was taken
+            // already is known when it comes again.
+            Err(_) if failures < FAILURES_MAX => {
+                failures += 1;
+                sent.lost += 1;
+                tokio::time::sleep(BACK_OFF).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        failures = 0;
         // A batch of one is answered without its brackets.
         let answers = match answer {
             Value::Array(answers) => answers,
