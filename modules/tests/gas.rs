@@ -6,12 +6,23 @@ use std::collections::BTreeMap;
 
 use common::{Account, XPL, any, coin};
 use plasma_modules::{
-    ante::{BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
+    ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
     attestation::{text_hash, tokens_hash},
     msg::Msg,
 };
 use plasma_proto::{
-    cosmos::bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output},
+    cosmos::{
+        authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
+        bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
+        feegrant::v1beta1::{
+            AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
+            MsgRevokeAllowance,
+        },
+        vesting::v1beta1::{
+            MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
+            MsgCreateVestingAccount, Period,
+        },
+    },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
         market::v1::{
@@ -43,7 +54,7 @@ fn number(text: &str) -> u64 {
 #[test]
 fn the_parts_of_a_transaction_have_their_price() {
     let prices: Vec<u64> = rows("The transaction").iter().map(|row| number(&row[1])).collect();
-    assert_eq!(prices, [TX_GAS, BYTE_GAS, SIGNATURE_GAS, UNORDERED_GAS]);
+    assert_eq!(prices, [TX_GAS, BYTE_GAS, SIGNATURE_GAS, UNORDERED_GAS, ALLOWANCE_GAS]);
 }
 
 fn manifest() -> Manifest {
@@ -158,7 +169,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     let publish =
         MsgPublishModel { publisher: me.clone(), manifest: Some(manifest()), royalty_bps: 0 };
     let amount_uxpl = XPL.to_string();
-    vec![
+    let mut all = vec![
         (
             any(&MsgSend {
                 from_address: me.clone(),
@@ -184,6 +195,77 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
+    ];
+    all.extend(grants());
+    all
+}
+
+/// Of vesting, feegrant and authz.
+fn grants() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
+    let url = "/cosmos.bank.v1beta1.MsgSend".to_owned();
+    let allowance = AllowedMsgAllowance {
+        allowance: Some(any(&BasicAllowance { spend_limit: vec![coin(5)], expiration: None })),
+        allowed_messages: vec![url.clone(), "/cosmos.bank.v1beta1.MsgMultiSend".into()],
+    };
+    let authorization =
+        SendAuthorization { spend_limit: vec![coin(5)], allow_list: vec![you.clone()] };
+    let inside =
+        any(&MsgSend { from_address: you.clone(), to_address: me.clone(), amount: vec![coin(5)] });
+    let inside_gas = Msg::from_any(&inside).unwrap().gas();
+    let period = Period { length: 60, amount: vec![coin(5)] };
+    let (from_address, to_address, amount) = (me.clone(), you.clone(), vec![coin(10)]);
+    vec![
+        (
+            any(&MsgCreateVestingAccount {
+                from_address: from_address.clone(),
+                to_address: to_address.clone(),
+                amount: amount.clone(),
+                end_time: 1_800_000_000,
+                delayed: true,
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCreatePermanentLockedAccount {
+                from_address: from_address.clone(),
+                to_address: to_address.clone(),
+                amount,
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCreatePeriodicVestingAccount {
+                from_address,
+                to_address,
+                start_time: 1_700_000_000,
+                vesting_periods: vec![period.clone(), period],
+            }),
+            vec![2],
+        ),
+        (
+            any(&MsgGrantAllowance {
+                granter: me.clone(),
+                grantee: you.clone(),
+                allowance: Some(any(&allowance)),
+            }),
+            vec![2],
+        ),
+        (any(&MsgRevokeAllowance { granter: me.clone(), grantee: you.clone() }), vec![]),
+        (any(&MsgPruneAllowances { pruner: me.clone() }), vec![]),
+        (
+            any(&MsgGrant {
+                granter: me.clone(),
+                grantee: you.clone(),
+                grant: Some(Grant { authorization: Some(any(&authorization)), expiration: None }),
+            }),
+            vec![1],
+        ),
+        (
+            any(&MsgExec { grantee: me.clone(), msgs: vec![inside.clone(), inside] }),
+            vec![2, 2 * inside_gas],
+        ),
+        (any(&MsgRevoke { granter: me, grantee: you, msg_type_url: url }), vec![]),
     ]
 }
 

@@ -171,9 +171,8 @@ fn an_export_holds_the_timeouts_in_use() {
     chain.block(&[tx.clone(), unordered(&chain, &alice, &bob, 2).sign(&alice)]);
     let exported = chain::export(&chain.store);
     assert_eq!(exported.auth.as_ref().unwrap().used_timeouts.len(), 2);
-    let mut again = Memory::default();
-    chain::init(&mut again, CHAIN_ID, chain.time_s, &exported).unwrap();
-    assert_eq!(again, chain.store);
+    let again = chain.exported();
+    assert_eq!(again, chain.timeless());
     let mut again = Chain { store: again, ..chain.clone() };
     assert_eq!(again.block(&[tx])[0].code, 18);
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use plasma_modules::{
-    Address, Amount, Block, Memory, Refusal, SignatureMemory, Write,
+    Address, Amount, Block, Memory, Refusal, SignatureMemory, Table, Write,
     chain::{self, BlockInput, BlockOutput, TxResult},
     tx,
 };
@@ -249,6 +249,20 @@ impl Chain {
     /// Whether the next block may hold these.
     pub fn process(&self, txs: &[&[u8]]) -> Result<(), Refusal> {
         chain::process(&self.store, &self.next(txs), &tx::NoMemory).map(drop)
+    }
+
+    /// The state of a chain that starts from this one's export.
+    pub fn exported(&self) -> Memory {
+        let mut store = Memory::default();
+        chain::init(&mut store, CHAIN_ID, self.time_s, &chain::export(&self.store)).unwrap();
+        store
+    }
+
+    /// The state, but for the block that it is the result of: an export names none.
+    pub fn timeless(&self) -> Memory {
+        let mut store = self.store.clone();
+        store.set([Table::LastBlock.id()].into(), None);
+        store
     }
 
     pub fn balance(&self, of: Address) -> u128 {

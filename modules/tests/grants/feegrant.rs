@@ -1,4 +1,4 @@
-use plasma_modules::{Amount, Memory, feegrant::Allowance};
+use plasma_modules::{Amount, feegrant::Allowance};
 use plasma_proto::cosmos::{
     base::v1beta1::Coin,
     feegrant::v1beta1::{
@@ -318,10 +318,7 @@ fn allowances_are_listed_and_exported() {
     let log = missing.unwrap_err();
     assert!(log.starts_with("rpc error: code = NotFound desc = fee-grant not found"), "{log}");
 
-    let exported = chain::export(&chain.store);
-    let mut again = Memory::default();
-    chain::init(&mut again, common::CHAIN_ID, chain.time_s, &exported).unwrap();
-    assert_eq!(again, chain.store);
+    assert_eq!(chain.exported(), chain.timeless());
 }
 
 /// An allowance, read as plainly as can be: numbers, seconds, no coins.

@@ -113,10 +113,7 @@ fn each_kind_of_lock_opens_an_account_of_its_type() {
     done(&mut chain, &alice, vec![send(&alice, to[3].address, 7)]);
     assert_eq!(spendable(&chain, to[3].address), 7);
 
-    let exported = chain::export(&chain.store);
-    let mut again = Memory::default();
-    chain::init(&mut again, common::CHAIN_ID, chain.time_s, &exported).unwrap();
-    assert_eq!(again, chain.store);
+    assert_eq!(chain.exported(), chain.timeless());
 }
 
 /// Send, multi-send, fee, bond: nothing takes what is locked; what is free can go to the last unit.
