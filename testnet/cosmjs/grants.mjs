@@ -3,10 +3,10 @@
 import { DirectSecp256k1HdWallet } from "@cosmjs/proto-signing";
 import { QueryClient, SigningStargateClient, accountFromAny, setupAuthExtension, setupAuthzExtension, setupBankExtension, setupFeegrantExtension } from "@cosmjs/stargate";
 import { connectComet } from "@cosmjs/tendermint-rpc";
-import { GenericAuthorization } from "cosmjs-types/cosmos/authz/v1beta1/authz.js";
-import { SendAuthorization } from "cosmjs-types/cosmos/bank/v1beta1/authz.js";
-import { MsgSend } from "cosmjs-types/cosmos/bank/v1beta1/tx.js";
-import { AllowedMsgAllowance, BasicAllowance, PeriodicAllowance } from "cosmjs-types/cosmos/feegrant/v1beta1/feegrant.js";
+import { GenericAuthorization } from "cosmjs-types/cosmos/authz/v1beta1/authz";
+import { SendAuthorization } from "cosmjs-types/cosmos/bank/v1beta1/authz";
+import { MsgSend } from "cosmjs-types/cosmos/bank/v1beta1/tx";
+import { AllowedMsgAllowance, BasicAllowance, PeriodicAllowance } from "cosmjs-types/cosmos/feegrant/v1beta1/feegrant";
 import assert from "node:assert/strict";
 
 const [rpc, mnemonic] = process.argv.slice(2);
