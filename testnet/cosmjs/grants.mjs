@@ -3,10 +3,11 @@
 import { DirectSecp256k1HdWallet } from "@cosmjs/proto-signing";
 import { QueryClient, SigningStargateClient, accountFromAny, setupAuthExtension, setupAuthzExtension, setupBankExtension, setupFeegrantExtension } from "@cosmjs/stargate";
 import { connectComet } from "@cosmjs/tendermint-rpc";
-import { GenericAuthorization } from "cosmjs-types/cosmos/authz/v1beta1/authz.js";
-import { SendAuthorization } from "cosmjs-types/cosmos/bank/v1beta1/authz.js";
-import { MsgSend } from "cosmjs-types/cosmos/bank/v1beta1/tx.js";
-import { AllowedMsgAllowance, BasicAllowance, PeriodicAllowance } from "cosmjs-types/cosmos/feegrant/v1beta1/feegrant.js";
+import { GenericAuthorization } from "cosmjs-types/cosmos/authz/v1beta1/authz";
+import { SendAuthorization } from "cosmjs-types/cosmos/bank/v1beta1/authz";
+import { MsgSend } from "cosmjs-types/cosmos/bank/v1beta1/tx";
+import { AllowedMsgAllowance, BasicAllowance, PeriodicAllowance } from "cosmjs-types/cosmos/feegrant/v1beta1/feegrant";
+import { MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount } from "cosmjs-types/cosmos/vesting/v1beta1/tx";
 import assert from "node:assert/strict";
 
 const [rpc, mnemonic] = process.argv.slice(2);
@@ -16,7 +17,11 @@ const open = async (words) => {
     ? await DirectSecp256k1HdWallet.fromMnemonic(words, { prefix: "xpl" })
     : await DirectSecp256k1HdWallet.generate(12, { prefix: "xpl" });
   const [{ address }] = await wallet.getAccounts();
-  return { address, client: await SigningStargateClient.connectWithSigner(rpc, wallet) };
+  const client = await SigningStargateClient.connectWithSigner(rpc, wallet);
+  // Two that CosmJS has the types of and does not register by itself.
+  client.registry.register("/cosmos.vesting.v1beta1.MsgCreatePermanentLockedAccount", MsgCreatePermanentLockedAccount);
+  client.registry.register("/cosmos.vesting.v1beta1.MsgCreatePeriodicVestingAccount", MsgCreatePeriodicVestingAccount);
+  return { address, client };
 };
 const [alice, bob] = [await open(mnemonic), await open()];
 const fee = (granter) => ({ amount: coins(5000), gas: "1000000", ...(granter ? { granter } : {}) });
@@ -92,6 +97,8 @@ for (const [typeUrl, kind, rest] of [
   assert.equal(made.code, 0, made.rawLog);
   const any = await query.auth.account(other.address);
   assert.equal(any.typeUrl, vesting + kind);
+  // CosmJS reads every kind but this one.
+  if (kind === "PermanentLockedAccount") continue;
   assert.equal(accountFromAny(any).address, other.address);
   assert.equal((await other.client.getAccount(other.address)).sequence, 0);
   const sent = await run(other, "/cosmos.bank.v1beta1.MsgSend", send(other, 1)).catch((error) => error);
