@@ -25,8 +25,8 @@ use crate::{check::Check, signatures::Signatures};
 
 /// Transactions that wait at most.
 pub const WAITING_TXS_MAX: usize = 20_000;
-/// Their bytes together at most.
-pub const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Their bytes together at most: as many as CometBFT's mempool holds.
+pub const WAITING_BYTES_MAX: usize = 32 << 20;
 /// Committed transactions that are remembered, at least; twice as many at most, 32 bytes each.
 const COMMITTED_MAX: usize = 100_000;
 /// Blocks that a transaction waits without a word of an engine that never asks again about what
