@@ -138,7 +138,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "0f47cf35c91d0eeff83fc87a2f799acb5455bba37c007a38bd13f5cf1b70e85b"
+        "968d26c8ad9a17a3940a2100e76583e7d95ca2b3cf344cd603e1bede1c1659ea"
     );
 }
 
