@@ -40,8 +40,29 @@ fn a_transfer_moves_money_and_pays_its_fee() {
         done.tx_results[0]
             .events
             .iter()
-            .all(|event| event.attributes.iter().all(|a| a.index && !a.key.is_empty()))
+            .all(|event| event.attributes.iter().all(|a| !a.key.is_empty()))
     );
+    // What transactions are searched by; amounts are told, not indexed.
+    let mut found: Vec<_> = done.tx_results[0]
+        .events
+        .iter()
+        .flat_map(|event| {
+            let indexed = event.attributes.iter().filter(|attribute| attribute.index);
+            indexed.map(|attribute| format!("{}.{}", event.r#type, attribute.key))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    let searched = [
+        "coin_received.receiver",
+        "message.action",
+        "message.sender",
+        "transfer.recipient",
+        "transfer.sender",
+        "tx.acc_seq",
+        "tx.signature",
+    ];
+    assert_eq!(found, searched);
     assert_eq!(balance(&bench, 2, 0), Ok(1_005_000_000));
     assert_eq!(balance(&bench, 1, 0), Ok(1_000_000_000 - 5_000_000 - 20_000));
     bench.node.check().unwrap();
