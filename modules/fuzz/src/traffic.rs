@@ -76,7 +76,7 @@ fn ask() -> Ask {
 }
 
 /// What a provider signs receipts with.
-fn receipt_key(seed: u8) -> SigningKey {
+pub fn receipt_key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed + 100; 32])
 }
 
@@ -220,7 +220,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (ALICE, send(ALICE, address(BOB), XPL)),
         (BOB, send(BOB, fresh(0), XPL)),
         (GROUP, send(GROUP, address(ALICE), XPL)),
-        (BOB, send(BOB, Address::of_module("market"), XPL)),
+        (BOB, send(BOB, Address::of_module("market_escrow"), XPL)),
         (BOB, send(BOB, address(ALICE), u128::MAX)),
         (
             ALICE,
