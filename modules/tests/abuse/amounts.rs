@@ -117,7 +117,12 @@ fn edges(name: &str, bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         }
         for (at, until) in places {
             match field.kind {
-                Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum
+                Kind::Bool
+                | Kind::Int32
+                | Kind::Int64
+                | Kind::Uint32
+                | Kind::Uint64
+                | Kind::Enum
                     if !field.packed =>
                 {
                     for number in NUMBERS {

@@ -71,7 +71,8 @@ fn drains(what: &str, mut store: Memory, table: Table, items: usize, per_block: 
         let output = chain::execute_block(&store, &input, &NoMemory);
         slowest = slowest.max(started.elapsed());
         let ours = output.writes.iter().filter(|(key, _)| key[0] == table.id());
-        let gone = ours.inspect(|(_, value)| assert!(value.is_none(), "{what}: nothing new")).count();
+        let gone =
+            ours.inspect(|(_, value)| assert!(value.is_none(), "{what}: nothing new")).count();
         assert_eq!(gone, per_block.min(left), "{what}: block {blocks}");
         left -= gone;
         for (key, value) in output.writes {
@@ -130,8 +131,13 @@ fn timers(items: usize) {
     let (mut store, _) = start();
     for n in 0..items {
         let id = u64::try_from(n).unwrap() + 1_000;
-        let timer =
-            Timer { kind: TimerKind::Settle.into(), due_height: 1, due_s: 1, id, ..Timer::default() };
+        let timer = Timer {
+            kind: TimerKind::Settle.into(),
+            due_height: 1,
+            due_s: 1,
+            id,
+            ..Timer::default()
+        };
         // (waits for height, height, kind, id, tag)
         let mut key = vec![Table::MarketTimers.id(), 0];
         key.extend(timer.due_height.to_be_bytes());

@@ -59,8 +59,11 @@ fn a_transaction_is_taken_once_and_nowhere_else() {
         ("another's account", draft.sign(&bob), 8),
         ("another memo", under(&Draft { memo: "x".into(), ..draft.clone() }, &good), 4),
         ("another fee", under(&Draft { fee: 60_000, ..draft.clone() }, &good), 4),
-        ("another message", under(
-            &Draft { msgs: vec![send(&alice, bob.address, 2)], ..draft.clone() }, &good), 4),
+        (
+            "another message",
+            under(&Draft { msgs: vec![send(&alice, bob.address, 2)], ..draft.clone() }, &good),
+            4,
+        ),
         ("unordered instead", under(&unordered, &good), 4),
         ("ordered instead", under(&draft, &unordered.sign(&alice)), 4),
         ("amino in direct", under(&draft, &amino), 4),
@@ -114,7 +117,8 @@ fn a_signature_for_one_purpose_is_none_for_another() {
     };
     let key = receipt_key(OPERATOR);
     let sign = |digest: [u8; 32]| key.sign(&digest).to_vec();
-    let declines = |signature: Vec<u8>| run(BOB, any(&MsgDeclineJob { signature, ..decline.clone() }));
+    let declines =
+        |signature: Vec<u8>| run(BOB, any(&MsgDeclineJob { signature, ..decline.clone() }));
     let delivers = |signature: Vec<u8>| {
         let mut changed = receipt.clone();
         changed.receipt.as_mut().unwrap().signature = signature;
