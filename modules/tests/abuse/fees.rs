@@ -71,7 +71,7 @@ fn blocks_move_the_base_price_by_the_gas_that_they_report() {
     let (alice, bob) = (Account::new(1), Account::new(2));
     let mut state = genesis(&[&alice, &bob], 1_000 * XPL);
     let params = Params { block_gas_max: 10_000_000, ..params() };
-    state.token.as_mut().unwrap().params = Some(params.clone());
+    state.token.as_mut().unwrap().params = Some(params);
     let mut chain = Chain::new(&state);
     let mut moved = 0;
     for height in 0..200u64 {
