@@ -49,7 +49,7 @@ test-long: ## The same properties with many more cases, the sweeps, the real wei
 # once it is told that it may.
 fuzz: ## Let libFuzzer look for bytes that the rules cannot bear (FUZZ_SECONDS=60 for each target)
 	@command -v $(FUZZER) >/dev/null || $(CARGO) install --quiet --locked --root $(PLASMA_CACHE) cargo-fuzz@0.13.2
-	@for target in decode block query; do \
+	@for target in decode amino block query; do \
 		mkdir -p $(PLASMA_CACHE)/fuzz/$$target && \
 		(cd modules/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz $(FUZZER) run --sanitizer none \
 			$$target $(PLASMA_CACHE)/fuzz/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=2048) || exit 1; \

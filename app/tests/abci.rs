@@ -4,7 +4,10 @@ mod common;
 
 use common::{Bench, USERS, users};
 use ics23::HostFunctionsManager;
-use plasma_app::files::genesis;
+use plasma_app::{
+    files::genesis,
+    node::{Decided, NodeError},
+};
 use plasma_proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
 use proptest::prelude::*;
 use prost::Message;
@@ -124,6 +127,28 @@ fn a_node_that_stops_anywhere_comes_back_at_the_last_commit() {
     assert_eq!(bench.block(6, &block(6)).app_hash, sixth, "replayed, the block does the same");
     assert_eq!(bench.info().0, 6);
     bench.node.check().unwrap();
+}
+
+/// CometBFT that has lost blocks, or has others than this node, is told so; nothing is executed.
+#[test]
+fn a_block_out_of_turn_is_refused_loudly() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    for height in 1..4 {
+        bench.block(height, &[]);
+    }
+    let (info, dump) = (bench.info(), bench.dump());
+    for height in [0, 1, 3, 5, u64::MAX] {
+        let block = Decided { height, time_s: 2_000_000_000, proposer: [0; 20], txs: &[] };
+        let error = bench.node.finalize(block).unwrap_err();
+        assert!(matches!(error, NodeError::Height { got, expected: 4 } if got == height));
+        let text = error.to_string();
+        assert!(text.contains(&format!("block {height} was sent, block 4 comes next")), "{text}");
+        assert!(text.contains("do not belong together"), "{text}");
+        assert!(bench.node.init_chain(common::CHAIN, 0, 1, &Default::default()).is_err());
+    }
+    assert_eq!((bench.info(), bench.dump()), (info, dump));
+    assert_eq!(bench.block(4, &[]).tx_results.len(), 0);
 }
 
 #[test]

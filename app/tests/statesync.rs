@@ -413,4 +413,51 @@ proptest! {
             Ok(())
         })?;
     }
+
+    /// Whatever a liar makes of the metadata: what is taken in the end is the truth, or nothing is,
+    /// and then the truth still can be.
+    #[test]
+    fn no_metadata_makes_a_lie_true(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4u8, any::<u8>()), 1..4),
+        count in prop_oneof![3 => Just(None), 1 => (0..20u32).prop_map(Some)],
+    ) {
+        thread_local! {
+            static TRUTH: Truth = Truth::new();
+        }
+        TRUTH.with(|truth| {
+            let dir = tempfile::tempdir().unwrap();
+            let bench = Bench::open(dir.path());
+            let (honest, chunks) = packed(truth.height, &truth.parts());
+            let mut metadata = honest.metadata.to_vec();
+            for (at, kind, byte) in &edits {
+                if metadata.is_empty() {
+                    break;
+                }
+                let at = at.index(metadata.len());
+                match kind {
+                    0 => metadata[at] ^= byte | 1,
+                    1 => metadata.truncate(at),
+                    2 => metadata.insert(at, *byte),
+                    _ => drop(metadata.remove(at)),
+                }
+            }
+            let lie = with_metadata(truth.height, count.unwrap_or(honest.chunks), metadata);
+            if offer(&bench, &lie, &truth.app_hash) == Offered::Accept {
+                for (index, chunk) in chunks.iter().enumerate() {
+                    if apply(&bench, index, chunk).0 != Applied::Accept {
+                        break;
+                    }
+                }
+            }
+            let whole = (truth.height as i64, truth.app_hash.clone());
+            if bench.node.head().is_none() {
+                prop_assert_eq!(bench.info(), (0, Vec::new()));
+                let answer = restore(&bench, &honest, &truth.app_hash, &chunks);
+                prop_assert_eq!(answer, Applied::Accept);
+            }
+            prop_assert_eq!(bench.info(), whole);
+            bench.node.check().unwrap();
+            Ok(())
+        })?;
+    }
 }

@@ -115,3 +115,77 @@ fn codes_are_unique_within_a_module() {
         assert!(codes.iter().all(|code| *code >= 2), "{}: codes begin at 2", path.display());
     }
 }
+
+/// The page that says what keeps which promise.
+const RELIABILITY: &str = include_str!("../../docs/reliability.md");
+
+/// `a/{b,c}.rs` is two files.
+fn expanded(path: &str) -> Vec<String> {
+    let Some((before, rest)) = path.split_once('{') else { return vec![path.into()] };
+    let (choices, after) = rest.split_once('}').unwrap_or_else(|| panic!("{path} has no end"));
+    choices.split(',').map(|choice| format!("{before}{choice}{after}")).collect()
+}
+
+/// Whether a file has a test of that name, in which `*` stands for anything.
+fn has_test(text: &str, name: &str) -> bool {
+    let (begin, end) = name.split_once('*').unwrap_or((name, ""));
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut tests = lines.iter().enumerate().filter_map(|(at, line)| {
+        let rest = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
+        let found = rest.split_once('(')?.0;
+        let mut above = lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/']));
+        above.any(|line| line.contains("test]") || line.contains("::test(")).then_some(found)
+    });
+    let fits = |found: &str| match name.contains('*') {
+        true => found.starts_with(begin) && found.ends_with(end),
+        false => found == name,
+    };
+    tests.any(fits)
+}
+
+#[test]
+fn every_promise_names_what_keeps_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let code: String = sources().into_iter().map(|(_, text)| text).collect();
+    let (mut promises, mut tests) = (0, 0);
+    for row in RELIABILITY.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [promise, kept_by] = cells[..] else { panic!("not two cells: {row}") };
+        if promise.trim() == "promise" {
+            continue;
+        }
+        promises += 1;
+        let mut files: Vec<(String, String)> = Vec::new();
+        let mut named = 0;
+        for span in kept_by.split('`').skip(1).step_by(2) {
+            let (path, name) = match span.split_once(": ") {
+                Some((path, name)) => (Some(path), Some(name)),
+                None if span.contains('/') => (Some(span), None),
+                None => (None, Some(span)),
+            };
+            if let Some(path) = path {
+                let read = |path: String| {
+                    let text = fs::read_to_string(root.join(&path));
+                    (text.unwrap_or_else(|error| panic!("{path}: {error}: {row}")), path)
+                };
+                files = expanded(path).into_iter().map(read).collect();
+                named += 1;
+            }
+            let Some(name) = name else { continue };
+            if let Some((_, function)) = name.rsplit_once("::") {
+                assert!(code.contains(&format!("fn {function}(")), "no {name}: {row}");
+                named += 1;
+            } else if name.contains('_')
+                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'*'))
+            {
+                assert!(!files.is_empty(), "{name} is in no file: {row}");
+                for (text, path) in &files {
+                    assert!(has_test(text, name), "{path} has no test {name}: {row}");
+                    tests += 1;
+                }
+            }
+        }
+        assert!(named > 0, "nothing keeps it: {row}");
+    }
+    assert!(promises > 60 && tests > 80, "the page was not read: {promises} {tests}");
+}

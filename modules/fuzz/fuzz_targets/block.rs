@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plasma_modules_fuzz::block(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    plasma_modules_fuzz::block(data);
+});

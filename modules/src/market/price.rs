@@ -161,6 +161,22 @@ mod tests {
         assert_eq!(one.provider, Amount::new(1), "the provider keeps the remainder");
     }
 
+    /// The provider keeps what is rounded off the others' shares. A job that is made small for that
+    /// costs more in fees than it brings.
+    #[test]
+    fn a_million_roundings_are_worth_less_than_their_transactions() {
+        let terms = terms_for(1, 200);
+        let (whole, share) = (u128::from(BPS), 8_500);
+        let price = crate::token::default_genesis().params.unwrap().base_fee_min_nuxpl_per_gas;
+        let gas = crate::ante::TX_GAS + crate::ante::SIGNATURE_GAS;
+        let least_fee = crate::ante::required_fee(gas, 0, price, 0);
+        for units in 1..=1_000_000u128 {
+            let provider = Shares::of(Amount::new(units), &terms, true).unwrap().provider.units();
+            assert!(provider * whole >= units * share, "{units}");
+            assert!(provider * whole < (units * share) + least_fee * whole, "{units}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_charge_is_above_its_quote(

@@ -1,0 +1,340 @@
+//! Messages of every type that a chain's state would take now, and some that it would not.
+
+use ed25519_dalek::{Signer, SigningKey};
+use plasma_modules::{
+    Address,
+    attestation::{receipt_digest, text_hash, tokens_hash},
+    market::{self, register_digest},
+    types::sha256,
+};
+use plasma_proto::{
+    cosmos::{
+        authz::v1beta1::{GenericAuthorization, Grant, MsgExec, MsgGrant, MsgRevoke},
+        bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output as BankOutput, SendAuthorization},
+        feegrant::v1beta1::{
+            BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
+            PeriodicAllowance,
+        },
+        vesting::v1beta1::{
+            MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
+            MsgCreateVestingAccount, Period,
+        },
+    },
+    plasma::{
+        attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        market::v1::{
+            Ask, Hardware, Job, JobState, Manifest, ModelFile, MsgAddBond, MsgCancelJob,
+            MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
+            MsgSubmitJob, MsgUpdateProvider, MsgWithdrawBond, Outcome, Output, Sampling,
+        },
+    },
+};
+use prost::{Message, Name};
+use prost_types::{Any, Duration, Timestamp};
+
+use super::chain::{
+    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, XPL, address, any, coin, text,
+};
+
+/// A model that somebody serves, and one that nobody does.
+const SERVED: &str = "one";
+const LONELY: &str = "lonely";
+const SAMPLING: Sampling = Sampling { temperature_milli: 0, top_p_milli: 1_000, seed: 7 };
+/// Jobs that are answered at once, at most.
+const ANSWERS_MAX: usize = 4;
+
+fn manifest(name: &str) -> Manifest {
+    Manifest {
+        name: name.into(),
+        architecture: "llama".into(),
+        dtype: "f32".into(),
+        tokenizer: "bytes".into(),
+        licence: "Apache-2.0".into(),
+        base_model: vec![],
+        context_tokens: 512,
+        template_tokens_max: 32,
+        files: vec![ModelFile { path: "m".into(), sha256: vec![5; 32], size_bytes: 1 }],
+    }
+}
+
+fn publish(name: &str) -> Any {
+    any(&MsgPublishModel {
+        publisher: text(ALICE),
+        manifest: Some(manifest(name)),
+        royalty_bps: 100,
+    })
+}
+
+fn ask() -> Ask {
+    Ask {
+        model_id: market::model_id(&manifest(SERVED)).to_vec(),
+        fresh_uxpl_per_mtok: 1_000_000,
+        cached_uxpl_per_mtok: 100_000,
+        output_uxpl_per_mtok: 4_000_000,
+        slots: 8,
+    }
+}
+
+/// What a provider signs receipts with.
+pub fn receipt_key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed + 100; 32])
+}
+
+fn register(seed: u8) -> Any {
+    let key = receipt_key(seed);
+    let public = key.verifying_key().to_bytes();
+    any(&MsgRegisterProvider {
+        operator: text(seed),
+        receipt_key: public.into(),
+        receipt_key_proof: key.sign(&register_digest(CHAIN_ID, address(seed), &public)).to_vec(),
+        endpoint: "https://rig.example:8443".into(),
+        tls_key_hash: vec![],
+        hardware: Some(Hardware { device: "cpu".into(), ..Hardware::default() }),
+        region: "eu".into(),
+        bond_uxpl: (1_000 * XPL).to_string(),
+        asks: vec![ask()],
+    })
+}
+
+fn submit(model: &str) -> Any {
+    any(&MsgSubmitJob {
+        requester: text(ALICE),
+        model_id: market::model_id(&manifest(model)).to_vec(),
+        input: "What is the capital of France?".into(),
+        max_tokens: 16,
+        sampling: Some(SAMPLING),
+        max_fee_uxpl: XPL.to_string(),
+        deadline_unix_s: 0,
+        stop: vec!["\n".into()],
+        referral: text(BOB),
+    })
+}
+
+fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
+    let output = Output { token_ids: vec![10, 11, 12], text: "Paris.".into() };
+    let mut receipt = Receipt {
+        version: 1,
+        chain_id: CHAIN_ID.into(),
+        job_id: job.id,
+        attempt: job.attempt,
+        receipt_key: key.verifying_key().to_bytes().into(),
+        model_id: market::model_id(&manifest(SERVED)).into(),
+        kernel_id: "fuzz".into(),
+        outcome: Outcome::Ok.into(),
+        finish_reason: FinishReason::Eos.into(),
+        request_hash: job.request_hash.clone(),
+        prompt_tokens_hash: tokens_hash(&[1, 2, 3]).into(),
+        output_tokens_hash: tokens_hash(&output.token_ids).into(),
+        response_hash: text_hash(&output.text).into(),
+        n_fresh: 30,
+        n_cached: 0,
+        n_out: 3,
+        sampling: Some(SAMPLING),
+        fingerprint_root: vec![],
+        t_first_ms: 5,
+        t_total_ms: 9,
+        charge_uxpl: "42".into(),
+        signature: vec![],
+    };
+    receipt.signature = key.sign(&receipt_digest(&receipt)).to_vec();
+    MsgSubmitReceipt { carrier: text(carrier), receipt: Some(receipt), output: Some(output) }
+}
+
+fn decline(job: &Job, key: &SigningKey) -> Any {
+    let mut decline = MsgDeclineJob {
+        carrier: text(BOB),
+        job_id: job.id,
+        attempt: job.attempt,
+        reason: "no memory".into(),
+        signature: vec![],
+    };
+    decline.signature = key.sign(&market::decline_digest(CHAIN_ID, &decline)).to_vec();
+    any(&decline)
+}
+
+fn send(from: u8, to: Address, units: u128) -> Any {
+    any(&MsgSend { from_address: text(from), to_address: to.text(), amount: vec![coin(units)] })
+}
+
+fn exec(grantee: u8, msgs: Vec<Any>) -> Any {
+    any(&MsgExec { grantee: text(grantee), msgs })
+}
+
+fn allow(granter: u8, grantee: Address, allowance: Any) -> Any {
+    let (granter, grantee) = (text(granter), grantee.text());
+    any(&MsgGrantAllowance { granter, grantee, allowance: Some(allowance) })
+}
+
+fn grant(granter: u8, grantee: Address, what: Any, expiration: Option<Timestamp>) -> Any {
+    let grant = Some(Grant { authorization: Some(what), expiration });
+    any(&MsgGrant { granter: text(granter), grantee: grantee.text(), grant })
+}
+
+fn generic<M: Name>() -> Any {
+    any(&GenericAuthorization { msg: M::type_url() })
+}
+
+/// What is carried out first, one block each: models, a provider, an assigned job, an open one that
+/// nobody serves, allowances and grants.
+pub fn story() -> Vec<(u8, Any)> {
+    vec![
+        (ALICE, publish(SERVED)),
+        (ALICE, publish(LONELY)),
+        (OPERATOR, register(OPERATOR)),
+        (ALICE, submit(SERVED)),
+        (ALICE, submit(LONELY)),
+        (ALICE, allow(ALICE, address(BOB), any(&BasicAllowance::default()))),
+        (ALICE, allow(ALICE, address(GROUP), any(&BasicAllowance::default()))),
+        (BOB, grant(BOB, address(ALICE), generic::<MsgSend>(), None)),
+        (ALICE, grant(ALICE, address(BOB), generic::<MsgExec>(), None)),
+        (BOB, grant(BOB, address(OPERATOR), generic::<MsgSubmitReceipt>(), None)),
+    ]
+}
+
+/// Messages with who signs them. `salt` makes names and addresses that are new.
+pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
+    let fresh = |tag: u8| {
+        let hash = sha256(&[&salt.to_be_bytes()[..], &[tag]].concat());
+        Address(std::array::from_fn(|at| hash[at]))
+    };
+    let in_s = |seconds: u64| {
+        let seconds = i64::try_from(chain.time_s + seconds).unwrap_or(i64::MAX);
+        Timestamp { seconds, nanos: 0 }
+    };
+    let (units, some) = (XPL.to_string(), || vec![coin(XPL)]);
+    let spends = |units: u128| {
+        any(&SendAuthorization { spend_limit: vec![coin(units)], allow_list: vec![] })
+    };
+    let until = |seconds: u64| {
+        any(&BasicAllowance { spend_limit: some(), expiration: Some(in_s(seconds)) })
+    };
+    let periodic = PeriodicAllowance {
+        basic: Some(BasicAllowance { spend_limit: vec![], expiration: Some(in_s(60)) }),
+        period: Some(Duration { seconds: 10, nanos: 0 }),
+        period_spend_limit: some(),
+        period_can_spend: some(),
+        period_reset: Some(in_s(10)),
+    };
+    let period = |length: i64| Period { length, amount: some() };
+    let mut messages = vec![
+        (ALICE, send(ALICE, address(BOB), XPL)),
+        (BOB, send(BOB, fresh(0), XPL)),
+        (GROUP, send(GROUP, address(ALICE), XPL)),
+        (BOB, send(BOB, Address::of_module("market_escrow"), XPL)),
+        (BOB, send(BOB, address(ALICE), u128::MAX)),
+        (
+            ALICE,
+            any(&MsgMultiSend {
+                inputs: vec![Input { address: text(ALICE), coins: vec![coin(2 * XPL)] }],
+                outputs: [BOB, OPERATOR]
+                    .map(|to| BankOutput { address: text(to), coins: some() })
+                    .into(),
+            }),
+        ),
+        (
+            GROUP,
+            any(&MsgCreateVestingAccount {
+                from_address: text(GROUP),
+                to_address: fresh(1).text(),
+                amount: some(),
+                end_time: in_s(100).seconds,
+                delayed: salt % 2 == 1,
+            }),
+        ),
+        (
+            BOB,
+            any(&MsgCreatePermanentLockedAccount {
+                from_address: text(BOB),
+                to_address: fresh(2).text(),
+                amount: some(),
+            }),
+        ),
+        (
+            BOB,
+            any(&MsgCreatePeriodicVestingAccount {
+                from_address: text(BOB),
+                to_address: fresh(3).text(),
+                start_time: in_s(0).seconds,
+                vesting_periods: vec![period(5), period(50)],
+            }),
+        ),
+        (BOB, allow(BOB, fresh(4), until(20))),
+        (BOB, allow(BOB, fresh(5), any(&periodic))),
+        (ALICE, allow(ALICE, address(OPERATOR), until(10))),
+        (ALICE, any(&MsgRevokeAllowance { granter: text(ALICE), grantee: text(OPERATOR) })),
+        (ALICE, any(&MsgRevokeAllowance { granter: text(ALICE), grantee: text(BOB) })),
+        (ALICE, allow(ALICE, address(BOB), any(&BasicAllowance::default()))),
+        (GROUP, any(&MsgPruneAllowances { pruner: text(GROUP) })),
+        (BOB, grant(BOB, address(ALICE), spends(5 * XPL), None)),
+        (BOB, grant(BOB, address(ALICE), generic::<MsgSend>(), Some(in_s(10)))),
+        (ALICE, grant(ALICE, fresh(6), generic::<MsgExec>(), Some(in_s(20)))),
+        (ALICE, grant(ALICE, address(BOB), generic::<MsgExec>(), None)),
+        (ALICE, exec(ALICE, vec![send(BOB, address(ALICE), XPL), send(ALICE, address(BOB), 1)])),
+        // As alice, who acts as bob.
+        (BOB, exec(BOB, vec![exec(ALICE, vec![send(BOB, address(GROUP), 1)])])),
+        (ALICE, exec(ALICE, vec![exec(ALICE, vec![exec(ALICE, vec![])])])),
+        (
+            BOB,
+            any(&MsgRevoke {
+                granter: text(BOB),
+                grantee: text(ALICE),
+                msg_type_url: MsgSend::type_url(),
+            }),
+        ),
+        (ALICE, publish(&format!("model {salt}"))),
+        (BOB, register(BOB)),
+        (ALICE, submit(SERVED)),
+        (ALICE, submit(LONELY)),
+        (OPERATOR, any(&MsgAddBond { operator: text(OPERATOR), amount_uxpl: units.clone() })),
+        (OPERATOR, any(&MsgWithdrawBond { operator: text(OPERATOR), amount_uxpl: units })),
+        (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
+        (
+            OPERATOR,
+            any(&MsgUpdateProvider {
+                operator: text(OPERATOR),
+                endpoint: "https://rig.example".into(),
+                asks: vec![ask()],
+                ..MsgUpdateProvider::default()
+            }),
+        ),
+    ];
+    let jobs: Vec<Job> = chain.jobs().collect();
+    let open = jobs.iter().find(|job| job.state() == JobState::Open);
+    messages.extend(
+        open.map(|job| (ALICE, any(&MsgCancelJob { requester: text(ALICE), job_id: job.id }))),
+    );
+    let assigned = jobs.iter().filter(|job| job.state() == JobState::Assigned);
+    for (at, job) in assigned.take(ANSWERS_MAX).enumerate() {
+        let seed = if job.provider == text(BOB) { BOB } else { OPERATOR };
+        let key = receipt_key(seed);
+        messages.push(match at % 3 {
+            0 => (seed, any(&answer(job, &key, seed))),
+            1 => (BOB, decline(job, &key)),
+            _ => (OPERATOR, exec(OPERATOR, vec![any(&answer(job, &key, BOB))])),
+        });
+        if at == 0 {
+            messages.push((BOB, decline(job, &key)));
+        }
+    }
+    messages
+}
+
+/// A chain on which the story has happened, each transaction with what it became.
+pub fn begin(signs: bool) -> (Chain, Vec<Vec<u8>>) {
+    let mut chain = Chain::new(signs);
+    let mut txs = Vec::new();
+    for (seed, message) in story() {
+        let tx = chain.tx(seed, Terms::default(), vec![message]);
+        let output = chain.run(&[&tx]);
+        assert_eq!(output.txs[0].code, 0, "the story begins well: {}", output.txs[0].log);
+        txs.push(tx);
+    }
+    (chain, txs)
+}
+
+/// The type of a message that was carried out, for counting.
+pub fn kinds(data: &[u8]) -> Vec<String> {
+    use plasma_proto::cosmos::base::abci::v1beta1::TxMsgData;
+    let data = TxMsgData::decode(data).unwrap_or_default();
+    data.msg_responses.into_iter().map(|response| response.type_url).collect()
+}
