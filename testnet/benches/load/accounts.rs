@@ -24,6 +24,8 @@ use super::{Cli, network};
 
 /// Accounts that one transaction makes.
 const OUTPUTS: usize = 256;
+/// What each new account gets: the least that opens one.
+const ACCOUNT_UXPL: usize = 100;
 /// Gas limit and fee of such a transaction.
 const GAS: u64 = 6_000_000;
 const FEE_UXPL: u128 = 1_000_000;
@@ -53,12 +55,12 @@ pub fn run(
         for part in 0..count {
             let outputs = (part * OUTPUTS..((part + 1) * OUTPUTS).min(cli.holders)).map(|index| {
                 let address = Address::of_module(&format!("holder {index}")).text();
-                Output { address, coins: coin(1) }
+                Output { address, coins: coin(ACCOUNT_UXPL) }
             });
             let outputs: Vec<_> = outputs.collect();
             let (payer, sequence) = (part % PAYERS, (part / PAYERS) as u64);
             let wallet = payers.wallet(payer);
-            let input = Input { address: wallet.address().text(), coins: coin(outputs.len()) };
+            let input = Input { address: wallet.address().text(), coins: coin(outputs.len() * ACCOUNT_UXPL) };
             let message = any(&MsgMultiSend { inputs: vec![input], outputs });
             let number = payer as u64;
             let tx =
