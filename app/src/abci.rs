@@ -4,9 +4,10 @@
 //! per connection, messages decoded without copying, replies written together once the input is
 //! drained or CometBFT asks for a flush.
 //!
-//! A panic in CheckTx, PrepareProposal or Query is answered with an exception; in ProcessProposal
-//! it rejects the proposal; in InitChain, FinalizeBlock and Commit it stops the process, because a
-//! wrong ledger is worse than a stopped node.
+//! CometBFT ends itself at an exception, so nothing that others can send may cause one: a panic in
+//! CheckTx and Query is a refusal, in PrepareProposal an empty proposal, in ProcessProposal a
+//! rejection, with snapshots the end of that snapshot. In InitChain, FinalizeBlock and Commit it stops
+//! the process, because a wrong ledger is worse than a stopped node.
 
 mod listener;
 mod timed;
@@ -47,6 +48,8 @@ pub const APP_VERSION: u64 = 1;
 /// Result code of a call that could not be answered, codespace `sdk`.
 const CODE_INVALID: u32 = 18;
 const CODE_UNKNOWN_PATH: u32 = 6;
+/// The SDK's "internal logic error".
+const CODE_PANIC: u32 = 35;
 const CODESPACE: &str = "sdk";
 
 /// Names of the proof's steps.
@@ -64,6 +67,16 @@ impl App {
     /// A node behind ABCI.
     pub fn new(doors: Arc<Doors>) -> Self {
         Self { node: Arc::clone(doors.node()), doors }
+    }
+
+    /// Does `work` for a call that must be answered whatever happens; `None` if it panicked.
+    fn survive<T>(&self, call: &str, work: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(work))
+            .inspect_err(|panic| {
+                self.node.metrics().panicked();
+                tracing::error!("{call}: panic: {}", panic_text(&**panic));
+            })
+            .ok()
     }
 
     fn prove(node: &Node, store: &str, request: &pb::RequestQuery) -> pb::ResponseQuery {
@@ -190,12 +203,25 @@ fn decided<'a>(
     Decided { height: height(at), time_s: seconds(time), proposer, txs }
 }
 
+/// Whether CometBFT's index finds transactions by an attribute. Each entry costs its node more than
+/// the transfer itself: what is found are people, jobs and kinds, not amounts, and a payment by
+/// `transfer` and `coin_received` alone. Subscriptions see every attribute all the same.
+fn indexed(kind: &str, key: &str) -> bool {
+    let silent = matches!(kind, "coin_spent" | "burn");
+    let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
+    !silent && !value && !key.ends_with("_uxpl")
+}
+
 fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
-    let attribute =
-        |(key, value): (&str, String)| pb::EventAttribute { key: key.into(), value, index: true };
-    let event = |Recorded { kind, attributes }| pb::Event {
-        r#type: kind.into(),
-        attributes: attributes.into_iter().map(attribute).collect(),
+    let event = |Recorded { kind, attributes }: Recorded| {
+        let attribute = |(key, value): (&str, String)| {
+            let index = indexed(kind, key);
+            pb::EventAttribute { key: key.into(), value, index }
+        };
+        pb::Event {
+            r#type: kind.into(),
+            attributes: attributes.into_iter().map(attribute).collect(),
+        }
     };
     events.into_iter().map(event).collect()
 }
@@ -281,19 +307,22 @@ impl Application for App {
 
     fn query(&self, request: pb::RequestQuery) -> pb::ResponseQuery {
         self.node.metrics().queried();
-        query(&self.doors, &request)
+        let answer = self.survive("Query", || query(&self.doors, &request));
+        answer.unwrap_or_else(|| {
+            refused(&self.node, CODE_PANIC, "the query failed inside the node".into())
+        })
     }
 
     fn check_tx(&self, request: pb::RequestCheckTx) -> pb::ResponseCheckTx {
         let again = request.r#type() == CheckTxType::Recheck;
-        let result = match self.node.check_tx(&request.tx, again) {
-            Ok(result) => tx_result(result),
-            Err(error) => pb::ExecTxResult {
-                code: CODE_INVALID,
-                log: error.to_string(),
-                codespace: CODESPACE.into(),
-                ..Default::default()
-            },
+        let refused = |code: u32, log: String| {
+            let codespace = CODESPACE.into();
+            pb::ExecTxResult { code, log, codespace, ..Default::default() }
+        };
+        let result = match self.survive("CheckTx", || self.node.check_tx(&request.tx, again)) {
+            Some(Ok(result)) => tx_result(result),
+            Some(Err(error)) => refused(CODE_INVALID, error.to_string()),
+            None => refused(CODE_PANIC, "the check failed inside the node".into()),
         };
         self.node.metrics().checked(
             request.r#type != i32::from(pb::CheckTxType::New),
@@ -310,7 +339,8 @@ impl Application for App {
         let txs = slices(&request.txs);
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         // An empty block is always a valid one.
-        let taken = self.node.prepare(proposal, bytes_max).unwrap_or_default();
+        let taken = self.survive("PrepareProposal", || self.node.prepare(proposal, bytes_max));
+        let taken = taken.and_then(Result::ok).unwrap_or_default();
         // Slices of the request's own bytes, in its order: nothing is copied.
         let mut wholes = request.txs.iter();
         let mut whole = wholes.next();
@@ -329,23 +359,18 @@ impl Application for App {
     fn process_proposal(&self, request: pb::RequestProcessProposal) -> pb::ResponseProcessProposal {
         let txs = slices(&request.txs);
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
-        let at = proposal.height;
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.node.process(proposal)));
+        let verdict = self.survive("ProcessProposal", || self.node.process(proposal));
         let status = match verdict {
-            Ok(Ok(Ok(()))) => ProposalStatus::Accept,
-            Ok(Ok(Err(refusal))) => {
-                tracing::warn!(height = at, %refusal, "proposal rejected");
+            Some(Ok(Ok(()))) => ProposalStatus::Accept,
+            Some(Ok(Err(refusal))) => {
+                tracing::warn!(height = request.height, %refusal, "proposal rejected");
                 ProposalStatus::Reject
             }
-            Ok(Err(error)) => {
-                tracing::warn!(height = at, %error, "proposal rejected");
+            Some(Err(error)) => {
+                tracing::warn!(height = request.height, %error, "proposal rejected");
                 ProposalStatus::Reject
             }
-            Err(panic) => {
-                self.node.metrics().panicked();
-                tracing::error!(height = at, "proposal rejected: panic: {}", panic_text(&*panic));
-                ProposalStatus::Reject
-            }
+            None => ProposalStatus::Reject,
         };
         pb::ResponseProcessProposal { status: status.into() }
     }
@@ -370,7 +395,8 @@ impl Application for App {
     }
 
     fn list_snapshots(&self) -> pb::ResponseListSnapshots {
-        let listed = self.node.snapshots().into_iter().map(|snapshot| {
+        let listed = self.survive("ListSnapshots", || self.node.snapshots()).unwrap_or_default();
+        let listed = listed.into_iter().map(|snapshot| {
             let Snapshot { height, format, chunks, hash, metadata } = snapshot;
             pb::Snapshot { height, format, chunks, hash: hash.into(), metadata: metadata.into() }
         });
@@ -383,7 +409,9 @@ impl Application for App {
     ) -> pb::ResponseLoadSnapshotChunk {
         let pb::RequestLoadSnapshotChunk { height, format, chunk } = request;
         // CometBFT reads an empty chunk as one that is not here.
-        let chunk = self.node.snapshot_chunk(height, format, chunk).unwrap_or_default();
+        let chunk =
+            self.survive("LoadSnapshotChunk", || self.node.snapshot_chunk(height, format, chunk));
+        let chunk = chunk.flatten().unwrap_or_default();
         pb::ResponseLoadSnapshotChunk { chunk: chunk.into() }
     }
 
@@ -393,7 +421,9 @@ impl Application for App {
             request.snapshot.unwrap_or_default();
         let (hash, metadata) = (hash.to_vec(), metadata.to_vec());
         let snapshot = Snapshot { height, format, chunks, hash, metadata };
-        let result = match self.node.offer_snapshot(&snapshot, &request.app_hash) {
+        let offered = self
+            .survive("OfferSnapshot", || self.node.offer_snapshot(&snapshot, &request.app_hash));
+        let result = match offered.unwrap_or(Offered::Abort) {
             Offered::Accept => Result::Accept,
             Offered::Abort => Result::Abort,
             Offered::TooLarge => Result::Reject,
@@ -412,7 +442,9 @@ impl Application for App {
         let pb::RequestApplySnapshotChunk { index, chunk, sender } = request;
         let mut refetch_chunks = Vec::new();
         let mut reject_senders = Vec::new();
-        let result = match self.node.apply_chunk(index, &chunk, &sender) {
+        let applied =
+            self.survive("ApplySnapshotChunk", || self.node.apply_chunk(index, &chunk, &sender));
+        let result = match applied.unwrap_or(Applied::Abort) {
             Applied::Accept(_) => Result::Accept,
             Applied::Abort => Result::Abort,
             Applied::Retry => {

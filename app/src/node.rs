@@ -633,6 +633,7 @@ impl Node {
         same_hash(&wanted, lock(&self.tree).app_hash())?;
         *lock(&self.pending) = Pending::default();
         *lock(&self.check) = Check::default();
+        *lock(&self.working) = Working::default();
         self.heads.send_replace(wanted.height);
         Ok(wanted)
     }
@@ -678,6 +679,7 @@ impl Node {
             self.rebuild_tree();
             *lock(&self.check) = Check::default();
             *lock(&self.pending) = Pending::default();
+            *lock(&self.working) = Working::default();
             self.heads.send_replace(head.height);
             tracing::info!(height = head.height, "the state is restored from a snapshot");
         }

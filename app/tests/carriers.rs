@@ -91,8 +91,13 @@ fn carriers_of_others_must_bring_something() {
     // A copy of what waits brings nothing.
     let copy = [good[3].clone(), good[0].clone()];
     assert_eq!(bench.check(&pack(&copy)).code, 18);
-    let more = [&good[..], &sends(&users[1], &users[2], 4..5)[..]].concat();
-    assert_eq!(bench.check(&pack(&more)).code, 0, "one of them is new");
+    // Neither do copies beside little that is new.
+    let more = sends(&users[1], &users[2], 4..10);
+    let copies = [&good[..], &more[..1]].concat();
+    assert_eq!(bench.check(&pack(&copies)).code, 18, "four of five are known");
+    assert_eq!(bench.check(&pack(&[&more[..1]; 8].concat())).code, 18, "seven of eight are one");
+    assert_eq!(bench.node.waiting().0, 4);
+    assert_eq!(bench.check(&pack(&[&good[..], &more[..]].concat())).code, 0, "six of ten are new");
     assert_eq!(bench.check(&good[0]).code, 19, "it waits in a carrier");
 }
 

@@ -80,7 +80,6 @@ fn three_doors_one_answer() {
             ("/plasma.token.v1.Query/FeeMarket", Vec::new(), "/plasma/token/v1/fee_market".into()),
             ("/plasma.market.v1.Query/Params", Vec::new(), "/plasma/market/v1/params".into()),
             (NODE_CONFIG, Vec::new(), "/cosmos/base/node/v1beta1/config".into()),
-            (NODE_INFO, Vec::new(), "/cosmos/base/tendermint/v1beta1/node_info".into()),
             (
                 PROOF,
                 QueryProofRequest { object: Some(Object::Account(address.clone())) }

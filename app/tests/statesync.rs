@@ -127,7 +127,10 @@ fn blocks_that_a_joining_node_needs_are_kept() {
         bench.node.wait_for_upkeep();
     }
     // Three blocks, but never above the older snapshot.
-    assert_eq!(retained, [0, 0, 1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 10]);
+    // The snapshot of block 15 may be there when its own commit is answered, or not yet.
+    assert!([5, 10].contains(&retained[14]), "{retained:?}");
+    retained.remove(14);
+    assert_eq!(retained, [0, 0, 1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5, 5, 10]);
     drop(bench);
     // Evidence may be about a block that is not old enough, however many blocks there are.
     let upkeep = Upkeep { retain_blocks: 3, retain_s: 60, ..Upkeep::default() };

@@ -25,8 +25,8 @@ use crate::{check::Check, signatures::Signatures};
 
 /// Transactions that wait at most.
 pub const WAITING_TXS_MAX: usize = 20_000;
-/// Their bytes together at most.
-pub const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Their bytes together at most: as many as CometBFT's mempool holds.
+pub const WAITING_BYTES_MAX: usize = 32 << 20;
 /// Committed transactions that are remembered, at least; twice as many at most, 32 bytes each.
 const COMMITTED_MAX: usize = 100_000;
 /// Blocks that a transaction waits without a word of an engine that never asks again about what
@@ -198,8 +198,8 @@ impl Node {
     }
 
     /// A carrier must be whole; then it may wait as long as something in it does. One that comes
-    /// from elsewhere must bring something new, and at most half of it may be what could not wait
-    /// alone: who fills mempools with carriers pays fees for it.
+    /// from elsewhere must be new in at least half of its bytes, by transactions that could wait
+    /// alone: who fills mempools and proposals with carriers pays fees for it.
     ///
     /// Its gas is not counted: CometBFT takes what comes first until a block's gas is used up, and
     /// one carrier with a block's gas or more would let nothing through. The proposer counts.
@@ -238,12 +238,10 @@ impl Node {
             let waits = txs.iter().any(|tx| check.waiting.knows(&sha256(tx)));
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
         }
-        let mut good = 0;
         let mut unknown = Vec::new();
         for tx in txs {
             let hash = sha256(tx);
             if check.waiting.knows(&hash) || check.waiting.committed.knows(&hash) {
-                good += tx.len();
                 continue;
             }
             match tx::decode(tx, Purpose::Execute) {
@@ -265,9 +263,9 @@ impl Node {
                         new.push((hash, tx, result.gas_wanted));
                     }
                 }
-                let good = good + new.iter().map(|(_, tx, _)| tx.len()).sum::<usize>();
+                let fresh = new.iter().map(|(_, tx, _)| tx.len()).sum::<usize>();
                 let writes = above.into_writes();
-                let taken = !new.is_empty() && good.saturating_mul(2) >= bytes.len();
+                let taken = !new.is_empty() && fresh.saturating_mul(2) >= bytes.len();
                 if taken {
                     waiting.merge(writes);
                 }
@@ -373,13 +371,13 @@ impl Node {
             let dropped = !entry.held && entry.seen < confirmed_since;
             !dropped && !waiting.committed.knows(&entry.hash)
         });
-        // Without a state to stand on nothing waits; a panic, as for any other check: that one does
-        // not.
+        // Without a state to stand on nothing waits; what panics does not.
         let _ = self.with_check(check, |check, base| {
             for (number, entry) in entries {
-                let result = check.check(base, &entry.tx, &self.signatures);
-                if matches!(result, Ok(TxResult { code: 0, .. })) {
-                    check.waiting.insert(number, entry);
+                match check.check(base, &entry.tx, &self.signatures) {
+                    Ok(TxResult { code: 0, .. }) => check.waiting.insert(number, entry),
+                    Ok(_) => {}
+                    Err(_) => self.metrics.panicked(),
                 }
             }
         });

@@ -18,9 +18,9 @@ use super::Error;
 use crate::{Address, Amount, Denom, Sdk, error::fault, msg::Msg, token::Coins, tx::canonical};
 
 /// Most denominations of a limit.
-const COINS_MAX: usize = 8;
-/// Most recipients that a grant names.
-const RECIPIENTS_MAX: usize = 64;
+const COINS_MAX: usize = 4;
+/// Most recipients that a grant names. All of a grant is written anew at each use, at a fixed price.
+const RECIPIENTS_MAX: usize = 16;
 /// Not taken yet: the messages that it is for are not there.
 const STAKE_AUTHORIZATION: &str = "/cosmos.staking.v1beta1.StakeAuthorization";
 
@@ -59,10 +59,10 @@ impl Authorization {
                 return Err(Sdk::InvalidCoins("spend limit cannot be nil".into()).into());
             }
             if spend_limit.len() > COINS_MAX {
-                return Err(Error::TooLarge("a limit has at most 8 denominations"));
+                return Err(Error::TooLarge("a limit has at most 4 denominations"));
             }
             if allow_list.len() > RECIPIENTS_MAX {
-                return Err(Error::TooLarge("at most 64 recipients are named"));
+                return Err(Error::TooLarge("at most 16 recipients are named"));
             }
             let coins = Coins::new(&spend_limit)
                 .map_err(|error| Sdk::InvalidCoins(format!("spend limit: {error}")))?;

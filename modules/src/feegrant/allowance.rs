@@ -13,11 +13,12 @@ use super::Error;
 use crate::{Amount, Denom, Sdk, error::fault, token::Coins, tx::canonical};
 
 /// Most denominations of a limit.
-const COINS_MAX: usize = 8;
-/// Most types of messages that a filter names.
-const MESSAGES_MAX: usize = 64;
+const COINS_MAX: usize = 4;
+/// Most types of messages that a filter names. All of an allowance is written anew at each use, at a
+/// fixed price.
+const MESSAGES_MAX: usize = 16;
 /// Longest name of a type, bytes.
-const TYPE_BYTES_MAX: usize = 256;
+const TYPE_BYTES_MAX: usize = 96;
 /// The last second of the year 9999, where protobuf's times end.
 const TIME_MAX_S: i64 = 253_402_300_799;
 /// Longest duration of protobuf: 10,000 years.
@@ -54,10 +55,10 @@ impl Allowance {
             return Err(Error::NoMessages);
         }
         if messages.len() > MESSAGES_MAX {
-            return Err(Error::TooLarge("a filter names at most 64 types of messages"));
+            return Err(Error::TooLarge("a filter names at most 16 types of messages"));
         }
         if messages.iter().any(|name| name.is_empty() || name.len() > TYPE_BYTES_MAX) {
-            return Err(Error::TooLarge("the name of a type has 1 to 256 bytes"));
+            return Err(Error::TooLarge("the name of a type has 1 to 96 bytes"));
         }
         if inner.type_url == AllowedMsgAllowance::type_url() {
             return Err(Error::TooLarge("a filter may not stand around a filter"));
@@ -190,7 +191,7 @@ fn check_periodic(periodic: &PeriodicAllowance) -> Result<(), Error> {
 
 fn check_coins(coins: &[Coin]) -> Result<(), Error> {
     if coins.len() > COINS_MAX {
-        return Err(Error::TooLarge("a limit has at most 8 denominations"));
+        return Err(Error::TooLarge("a limit has at most 4 denominations"));
     }
     Coins::new(coins).map_err(|error| Sdk::InvalidCoins(format!("{error}")))?;
     Ok(())
@@ -202,13 +203,14 @@ fn check_time(time: Timestamp) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::InvalidDuration("a time is out of protobuf's bounds")) }
 }
 
-/// Takes a fee from a limit; no limit is no bound. `Ok(true)`: nothing is left.
+/// Takes a fee from a limit; no limit is no bound. `Ok(true)`: nothing is left that could pay one,
+/// whatever other denominations the limit names.
 fn spend(limit: &mut Vec<Coin>, fee: Amount, what: &'static str) -> Result<bool, Error> {
     if limit.is_empty() {
         return Ok(false);
     }
     *limit = less(limit, fee).ok_or(Error::LimitExceeded(what))?;
-    Ok(limit.is_empty())
+    Ok(!limit.iter().any(|coin| coin.denom == Denom::uxpl().as_str()))
 }
 
 /// The coins without a fee in uxpl.

@@ -404,3 +404,48 @@ proptest! {
         }
     }
 }
+
+fn coins() -> impl Strategy<Value = Vec<Coin>> {
+    proptest::sample::subsequence(vec!["ufoo", "uxpl", "uzed"], 1..=3).prop_flat_map(|denoms| {
+        let coin = |denom: &str| {
+            let denom = denom.to_owned();
+            (1u64..200_000).prop_map(move |n| Coin { denom: denom.clone(), amount: n.to_string() })
+        };
+        denoms.into_iter().map(coin).collect::<Vec<_>>()
+    })
+}
+
+proptest! {
+    /// What is left of an allowance is one that could have been granted, or nothing: whatever
+    /// denominations it names beside that of fees, it is read back from the state.
+    #[test]
+    fn what_is_left_of_an_allowance_is_an_allowance(
+        absolute in proptest::option::of(coins()),
+        period in proptest::option::of((coins(), 1i64..5)),
+        fees in proptest::collection::vec((1u64..100_000, 0u64..4), 1..12),
+    ) {
+        let basic = BasicAllowance { spend_limit: absolute.unwrap_or_default(), expiration: None };
+        let granted = match period {
+            None => any(&basic),
+            Some((period_spend_limit, seconds)) => any(&PeriodicAllowance {
+                basic: Some(basic),
+                period: Some(Duration { seconds, nanos: 0 }),
+                period_spend_limit,
+                period_can_spend: vec![],
+                period_reset: None,
+            }),
+        };
+        let Ok(mut allowance) = Allowance::new(&granted) else { return Ok(()) };
+        let mut now_s = 1_000;
+        for (fee, later) in fees {
+            now_s += later;
+            let before = allowance.clone();
+            match allowance.take(Amount::new(fee.into()), now_s, &[]) {
+                Ok(true) => break,
+                Ok(false) => prop_assert_eq!(Allowance::new(&allowance.to_any()), Ok(allowance.clone())),
+                // A refused transaction keeps nothing of this.
+                Err(_) => allowance = before,
+            }
+        }
+    }
+}

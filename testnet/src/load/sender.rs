@@ -16,12 +16,14 @@ use serde_json::{Value, json};
 
 use super::Accounts;
 
+/// Code of a check that finds no room, codespace `sdk`.
+const MEMPOOL_FULL: u64 = 20;
 /// Pause before what was turned away is sent again.
-const BACK_OFF: Duration = Duration::from_millis(20);
+const BACK_OFF: Duration = Duration::from_millis(200);
 /// Requests without an answer, one after the other, before a connection gives up.
 const FAILURES_MAX: u32 = 20;
 /// How often blocks are looked for.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// How long a transfer may take into a block.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One transfer in so many is looked up for its latency.
@@ -111,6 +113,7 @@ fn verdict(answer: &Value) -> Verdict {
     }
     match answer["result"]["code"].as_u64() {
         Some(0) => Verdict::Taken,
+        Some(MEMPOOL_FULL) => Verdict::Full,
         _ => Verdict::Refused(answer["result"].to_string()),
     }
 }
@@ -400,7 +403,7 @@ pub fn one_at_a_time(
                     break;
                 }
                 ensure!(sent.elapsed() < PATIENCE, "transfer {n} is in no block after a minute");
-                tokio::time::sleep(LOOK / 2).await;
+                tokio::time::sleep(LOOK / 4).await;
             }
             times.push(sent.elapsed());
         }
