@@ -242,7 +242,7 @@ fn swarm(blocks: u64) {
                 txs.iter().skip(usize::from(dice[at] % 3)).for_each(|tx| drop(bench.check(tx)));
             }
         }
-        let txs = if dice[4] % 2 == 0 {
+        let txs = if dice[4].is_multiple_of(2) {
             // What a proposer makes of it, which the others accept.
             let taken = lives[2].bench().prepare(height as i64, &txs, 1 << 20);
             proposed += 1;
@@ -286,14 +286,14 @@ fn swarm(blocks: u64) {
         assert!(supply_now <= supply_before, "supply of block {height}");
         supply_before = supply_now;
         rules::check_invariants(&model.store).unwrap();
-        if height % DUMP_BLOCKS == 0 || blocks <= BLOCKS {
+        if height.is_multiple_of(DUMP_BLOCKS) || blocks <= BLOCKS {
             let state: Vec<Pair> = model.store.scan(&[]).collect();
             for life in lives.iter().filter(|life| life.bench.is_some()) {
                 assert!(life.bench().dump() == state, "state of block {height}");
             }
         }
         // One is stopped here and there; one comes late, from another's snapshot.
-        if dice[5] % 16 == 0 {
+        if dice[5].is_multiple_of(16) {
             lives[1].open();
             assert_eq!(lives[1].height(), height);
             restarts += 1;
