@@ -29,7 +29,10 @@ use plasma_proto::DESCRIPTORS;
 use prost_reflect::DescriptorPool;
 use tokio::sync::Semaphore;
 
-use crate::node::{Node, NodeError};
+use crate::{
+    budget::Budget,
+    node::{Node, NodeError},
+};
 use bounded::Bounded;
 use calls::{Asked, Calls};
 
@@ -230,11 +233,13 @@ impl Doors {
             let message = format!("unknown query path {path:?}");
             return Err(QueryError { code: QueryCode::Unimplemented, message }.into());
         }
+        let budget = Budget::new(QUERY_STEPS_MAX, Duration::from_secs(TIMEOUT_S));
         let (reader, head) = self.node.reader_at(height)?;
+        let reader = reader.within(&budget);
         let block = chain::current_block(&reader, &head.chain_id, head.height, head.time_s);
-        let store = Bounded::new(&reader, Duration::from_secs(TIMEOUT_S));
+        let store = Bounded::new(&reader, &budget);
         let value = self.router.call(path, &View { store: &store, block: &block }, request);
-        if store.spent() {
+        if budget.spent() {
             let message = format!(
                 "the query looks at more than {QUERY_STEPS_MAX} entries, or for longer than \
                  {TIMEOUT_S} s; ask for smaller pages"
