@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     budget::Budget,
+    frontdoor::Frontdoor,
     node::{Node, NodeError},
 };
 use bounded::Bounded;
@@ -39,6 +40,7 @@ use calls::{Asked, Calls};
 pub use bounded::QUERY_STEPS_MAX;
 pub use comet::{CometRpc, rpc_url};
 pub use limits::{FIRST_REQUEST_S, Gate};
+pub(crate) use limits::{Place, Spoken, TooMany, serve as serve_port};
 
 /// Largest request, and largest reply, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -146,6 +148,7 @@ pub struct Doors {
     router: Router,
     calls: Calls,
     comet: Option<CometRpc>,
+    frontdoor: Option<Arc<Frontdoor>>,
     pool: DescriptorPool,
     /// Threads that may answer at once.
     busy: Arc<Semaphore>,
@@ -165,6 +168,7 @@ impl Doors {
             router: Router::new(),
             calls,
             comet: None,
+            frontdoor: None,
             pool: DescriptorPool::decode(DESCRIPTORS)?,
             busy: Arc::new(Semaphore::new(WORKERS_MAX)),
             waiting: Arc::new(Semaphore::new(COMET_WORKERS_MAX)),
@@ -174,6 +178,11 @@ impl Doors {
     /// The same, with CometBFT.
     pub fn with_comet(self, comet: CometRpc) -> Self {
         Self { comet: Some(comet), ..self }
+    }
+
+    /// The same, with a front door that takes what is broadcast here.
+    pub fn with_frontdoor(self, door: Arc<Frontdoor>) -> Self {
+        Self { frontdoor: Some(door), ..self }
     }
 
     /// The node.
