@@ -58,9 +58,13 @@ impl Admin {
 
     fn metrics(&self) -> String {
         let node = self.node();
+        let (waiting_txs, waiting_bytes) = node.waiting();
         let mut scrape = Scrape {
             store: node.store_stats(),
             abci_connections: self.abci.count(),
+            waiting_txs,
+            waiting_bytes,
+            held_bytes: node.held_bytes(),
             ..Scrape::default()
         };
         if let Ok((reader, _)) = node.reader_at(0) {

@@ -40,7 +40,7 @@ pub struct Config {
     pub grpc: Door,
     /// The REST port.
     pub rest: Rest,
-    /// What peers may take of the gRPC and the REST port.
+    /// What peers may take of the gRPC, the REST and the front door's port.
     pub limits: Limits,
     /// The metrics port.
     pub metrics: Metrics,
@@ -72,7 +72,7 @@ pub struct Cometbft {
     pub rpc: String,
 }
 
-/// What peers may take of the gRPC and the REST port, each.
+/// What peers may take of the gRPC, the REST and the front door's port, each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -130,8 +130,6 @@ pub struct Frontdoor {
     pub enabled: bool,
     /// Its address.
     pub listen: SocketAddr,
-    /// CometBFT's own RPC, on this machine.
-    pub cometbft_rpc: SocketAddr,
     /// Whether pages of any origin may read its answers.
     pub cors: bool,
 }
@@ -222,8 +220,7 @@ impl Default for Metrics {
 
 impl Default for Frontdoor {
     fn default() -> Self {
-        let (listen, cometbft_rpc) = (local(26650), local(26657));
-        Self { enabled: false, listen, cometbft_rpc, cors: false }
+        Self { enabled: false, listen: local(26650), cors: false }
     }
 }
 
@@ -362,7 +359,8 @@ listen = {listen}
 
 [cometbft]
 # CometBFT's RPC, "http://HOST:PORT": it is asked for blocks, transactions and validators, and
-# broadcasts go there. Empty: rpc.laddr of cometbft/config/config.toml in this home.
+# broadcasts go there, as does what the front door hands on. Empty: rpc.laddr of
+# cometbft/config/config.toml in this home.
 rpc = {rpc}
 
 [grpc]
@@ -377,8 +375,9 @@ listen = "{rest_listen}"
 cors = {cors}
 
 [limits]
-# What peers may take of the gRPC and the REST port, each. Addresses of this machine count only in
-# connections_max, unless loopback is true: a proxy there speaks for many, and has its own limits.
+# What peers may take of the gRPC, the REST and the front door's port, each. Addresses of this
+# machine count only in connections_max, unless loopback is true: a proxy there speaks for many, and
+# has its own limits.
 connections_max = {connections_max}
 connections_per_address_max = {connections_per_address_max}
 # Of one address; 0 is no limit.
@@ -396,11 +395,10 @@ ready_block_age_s = {ready_block_age_s}
 
 [frontdoor]
 # Whether plasmad answers CometBFT's RPC too, on a port of its own: it takes transactions itself,
-# many to one message between nodes, and hands everything else on. See docs/frontdoor.md.
+# many to one message between nodes, and hands everything else on to cometbft.rpc. What comes by
+# gRPC and REST then takes the same way. See docs/frontdoor.md.
 enabled = {frontdoor_enabled}
 listen = "{frontdoor_listen}"
-# CometBFT's own RPC: rpc.laddr of cometbft's config.toml.
-cometbft_rpc = "{frontdoor_rpc}"
 # Whether web pages of any origin may read answers about transactions; for the others CometBFT's
 # cors_allowed_origins decides.
 cors = {frontdoor_cors}
@@ -459,7 +457,6 @@ json = {json}
             ready_block_age_s = metrics.ready_block_age_s,
             frontdoor_enabled = frontdoor.enabled,
             frontdoor_listen = frontdoor.listen,
-            frontdoor_rpc = frontdoor.cometbft_rpc,
             frontdoor_cors = frontdoor.cors,
             keep_recent = store.keep_recent,
             archive = store.archive,

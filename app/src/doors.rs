@@ -29,13 +29,18 @@ use plasma_proto::DESCRIPTORS;
 use prost_reflect::DescriptorPool;
 use tokio::sync::Semaphore;
 
-use crate::node::{Node, NodeError};
+use crate::{
+    budget::Budget,
+    frontdoor::Frontdoor,
+    node::{Node, NodeError},
+};
 use bounded::Bounded;
 use calls::{Asked, Calls};
 
 pub use bounded::QUERY_STEPS_MAX;
 pub use comet::{CometRpc, rpc_url};
 pub use limits::{FIRST_REQUEST_S, Gate};
+pub(crate) use limits::{Place, Spoken, TooMany, serve as serve_port};
 
 /// Largest request, and largest reply, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -143,6 +148,7 @@ pub struct Doors {
     router: Router,
     calls: Calls,
     comet: Option<CometRpc>,
+    frontdoor: Option<Arc<Frontdoor>>,
     pool: DescriptorPool,
     /// Threads that may answer at once.
     busy: Arc<Semaphore>,
@@ -162,6 +168,7 @@ impl Doors {
             router: Router::new(),
             calls,
             comet: None,
+            frontdoor: None,
             pool: DescriptorPool::decode(DESCRIPTORS)?,
             busy: Arc::new(Semaphore::new(WORKERS_MAX)),
             waiting: Arc::new(Semaphore::new(COMET_WORKERS_MAX)),
@@ -171,6 +178,11 @@ impl Doors {
     /// The same, with CometBFT.
     pub fn with_comet(self, comet: CometRpc) -> Self {
         Self { comet: Some(comet), ..self }
+    }
+
+    /// The same, with a front door that takes what is broadcast here.
+    pub fn with_frontdoor(self, door: Arc<Frontdoor>) -> Self {
+        Self { frontdoor: Some(door), ..self }
     }
 
     /// The node.
@@ -230,11 +242,13 @@ impl Doors {
             let message = format!("unknown query path {path:?}");
             return Err(QueryError { code: QueryCode::Unimplemented, message }.into());
         }
+        let budget = Budget::new(QUERY_STEPS_MAX, Duration::from_secs(TIMEOUT_S));
         let (reader, head) = self.node.reader_at(height)?;
+        let reader = reader.within(&budget);
         let block = chain::current_block(&reader, &head.chain_id, head.height, head.time_s);
-        let store = Bounded::new(&reader, Duration::from_secs(TIMEOUT_S));
+        let store = Bounded::new(&reader, &budget);
         let value = self.router.call(path, &View { store: &store, block: &block }, request);
-        if store.spent() {
+        if budget.spent() {
             let message = format!(
                 "the query looks at more than {QUERY_STEPS_MAX} entries, or for longer than \
                  {TIMEOUT_S} s; ask for smaller pages"

@@ -6,36 +6,43 @@ mod bundles;
 mod calls;
 mod proxy;
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use anyhow::{Context, ensure};
+use axum::{Router, body::Body, extract::State};
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE},
+    uri::{Authority, Scheme},
 };
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::TokioExecutor,
 };
+use plasma_modules::chain::TxResult;
+use serde_json::json;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Notify, Semaphore, watch},
-    task::JoinSet,
+    net::TcpListener,
+    sync::{Notify, Semaphore},
 };
 
-use crate::{config, node::Node, run::until};
+use crate::{
+    doors::{Failure, Gate, Spoken, TooMany, serve_port},
+    node::{Node, NodeError, Turned},
+};
 
-/// Open connections; the next ones wait.
-pub const CONNECTIONS_MAX: usize = 1_024;
+/// WebSockets that are open at once: less than a quarter of the connections that CometBFT takes.
+pub const WEBSOCKETS_MAX: usize = 200;
+/// How long a WebSocket may be without a byte in either direction: CometBFT pings every 27 s.
+const WEBSOCKET_IDLE: Duration = Duration::from_secs(90);
 /// Longest request body, bytes: CometBFT's own limit.
 pub const BODY_BYTES_MAX: usize = 1_000_000;
 /// Calls of one request.
 pub const BATCH_MAX: usize = 1_000;
 /// Longest answer of CometBFT that is read here instead of being handed on, bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How long a client may take for its headers, and then for the body.
+/// How long a client may take for a body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long CometBFT may take to begin its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,32 +58,54 @@ type HttpClient = Client<HttpConnector, Body>;
 /// The open door.
 pub struct Frontdoor {
     node: Arc<Node>,
-    comet: SocketAddr,
+    comet: Authority,
     cors: bool,
     client: HttpClient,
     /// Something is held for a carrier.
     held: Notify,
     checkers: Arc<Semaphore>,
     commit_waiters: Semaphore,
+    websockets: Arc<Semaphore>,
 }
 
 impl Frontdoor {
-    /// A door before `node`, and before the CometBFT that runs it.
-    pub fn new(node: Arc<Node>, config: &config::Frontdoor) -> Self {
+    /// A door before `node`, and before the CometBFT that runs it, at `comet` (`http://HOST:PORT`).
+    pub fn new(node: Arc<Node>, comet: &str, cors: bool) -> anyhow::Result<Self> {
+        let hint = || format!("{comet:?} is not http://HOST:PORT; set cometbft.rpc in plasma.toml");
+        let address: Uri = comet.parse().with_context(hint)?;
+        let plain = address.scheme() == Some(&Scheme::HTTP)
+            && address.path_and_query().is_none_or(|path| path.as_str() == "/");
+        ensure!(plain, hint());
+        let comet = address.authority().cloned().with_context(hint)?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self {
+        Ok(Self {
             node,
-            comet: config.cometbft_rpc,
-            cors: config.cors,
+            comet,
+            cors,
             client: Client::builder(TokioExecutor::new()).build(connector),
             held: Notify::new(),
             checkers: Arc::new(Semaphore::new(CHECKERS_MAX)),
             commit_waiters: Semaphore::new(COMMIT_WAITERS_MAX),
-        }
+            websockets: Arc::new(Semaphore::new(WEBSOCKETS_MAX)),
+        })
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    /// Checks a transaction and holds it for a carrier if it may wait; from a thread that may
+    /// block.
+    pub(crate) fn offer(&self, tx: Bytes) -> Result<Result<TxResult, Turned>, NodeError> {
+        let offered = self.node.offer(tx);
+        if let Ok(Ok(TxResult { codespace, code, .. })) = &offered {
+            self.node.metrics().checked(false, codespace, *code);
+        }
+        self.held.notify_one();
+        offered
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        if let Some(over) = request.extensions().get::<TooMany>() {
+            return self.refuse(StatusCode::TOO_MANY_REQUESTS, &Failure::from(*over).message);
+        }
         let path = request.uri().path();
         if *request.method() == Method::POST && matches!(path, "" | "/") {
             return self.calls(request).await;
@@ -88,6 +117,12 @@ impl Frontdoor {
             return self.uri_call(method, &query).await;
         }
         proxy::pass(&self, request).await
+    }
+
+    /// An error of JSON-RPC, for whoever asked by no call of ours.
+    fn refuse(&self, status: StatusCode, data: &str) -> Response<Body> {
+        let error = json!({ "code": -32603, "message": "Internal error", "data": data });
+        self.reply(status, json!({ "jsonrpc": "2.0", "id": -1, "error": error }).to_string())
     }
 
     /// An answer of our own.
@@ -103,63 +138,20 @@ impl Frontdoor {
     }
 }
 
-/// Serves until `stopped` says so.
+async fn answer(State(door): State<Arc<Frontdoor>>, request: Request<Body>) -> Response<Body> {
+    door.answer(request).await
+}
+
+/// Serves until `stopped` resolves.
 pub async fn serve(
     door: Arc<Frontdoor>,
     listener: TcpListener,
-    stopped: watch::Receiver<bool>,
+    gate: Arc<Gate>,
+    stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    let bundles = tokio::spawn(bundles::send(Arc::clone(&door)));
-    loop {
-        let permit = Arc::clone(&room).acquire_owned().await?;
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = until(stopped.clone()) => break,
-        };
-        // Those that have ended leave.
-        while connections.try_join_next().is_some() {}
-        match accepted {
-            Ok((stream, _)) => {
-                let (door, stopped) = (Arc::clone(&door), stopped.clone());
-                connections.spawn(async move {
-                    connection(door, stream, stopped).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Most often no more file descriptors: some come free.
-                tracing::warn!(%error, "front door: a connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
+    let app = Router::new().fallback(answer).with_state(Arc::clone(&door));
+    let bundles = tokio::spawn(bundles::send(door));
+    serve_port(listener, app, Spoken::Http1, gate, stopped).await;
     bundles.abort();
-    while connections.join_next().await.is_some() {}
     Ok(())
-}
-
-async fn connection(door: Arc<Frontdoor>, stream: TcpStream, stopped: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = until(stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "front door: a connection ended");
-    }
 }

@@ -120,10 +120,19 @@ fn by_height(height: u64) -> Vec<u8> {
 }
 
 fn by_key(key: &[u8], height: u64) -> Vec<u8> {
-    let mut out = escaped(key);
-    out.extend_from_slice(&[0, 1]);
+    let mut out = before_key(key);
     out.extend_from_slice(&height.to_be_bytes());
     out
+}
+
+/// Before every record of `key`, behind those of the keys before it.
+fn before_key(key: &[u8]) -> Vec<u8> {
+    [&escaped(key)[..], &[0, 1]].concat()
+}
+
+/// Behind every record of `key`, before those of the keys behind it.
+fn after_key(key: &[u8]) -> Vec<u8> {
+    [&escaped(key)[..], &[0, 2]].concat()
 }
 
 /// Keeps the order of keys, also where one begins with another, whatever bytes follow.
@@ -212,7 +221,8 @@ impl<'a> History<'a> {
         Box::new(merged.filter_map(|(key, value)| value.map(|value| (key, value))))
     }
 
-    /// Keys in the range that have changed since, with what they held then.
+    /// Keys in the range that have changed since, with what they held then. Of a key one record
+    /// counts, the oldest above the height; past the others the walk leaps.
     fn changed(
         self,
         from: &[u8],
@@ -222,41 +232,130 @@ impl<'a> History<'a> {
         let low = escaped(from);
         let high = to.map_or_else(|| vec![BY_KEY + 1], escaped);
         let start = match order {
-            Order::Ascending => low.clone(),
-            Order::Descending => high.clone(),
+            Order::Ascending => &low,
+            Order::Descending => &high,
         };
-        let inside = move |path: &[u8]| low.as_slice() <= path && path < high.as_slice();
-        let mut records = self
-            .reader
-            .undo_from(&start, order)
-            // Going down, the first record may be the one at the upper bound itself.
-            .skip_while({
-                let inside = inside.clone();
-                move |(path, _)| {
-                    order == Order::Descending
-                        && !inside(path)
-                        && path.as_slice() >= start.as_slice()
-                }
-            })
-            .take_while(move |(path, _)| inside(path))
-            .filter_map(|(path, record)| parse(&path).map(|(key, height)| (key, height, record)))
-            .peekable();
-        let since = self.height;
+        let mut records = self.reader.undo_from(start, order);
+        let since = self.height.saturating_add(1);
+        let mut last = None;
         iter::from_fn(move || {
             loop {
-                let (key, height, record) = records.next()?;
-                let mut found = (height > since).then_some((height, record));
-                // All records of one key: the oldest above `since` counts.
-                while let Some((_, height, record)) = records.next_if(|(next, _, _)| *next == key) {
-                    let older = found.as_ref().is_none_or(|(found, _)| height < *found);
-                    if height > since && older {
-                        found = Some((height, record));
+                let (path, mut record) = records.next()?;
+                if path < low || path >= high {
+                    return None;
+                }
+                let Some((key, height)) = parse(&path) else { continue };
+                match order {
+                    Order::Ascending if height < since => {
+                        records.seek(&by_key(&key, since), order);
+                        continue;
+                    }
+                    Order::Ascending if last.as_ref() == Some(&key) => {
+                        records.seek(&after_key(&key), order);
+                        continue;
+                    }
+                    Order::Ascending => last = Some(key.clone()),
+                    Order::Descending => {
+                        if height > since {
+                            records.seek(&by_key(&key, since), Order::Ascending);
+                            record = records.next()?.1;
+                        }
+                        records.seek(&before_key(&key), order);
+                        if height < since {
+                            continue;
+                        }
                     }
                 }
-                if let Some((_, record)) = found {
-                    return Some((key, value(&record)));
-                }
+                return Some((key, value(&record)));
             }
         })
+    }
+}
+
+/// Writes a block that did nothing but `changes`.
+#[cfg(test)]
+pub(crate) fn commit_block(rocks: &crate::rocks::Rocks, height: u64, changes: &Changes) {
+    let mut batch = rocks.batch();
+    record(&mut batch, height, changes);
+    for (key, (_, after)) in changes {
+        batch.state(key, after.as_deref());
+    }
+    batch.head(&crate::meta::Head {
+        height,
+        time_s: height,
+        initial_height: 1,
+        app_hash: [0; 32],
+        chain_id: "test".into(),
+    });
+    batch.write();
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rocks::Rocks;
+
+    /// Keys that begin with one another, with the bytes that escaping is about.
+    fn any_key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0u8, 1, 2, 0xfe, 0xff]), 1..4)
+    }
+
+    type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever came later: every read at every height is of that height.
+        #[test]
+        fn reads_of_the_past_are_what_was_there(
+            blocks in prop::collection::vec(
+                prop::collection::btree_map(any_key(), prop::option::of(any::<u8>()), 0..8),
+                1..12,
+            ),
+            (from, to) in (any_key(), prop::option::of(any_key())),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let rocks = Rocks::open(dir.path(), 1 << 20).unwrap();
+            let mut states = vec![State::new()];
+            for (height, writes) in (1..).zip(blocks) {
+                let mut state = states.last().unwrap().clone();
+                let mut changes = Changes::new();
+                for (key, after) in writes {
+                    let after = after.map(|byte| vec![byte]);
+                    let before = match &after {
+                        Some(after) => state.insert(key.clone(), after.clone()),
+                        None => state.remove(&key),
+                    };
+                    if before != after {
+                        changes.insert(key, (before, after));
+                    }
+                }
+                commit_block(&rocks, height, &changes);
+                states.push(state);
+            }
+            for (height, state) in (0u64..).zip(&states).skip(1) {
+                let reader = rocks.reader().at(height);
+                for (from, to) in [(&[][..], None), (&from[..], to.as_deref())] {
+                    let inside = |key: &&Vec<u8>| {
+                        key.as_slice() >= from && to.is_none_or(|to| key.as_slice() < to)
+                    };
+                    let mut wanted: Vec<Pair> = state
+                        .iter()
+                        .filter(|(key, _)| inside(key))
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect();
+                    let found: Vec<_> = reader.range(from, to, Order::Ascending).collect();
+                    prop_assert_eq!(&found, &wanted, "up, at {}", height);
+                    wanted.reverse();
+                    let found: Vec<_> = reader.range(from, to, Order::Descending).collect();
+                    prop_assert_eq!(&found, &wanted, "down, at {}", height);
+                }
+                for key in states.iter().flat_map(State::keys) {
+                    prop_assert_eq!(reader.get(key), state.get(key).cloned());
+                }
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod abci;
 pub mod admin;
+mod budget;
 mod check;
 pub mod commit;
 pub mod config;

@@ -8,7 +8,7 @@ mod process;
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -105,6 +105,12 @@ pub struct Scrape {
     pub market_charged_uxpl: u128,
     /// Jobs since genesis: opened, settled, refunded.
     pub jobs: [u64; 3],
+    /// Transactions that wait for a block.
+    pub waiting_txs: usize,
+    /// Their bytes.
+    pub waiting_bytes: usize,
+    /// Bytes of those that the front door has not put into a carrier yet.
+    pub held_bytes: usize,
 }
 
 /// Counters of one node.
@@ -119,6 +125,8 @@ pub struct Metrics {
     gas_used: Counter,
     checks: Family<Checked, Counter>,
     check_waiting: Gauge,
+    check_waiting_bytes: Gauge,
+    frontdoor_held_bytes: Gauge,
     execute_s: Histogram,
     commit_s: Histogram,
     abci_s: Family<Call, Histogram, fn() -> Histogram>,
@@ -137,11 +145,10 @@ pub struct Metrics {
     last_block_time_s: AtomicU64,
     oldest_height: Gauge,
     snapshot_height: Gauge,
-    snapshot_ms: Gauge,
+    snapshot_s: Real,
     scrub_height: Gauge,
-    scrub_ms: Gauge,
+    scrub_s: Real,
     scrub_failed: Gauge,
-    waiting: AtomicI64,
 }
 
 struct Store {
@@ -257,6 +264,8 @@ impl Metrics {
             gas_used: Counter::default(),
             checks: Family::default(),
             check_waiting: Gauge::default(),
+            check_waiting_bytes: Gauge::default(),
+            frontdoor_held_bytes: Gauge::default(),
             execute_s: durations(),
             commit_s: durations(),
             abci_s: Family::new_with_constructor(durations),
@@ -275,11 +284,10 @@ impl Metrics {
             last_block_time_s: AtomicU64::new(0),
             oldest_height: Gauge::default(),
             snapshot_height: Gauge::default(),
-            snapshot_ms: Gauge::default(),
+            snapshot_s: Real::default(),
             scrub_height: Gauge::default(),
-            scrub_ms: Gauge::default(),
+            scrub_s: Real::default(),
             scrub_failed: Gauge::default(),
-            waiting: AtomicI64::new(0),
             registry: Mutex::default(),
         };
         metrics.register(into);
@@ -313,8 +321,14 @@ impl Metrics {
         into.register("checks", "Transactions checked for the mempool", self.checks.clone());
         into.register(
             "check_waiting",
-            "Transactions accepted on top of the last block, not in a block yet",
+            "Transactions that wait for a block, carried or not",
             self.check_waiting.clone(),
+        );
+        into.register("check_waiting_bytes", "Their bytes", self.check_waiting_bytes.clone());
+        into.register(
+            "frontdoor_held_bytes",
+            "Bytes of those that are in no carrier yet",
+            self.frontdoor_held_bytes.clone(),
         );
         into.register_with_unit(
             "execute",
@@ -350,12 +364,16 @@ impl Metrics {
         for (name, help, gauge) in [
             ("oldest_height", "Oldest block whose state can be read", &self.oldest_height),
             ("snapshot_height", "Block of the newest snapshot made", &self.snapshot_height),
-            ("snapshot_milliseconds", "Making it", &self.snapshot_ms),
             ("scrub_height", "Block whose state was found whole last", &self.scrub_height),
-            ("scrub_milliseconds", "Reading it", &self.scrub_ms),
             ("scrub_failed", "1: the state is wrong, the node stops", &self.scrub_failed),
         ] {
             into.register(name, help, gauge.clone());
+        }
+        for (name, help, gauge) in [
+            ("snapshot", "Making the newest snapshot", &self.snapshot_s),
+            ("scrub", "Reading the state for the last scrub", &self.scrub_s),
+        ] {
+            into.register_with_unit(name, help, Unit::Seconds, gauge.clone());
         }
         into.register(
             "base_fee_nuxpl_per_gas",
@@ -398,9 +416,6 @@ impl Metrics {
     pub(crate) fn committed(&self, took: Duration, height: u64) {
         self.commit_s.observe(took.as_secs_f64());
         gauge(&self.height, height);
-        // CometBFT checks what still waits again.
-        self.waiting.store(0, Ordering::Relaxed);
-        self.check_waiting.set(0);
     }
 
     pub(crate) fn pruned(&self, oldest: u64) {
@@ -409,12 +424,12 @@ impl Metrics {
 
     pub(crate) fn snapshot(&self, height: u64, took: Duration) {
         self.snapshot_height.set(height.cast_signed());
-        self.snapshot_ms.set(i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+        self.snapshot_s.set(took.as_secs_f64());
     }
 
     pub(crate) fn scrubbed(&self, height: u64, took: Duration) {
         self.scrub_height.set(height.cast_signed());
-        self.scrub_ms.set(i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+        self.scrub_s.set(took.as_secs_f64());
     }
 
     pub(crate) fn scrub_failed(&self) {
@@ -426,9 +441,6 @@ impl Metrics {
         let kind = if again { "again" } else { "new" };
         let codespace = if code == 0 { String::new() } else { codespace.to_owned() };
         self.checks.get_or_create(&Checked { kind, codespace, code }).inc();
-        if code == 0 {
-            self.check_waiting.set(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
-        }
     }
 
     /// A call of CometBFT was answered.
@@ -463,9 +475,15 @@ impl Metrics {
             market_burned_uxpl,
             market_charged_uxpl,
             jobs,
+            waiting_txs,
+            waiting_bytes,
+            held_bytes,
         } = scrape;
         self.store.set(store);
         gauge(&self.abci_connections, *abci_connections as u64);
+        gauge(&self.check_waiting, *waiting_txs as u64);
+        gauge(&self.check_waiting_bytes, *waiting_bytes as u64);
+        gauge(&self.frontdoor_held_bytes, *held_bytes as u64);
         self.supply.set(*supply_uxpl as f64);
         gauge(&self.base_fee, *base_fee_nuxpl_per_gas);
         self.burned.set(*market_burned_uxpl as f64);

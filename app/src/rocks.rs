@@ -18,13 +18,13 @@ use std::{
 use plasma_modules::{Order, Pair, Read};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, Snapshot, WriteBatch,
-    WriteOptions,
+    DBIterator, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, Snapshot,
+    WriteBatch, WriteOptions,
     properties::{self, PropName},
     statistics::{StatsLevel, Ticker},
 };
 
-use crate::{history::History, meta::Head};
+use crate::{budget::Budget, history::History, meta::Head};
 
 const STATE: &str = "state";
 const UNDO: &str = "undo";
@@ -223,7 +223,7 @@ impl Rocks {
 
     /// Everything that is committed now, unchanged for as long as the reader lives.
     pub fn reader(&self) -> Reader<'_> {
-        Reader { db: &self.db, snapshot: self.db.snapshot(), at: None }
+        Reader { db: &self.db, snapshot: self.db.snapshot(), at: None, budget: None }
     }
 
     /// How the database is; a number that RocksDB cannot tell is zero.
@@ -381,6 +381,8 @@ pub struct Reader<'a> {
     snapshot: Snapshot<'a>,
     /// `None` is the head.
     at: Option<u64>,
+    /// Pays for records of the past; `None` is no bound.
+    budget: Option<&'a Budget>,
 }
 
 impl<'a> Reader<'a> {
@@ -438,6 +440,12 @@ impl<'a> Reader<'a> {
         self
     }
 
+    /// The same reader, whose walks over records of the past end where `budget` does.
+    pub(crate) fn within(mut self, budget: &'a Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// The value of a tree key.
     pub(crate) fn tree(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.one(TREE, key)
@@ -454,16 +462,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Undo records from `from` on, or down from it.
-    pub(crate) fn undo_from(
-        &self,
-        from: &[u8],
-        order: Order,
-    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
-        let direction = match order {
-            Order::Ascending => Direction::Forward,
-            Order::Descending => Direction::Reverse,
-        };
-        self.iter(UNDO, from, direction)
+    pub(crate) fn undo_from(&self, from: &[u8], order: Order) -> Walk<'_> {
+        let mode = IteratorMode::From(from, direction(order));
+        let records = self.snapshot.iterator_cf(family(self.db, UNDO), mode);
+        Walk { records, budget: self.budget }
     }
 
     fn meta(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -509,6 +511,35 @@ impl<'a> Reader<'a> {
         };
         let family = family(self.db, STATE);
         Box::new(self.snapshot.iterator_cf_opt(family, options, mode).map(pair))
+    }
+}
+
+/// A walk over undo records, which can go on elsewhere. It ends where the reader's budget does.
+pub(crate) struct Walk<'a> {
+    records: DBIterator<'a>,
+    budget: Option<&'a Budget>,
+}
+
+impl Walk<'_> {
+    /// Goes on from `from`, up or down.
+    pub fn seek(&mut self, from: &[u8], order: Order) {
+        self.records.set_mode(IteratorMode::From(from, direction(order)));
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Pair;
+
+    fn next(&mut self) -> Option<Pair> {
+        self.budget.map_or(Some(()), Budget::step)?;
+        self.records.next().map(pair)
+    }
+}
+
+fn direction(order: Order) -> Direction {
+    match order {
+        Order::Ascending => Direction::Forward,
+        Order::Descending => Direction::Reverse,
     }
 }
 

@@ -55,8 +55,20 @@ impl Running {
         let node = tokio::task::spawn_blocking(opening).await??;
         let node = Arc::new(node);
         let mut doors = Doors::new(Arc::clone(&node))?;
+        let mut frontdoor = None;
         match rpc_url(&config.cometbft.rpc, &cometbft_dir(home)) {
-            Ok(url) => doors = doors.with_comet(CometRpc::new(&url)?),
+            Ok(url) => {
+                doors = doors.with_comet(CometRpc::new(&url)?);
+                if config.frontdoor.enabled {
+                    let cors = config.frontdoor.cors;
+                    let door = Arc::new(Frontdoor::new(Arc::clone(&node), &url, cors)?);
+                    doors = doors.with_frontdoor(Arc::clone(&door));
+                    frontdoor = Some(door);
+                }
+            }
+            Err(error) if config.frontdoor.enabled => {
+                return Err(error.context("the front door hands on to CometBFT"));
+            }
             // Blocks are made without it; only some questions stay without an answer.
             Err(error) => tracing::warn!("CometBFT's RPC is not known: {error:#}"),
         }
@@ -81,10 +93,10 @@ impl Running {
             let (cors, gate) = (config.rest.cors, Gate::new(config.limits));
             tasks.spawn(rest::serve(Arc::clone(&doors), port, cors, gate, until(stopped.clone())));
         }
-        if let Some(port) = frontdoor_port {
+        if let Some((door, port)) = frontdoor.zip(frontdoor_port) {
             tracing::info!(address = %port.local_addr()?, "front door");
-            let door = Arc::new(Frontdoor::new(Arc::clone(&node), &config.frontdoor));
-            tasks.spawn(frontdoor::serve(door, port, stopped.clone()));
+            let gate = Gate::new(config.limits);
+            tasks.spawn(frontdoor::serve(door, port, gate, until(stopped.clone())));
         }
         if let Some(port) = metrics_port {
             tracing::info!(address = %port.local_addr()?, "metrics");
@@ -140,7 +152,7 @@ async fn bind(enabled: bool, address: std::net::SocketAddr) -> anyhow::Result<Op
     if enabled { Ok(Some(grpc::bind(address).await?)) } else { Ok(None) }
 }
 
-pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
+async fn until(mut stopped: watch::Receiver<bool>) {
     // A dropped sender is a stop as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -2,17 +2,24 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use common::{Bench, served::run, users};
 use futures::StreamExt;
-use plasma_app::doors::{
-    NODE_CONFIG, NODE_INFO, SIMULATE, WATCH_JOB, grpc::Raw, json, proof::PROOF,
+use plasma_app::{
+    doors::{Doors, NODE_CONFIG, NODE_INFO, SIMULATE, WATCH_JOB, grpc::Raw, json, proof::PROOF},
+    frontdoor::Frontdoor,
 };
+use plasma_modules::tx::TX_BYTES_MAX;
 use plasma_proto::{
     cosmos::{
         auth::v1beta1::QueryAccountRequest,
         bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
-        tx::v1beta1::{SimulateRequest, SimulateResponse},
+        tx::v1beta1::{
+            BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, SimulateRequest,
+            SimulateResponse,
+        },
     },
     plasma::proof::v1::{BalanceKey, QueryProofRequest, query_proof_request::Object},
 };
@@ -289,6 +296,40 @@ fn without_cometbft_a_question_says_what_is_missing() {
         let (status, _, body) = served.get("/cosmos/base/tendermint/v1beta1/node_info").await;
         assert_eq!((status, &body["code"]), (503, &14.into()), "{body}");
     });
+}
+
+#[test]
+fn an_open_front_door_takes_what_other_doors_broadcast() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    bench.block(1, &[]);
+    // Nobody is asked behind the door.
+    let door = Frontdoor::new(Arc::clone(&bench.node), "http://127.0.0.1:1", false).unwrap();
+    let doors = Doors::new(Arc::clone(&bench.node)).unwrap().with_frontdoor(Arc::new(door));
+    let broadcast = |tx: &[u8], mode: BroadcastMode| {
+        let request = BroadcastTxRequest { tx_bytes: tx.to_vec(), mode: mode.into() };
+        let path = "/cosmos.tx.v1beta1.Service/BroadcastTx";
+        let answer = doors.answer(path, 0, &request.encode_to_vec()).unwrap();
+        let said = BroadcastTxResponse::decode(&answer.value[..]).unwrap().tx_response.unwrap();
+        assert_eq!(said.txhash, plasma_modules::tx::hash(tx));
+        (said.code, said.codespace, said.raw_log)
+    };
+    let users = users();
+    let [first, second, bad] = [0, 1, 9].map(|sequence| users[1].send(&users[2], 1, sequence));
+    assert_eq!(broadcast(&first, BroadcastMode::Sync).0, 0);
+    assert_eq!(bench.node.held_bytes(), first.len());
+    let again = broadcast(&first, BroadcastMode::Sync);
+    assert_eq!(again, (19, "sdk".into(), "tx already exists in cache".into()));
+    assert_eq!(broadcast(&second, BroadcastMode::Async).0, 0);
+    let held = first.len() + second.len();
+    assert_eq!(bench.node.held_bytes(), held);
+    // What a rule refuses: told to who waits for it.
+    let refused = broadcast(&bad, BroadcastMode::Sync);
+    assert_eq!((refused.0, &refused.1[..]), (32, "sdk"), "{}", refused.2);
+    assert_eq!(broadcast(&bad, BroadcastMode::Async), (0, String::new(), String::new()));
+    let large = vec![1; TX_BYTES_MAX + 1];
+    assert_eq!(broadcast(&large, BroadcastMode::Sync).0, 21);
+    assert_eq!(bench.node.held_bytes(), held);
 }
 
 #[test]

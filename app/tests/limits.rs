@@ -1,17 +1,22 @@
-//! What peers may take of the gRPC and REST ports.
+//! What peers may take of the gRPC, REST and front door ports.
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use common::served::{run, run_with};
+use common::served::{Served, run, run_with};
 use plasma_app::{
     config::Limits,
-    doors::{FIRST_REQUEST_S, MESSAGE_BYTES_MAX, SIMULATE},
+    doors::{FIRST_REQUEST_S, Gate, MESSAGE_BYTES_MAX, SIMULATE},
+    frontdoor::{self, Frontdoor, WEBSOCKETS_MAX},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 use tonic::Code;
 
@@ -126,5 +131,83 @@ fn connections_and_requests_have_their_limits() {
             codes.push(served.grpc(path, Vec::new(), 0).await.map_err(|error| error.code()).err());
         }
         assert_eq!((codes[0], codes[7]), (None, Some(Code::ResourceExhausted)), "{codes:?}");
+    });
+}
+
+/// A front door before something that upgrades whoever asks, and then says nothing.
+async fn open_door(served: &Served, limits: Limits) -> SocketAddr {
+    let comet = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", comet.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = comet.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let answer = "HTTP/1.1 101 Switching Protocols\r\n\
+                              connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.read_to_end(&mut head).await;
+            });
+        }
+    });
+    let door = Arc::new(Frontdoor::new(Arc::clone(&served.bench.node), &url, true).unwrap());
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap();
+    tokio::spawn(frontdoor::serve(door, port, Gate::new(limits), std::future::pending()));
+    address
+}
+
+/// Asks for a WebSocket: the status, and the open connection.
+async fn ask_websocket(door: SocketAddr) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(door).await.unwrap();
+    let head = "GET /websocket HTTP/1.1\r\nhost: x\r\n\
+                connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    (String::from_utf8_lossy(&status[9..]).into_owned(), stream)
+}
+
+#[test]
+fn websockets_through_the_front_door_have_their_limit() {
+    run(|served| async move {
+        let door = open_door(&served, Limits::default()).await;
+        let mut held = Vec::new();
+        for n in 0..WEBSOCKETS_MAX {
+            let (status, stream) = ask_websocket(door).await;
+            assert_eq!(status, "101", "{n}");
+            held.push(stream);
+        }
+        assert_eq!(ask_websocket(door).await.0, "503");
+        // Who leaves makes room.
+        held.pop();
+        let end = Instant::now() + Duration::from_secs(10);
+        while ask_websocket(door).await.0 != "101" {
+            assert!(Instant::now() < end, "no WebSocket came free");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn the_front_door_has_the_same_limits() {
+    run(|served| async move {
+        let strict = Limits { loopback: true, ..Limits::default() };
+        let door =
+            open_door(&served, Limits { requests_per_s: 1, requests_burst: 2, ..strict }).await;
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            seen.push(ask_websocket(door).await.0);
+        }
+        assert_eq!((&seen[0][..], &seen[3][..]), ("101", "429"), "{seen:?}");
+
+        // A WebSocket keeps the place of its connection.
+        let door = open_door(&served, Limits { connections_per_address_max: 2, ..strict }).await;
+        let held = [ask_websocket(door).await, ask_websocket(door).await];
+        assert!(held.iter().all(|(status, _)| status == "101"));
+        assert!(closed(TcpStream::connect(door).await.unwrap()).await.as_secs() < 5);
     });
 }

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::Context;
-use plasma_modules::query::QueryError;
+use plasma_modules::{chain::TxResult, query::QueryError};
 use serde::{Deserialize, Serialize};
 use tendermint::{Hash, Time, block::Height};
 use tendermint_rpc::{
@@ -21,6 +21,7 @@ use tendermint_rpc::{
 use tokio::runtime::Handle;
 
 use super::{Failure, GRPC_INTERNAL, GRPC_UNAVAILABLE};
+use crate::node::Turned;
 
 /// Longest wait for CometBFT.
 const WAIT_S: u64 = 10;
@@ -52,6 +53,25 @@ pub struct Taken {
     pub data: Vec<u8>,
     /// For people.
     pub log: String,
+}
+
+impl Taken {
+    /// What the front door said, in the mempool's codes.
+    pub(super) fn of_frontdoor(offered: Result<TxResult, Turned>, how: Broadcast) -> Self {
+        let turned = match offered {
+            Ok(TxResult { codespace, code, log, .. }) if how == Broadcast::Sync => {
+                return Self { code, codespace: codespace.to_owned(), data: Vec::new(), log };
+            }
+            Ok(_) => return Self::default(),
+            Err(turned) => turned,
+        };
+        let code = match turned {
+            Turned::Known => IN_CACHE,
+            Turned::Full { .. } => MEMPOOL_FULL,
+            Turned::TooLarge(_) => TX_TOO_LARGE,
+        };
+        Self { code, codespace: "sdk".into(), log: turned.to_string(), ..Self::default() }
+    }
 }
 
 /// A page of validators as CometBFT has them.
@@ -224,7 +244,8 @@ impl CometRpc {
         })
     }
 
-    /// Hands a transaction to the mempool. Every broadcast of this node's doors goes through here.
+    /// Hands a transaction to the mempool: every broadcast of this node's doors, unless the front
+    /// door is open.
     pub fn broadcast(&self, tx: &[u8], how: Broadcast) -> Result<Taken, Failure> {
         let done = self.runtime.block_on(async {
             Ok(match how {

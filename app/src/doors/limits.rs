@@ -1,4 +1,4 @@
-//! Connections of the gRPC and REST ports, and what one address may take of them.
+//! Connections of the gRPC, REST and front door ports, and what one address may take of them.
 //!
 //! A connection that says nothing, or says it too slowly, is closed; a peer that opens and resets
 //! streams in a row is cut off; over its rate an address is told so. Addresses of this machine are
@@ -57,7 +57,7 @@ const RATES_KEPT_MAX: usize = 10_000;
 
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spoken {
+pub(crate) enum Spoken {
     Http1,
     Grpc,
 }
@@ -75,8 +75,9 @@ struct Open {
     of: HashMap<IpAddr, usize>,
 }
 
-/// A place that a connection has; dropping it makes room.
-struct Place {
+/// A place that a connection has; dropping it makes room. Every request has it among its
+/// extensions, so that what outlives the connection, as a WebSocket does, can keep it.
+pub(crate) struct Place {
     gate: Arc<Gate>,
     address: IpAddr,
 }
@@ -154,10 +155,10 @@ impl Gate {
     }
 }
 
-/// Stands in a request of an address that is over its rate, so many a second. REST answers it
-/// itself, with the headers that a browser needs to read the answer.
+/// Stands in a request of an address that is over its rate, so many a second. REST and the front
+/// door answer it themselves, with the headers that a browser needs to read the answer.
 #[derive(Clone, Copy)]
-pub(super) struct TooMany(u32);
+pub(crate) struct TooMany(u32);
 
 impl From<TooMany> for Failure {
     fn from(TooMany(rate): TooMany) -> Self {
@@ -167,7 +168,7 @@ impl From<TooMany> for Failure {
 }
 
 /// Serves `app` on a port until `stopped` resolves, then lets open calls finish.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
     spoken: Spoken,
@@ -239,12 +240,14 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let asked = Arc::new(AtomicBool::new(false));
+    let place = Arc::new(place);
     let service = hyper::service::service_fn({
-        let (asked, gate, address) = (Arc::clone(&asked), Arc::clone(&place.gate), place.address);
+        let (asked, place) = (Arc::clone(&asked), Arc::clone(&place));
         move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            let refused = !gate.may_ask(address);
-            let over = TooMany(gate.limits.requests_per_s);
+            let refused = !place.gate.may_ask(place.address);
+            let over = TooMany(place.gate.limits.requests_per_s);
+            request.extensions_mut().insert(Arc::clone(&place));
             let app = app.clone();
             async move {
                 if refused && spoken == Spoken::Grpc {
@@ -259,7 +262,7 @@ async fn connection(
         }
     });
     let server = server(spoken);
-    let mut served = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut served = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut late = pin!(tokio::time::sleep(Duration::from_secs(FIRST_REQUEST_S)));
     let (mut watched, mut closing) = (true, false);
     loop {

@@ -101,7 +101,11 @@ fn broadcast(
     if tx.is_empty() {
         return Err(invalid("invalid empty tx"));
     }
-    let Taken { code, codespace, data, log } = asked.doors.comet()?.broadcast(&tx, how)?;
+    let taken = match &asked.doors.frontdoor {
+        Some(door) => Taken::of_frontdoor(door.offer(tx.clone().into())?, how),
+        None => asked.doors.comet()?.broadcast(&tx, how)?,
+    };
+    let Taken { code, codespace, data, log } = taken;
     let response = TxResponse {
         txhash: hex::encode_upper(Sha256::digest(&tx)),
         codespace,

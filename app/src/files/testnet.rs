@@ -140,7 +140,6 @@ pub fn testnet(spec: &TestnetSpec) -> anyhow::Result<Vec<NodeFiles>> {
         config.rest.cors = true;
         config.metrics.listen = local(node.ports.metrics);
         config.frontdoor.listen = local(node.ports.frontdoor);
-        config.frontdoor.cometbft_rpc = local(node.ports.rpc);
         config.frontdoor.cors = true;
         let comet = CometSpec {
             rpc: local(node.ports.rpc).to_string(),

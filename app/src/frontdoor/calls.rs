@@ -6,7 +6,6 @@ use axum::body::{Body, to_bytes};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use plasma_modules::{chain::TxResult, tx};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -21,8 +20,10 @@ const INVALID_PARAMS: (i64, &str) = (-32602, "Invalid params");
 const INTERNAL: (i64, &str) = (-32603, "Internal error");
 /// The id in answers to URIs.
 const URI_ID: i64 = -1;
-/// How often a transaction is looked for while no block comes.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long after a block its transactions are looked for: CometBFT's index follows a little later.
+const INDEXED: Duration = Duration::from_millis(100);
+/// How long after one look the next one is, while no block comes.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The calls that are answered here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +136,8 @@ fn uri_tx(query: &str) -> Result<Bytes, Fault> {
 
 impl Frontdoor {
     /// A JSON-RPC request: what is ours is answered here, the rest by CometBFT.
-    pub(super) async fn calls(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let body = to_bytes(Body::new(request.into_body()), BODY_BYTES_MAX);
+    pub(super) async fn calls(self: &Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let body = to_bytes(request.into_body(), BODY_BYTES_MAX);
         let body = match tokio::time::timeout(READ_TIMEOUT, body).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => {
@@ -255,24 +256,16 @@ impl Frontdoor {
         txs: Vec<Bytes>,
     ) -> Vec<Result<Result<TxResult, Turned>, NodeError>> {
         let permit = Arc::clone(&self.checkers).acquire_owned().await;
-        let node = Arc::clone(&self.node);
+        let door = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            txs.into_iter().map(|tx| node.offer(tx)).collect()
+            txs.into_iter().map(|tx| door.offer(tx)).collect()
         });
-        let offered: Vec<Result<Result<TxResult, Turned>, NodeError>> = match checked.await {
-            Ok(offered) => offered,
-            Err(error) => {
-                self.node.metrics().panicked();
-                tracing::error!(%error, "front door: a check panicked");
-                Vec::new()
-            }
-        };
-        for offered in offered.iter().flatten().flatten() {
-            self.node.metrics().checked(false, offered.codespace, offered.code);
-        }
-        self.held.notify_one();
-        offered
+        checked.await.unwrap_or_else(|error| {
+            self.node.metrics().panicked();
+            tracing::error!(%error, "front door: a check panicked");
+            Vec::new()
+        })
     }
 
     /// The reply of a call whose transaction was checked.
@@ -332,8 +325,8 @@ impl Frontdoor {
         });
         let call = Bytes::from(call.to_string());
         while Instant::now() < end {
-            // CometBFT's index follows its blocks a little later, so it is asked between them too.
             let _ = tokio::time::timeout(LOOK, heights.changed()).await;
+            tokio::time::sleep(INDEXED).await;
             if let Ok(answer) = proxy::call(self, call.clone()).await
                 && let Some(found) = answer.get("result")
             {

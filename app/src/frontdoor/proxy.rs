@@ -1,26 +1,43 @@
 //! Handing on to CometBFT.
 
+use std::{io, sync::Arc, time::Duration};
+
 use anyhow::{Context, bail};
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{CONNECTION, CONTENT_TYPE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{PathAndQuery, Scheme},
 };
 use http_body_util::Limited;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
 
-use super::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, BODY_BYTES_MAX, Frontdoor};
+use super::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, BODY_BYTES_MAX, Frontdoor, WEBSOCKET_IDLE};
+use crate::doors::Place;
 
 /// Headers of one hop.
 const HOP: [HeaderName; 5] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
-/// Hands a request on, and its answer back; both bodies as they come. A WebSocket becomes two pipes.
-pub(super) async fn pass(door: &Frontdoor, mut request: Request<Incoming>) -> Response<Body> {
+/// Bytes of a WebSocket that are under way, in each direction.
+const PIPE_BYTES: usize = 8 << 10;
+
+/// Hands a request on, and its answer back; both bodies as they come. A WebSocket becomes two pipes,
+/// which keep the place of their connection.
+pub(super) async fn pass(door: &Frontdoor, mut request: Request<Body>) -> Response<Body> {
     let upgrade = request.headers().get(UPGRADE).cloned();
+    let permit = upgrade.as_ref().map(|_| Arc::clone(&door.websockets).try_acquire_owned());
+    let Ok(permit) = permit.transpose() else {
+        let text = "too many WebSockets are open; try again later";
+        return door.refuse(StatusCode::SERVICE_UNAVAILABLE, text);
+    };
+    let held = (permit, request.extensions_mut().remove::<Arc<Place>>());
     let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let mut request = request.map(|body| Body::new(Limited::new(body, BODY_BYTES_MAX)));
     match address(door, request.uri()) {
@@ -40,14 +57,49 @@ pub(super) async fn pass(door: &Frontdoor, mut request: Request<Incoming>) -> Re
         let comet_side = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
             let (Ok(client), Ok(comet)) = tokio::join!(client_side, comet_side) else { return };
-            let (mut client, mut comet) = (TokioIo::new(client), TokioIo::new(comet));
             // Either side may hang up.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut comet).await;
+            let _ = pipe(TokioIo::new(client), TokioIo::new(comet), WEBSOCKET_IDLE).await;
+            drop(held);
         });
         return response.map(|_| Body::empty());
     }
     strip(response.headers_mut(), None);
     response.map(Body::new)
+}
+
+/// Carries bytes both ways, until both sides have ended or neither has said anything for `idle`.
+async fn pipe<A, B>(client: A, comet: B, idle: Duration) -> io::Result<()>
+where
+    A: AsyncRead + AsyncWrite,
+    B: AsyncRead + AsyncWrite,
+{
+    let (client_in, client_out) = tokio::io::split(client);
+    let (comet_in, comet_out) = tokio::io::split(comet);
+    let moved = Notify::new();
+    let both = async {
+        tokio::try_join!(carry(client_in, comet_out, &moved), carry(comet_in, client_out, &moved))
+    };
+    let silent = async { while tokio::time::timeout(idle, moved.notified()).await.is_ok() {} };
+    tokio::select! {
+        ended = both => ended.map(drop),
+        () = silent => Ok(()),
+    }
+}
+
+/// Carries bytes one way until they end, and tells of each.
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    moved: &Notify,
+) -> io::Result<()> {
+    let mut bytes = bytes::BytesMut::with_capacity(PIPE_BYTES);
+    while from.read_buf(&mut bytes).await? > 0 {
+        to.write_all_buf(&mut bytes).await?;
+        to.flush().await?;
+        bytes.reserve(PIPE_BYTES);
+        moved.notify_one();
+    }
+    to.shutdown().await
 }
 
 /// Removes what belongs to one connection; an upgrade asks for its own again.
@@ -66,17 +118,14 @@ fn address(door: &Frontdoor, uri: &Uri) -> anyhow::Result<Uri> {
     let path = uri.path_and_query().cloned();
     let address = Uri::builder()
         .scheme(Scheme::HTTP)
-        .authority(Authority::try_from(door.comet.to_string())?)
+        .authority(door.comet.clone())
         .path_and_query(path.unwrap_or(PathAndQuery::from_static("/")));
     Ok(address.build()?)
 }
 
 fn failed(door: &Frontdoor, status: StatusCode, error: &anyhow::Error) -> Response<Body> {
     tracing::debug!(%error, "front door: not handed on");
-    let data = format!("cometbft does not answer: {error:#}");
-    let error = json!({ "code": -32603, "message": "Internal error", "data": data });
-    let body = json!({ "jsonrpc": "2.0", "id": -1, "error": error });
-    door.reply(status, body.to_string())
+    door.refuse(status, &format!("cometbft does not answer: {error:#}"))
 }
 
 /// Sends the body of a JSON-RPC request and hands the answer on as it comes.
@@ -107,5 +156,60 @@ async fn send(door: &Frontdoor, body: Body) -> anyhow::Result<Response<Incoming>
     match tokio::time::timeout(ANSWER_TIMEOUT, door.client.request(request)).await {
         Ok(response) => Ok(response?),
         Err(_) => bail!("no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_pipe_carries_both_ways_until_both_have_ended() {
+        block_on(async {
+            let (mut client, near) = duplex(16);
+            let (far, mut comet) = duplex(16);
+            let piped = tokio::spawn(pipe(near, far, Duration::from_secs(60)));
+            let question = vec![7; 5 * PIPE_BYTES];
+            let asked = tokio::spawn({
+                let question = question.clone();
+                async move {
+                    client.write_all(&question).await.unwrap();
+                    client.shutdown().await.unwrap();
+                    let mut answer = Vec::new();
+                    client.read_to_end(&mut answer).await.unwrap();
+                    answer
+                }
+            });
+            let mut heard = Vec::new();
+            comet.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, question);
+            comet.write_all(b"answer").await.unwrap();
+            drop(comet);
+            assert_eq!(asked.await.unwrap(), b"answer");
+            piped.await.unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_silent_pipe_is_closed() {
+        block_on(async {
+            let (mut client, near) = duplex(16);
+            let (far, mut comet) = duplex(16);
+            let piped = tokio::spawn(pipe(near, far, Duration::from_millis(300)));
+            // As long as one side says something, it stays.
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                comet.write_all(b"ping").await.unwrap();
+                client.read_exact(&mut [0; 4]).await.unwrap();
+            }
+            piped.await.unwrap().unwrap();
+            assert_eq!(client.read(&mut [0; 4]).await.unwrap(), 0);
+        });
     }
 }
