@@ -23,7 +23,7 @@ use prost::Message;
 
 use crate::{
     Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
-    Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz,
+    Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
     error::fault,
     feegrant, market,
     msg::Msg,
@@ -479,11 +479,10 @@ pub fn process(
     Ok(Opened { writes: state.into_writes(), ..opened })
 }
 
-/// Bytes that a transaction takes in a block: its own, a tag and its length as a varint. CometBFT
-/// counts a proposal so.
+/// Bytes that a transaction takes in a block: those of a carrier and a tag. CometBFT counts a
+/// proposal so.
 fn framed(len: usize) -> usize {
-    let varint = usize::try_from(len.checked_ilog2().unwrap_or(0)).unwrap_or(0) / 7;
-    len.saturating_add(varint).saturating_add(2)
+    carrier::framed(len).saturating_add(1)
 }
 
 /// The block that this state is the result of, as the app hash vouches for it. `None` before the

@@ -8,7 +8,7 @@ use super::{Error, authorization::Authorization};
 use crate::{
     Address, Refusal, Sdk,
     msg::Msg,
-    tx::{MESSAGES_MAX, canonical},
+    tx::{MESSAGES_MAX, TIME_LAST_S, canonical},
 };
 
 /// Most `MsgExec` that stand in each other.
@@ -41,7 +41,7 @@ impl Grant {
         let grant = grant.ok_or_else(missing)?;
         let authorization = Authorization::new(&grant.authorization.ok_or_else(missing)?)?;
         if let Some(Timestamp { seconds, nanos }) = grant.expiration
-            && !((0..=253_402_300_799).contains(&seconds) && (0..1_000_000_000).contains(&nanos))
+            && !((0..=TIME_LAST_S).contains(&seconds) && (0..1_000_000_000).contains(&nanos))
         {
             return Err(Error::InvalidExpiration);
         }

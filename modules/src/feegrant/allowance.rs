@@ -10,7 +10,12 @@ use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::Error;
-use crate::{Amount, Denom, Sdk, error::fault, token::Coins, tx::canonical};
+use crate::{
+    Amount, Denom, Sdk,
+    error::fault,
+    token::Coins,
+    tx::{TIME_LAST_S, canonical},
+};
 
 /// Most denominations of a limit.
 const COINS_MAX: usize = 4;
@@ -19,8 +24,6 @@ const COINS_MAX: usize = 4;
 const MESSAGES_MAX: usize = 16;
 /// Longest name of a type, bytes.
 const TYPE_BYTES_MAX: usize = 96;
-/// The last second of the year 9999, where protobuf's times end.
-const TIME_MAX_S: i64 = 253_402_300_799;
 /// Longest duration of protobuf: 10,000 years.
 const DURATION_MAX_S: i64 = 315_576_000_000;
 /// The first second of the year 1, where protobuf's times begin.
@@ -199,7 +202,7 @@ fn check_coins(coins: &[Coin]) -> Result<(), Error> {
 
 fn check_time(time: Timestamp) -> Result<(), Error> {
     let Timestamp { seconds, nanos } = time;
-    let fits = (TIME_MIN_S..=TIME_MAX_S).contains(&seconds) && (0..NANOS).contains(&nanos);
+    let fits = (TIME_MIN_S..=TIME_LAST_S).contains(&seconds) && (0..NANOS).contains(&nanos);
     if fits { Ok(()) } else { Err(Error::InvalidDuration("a time is out of protobuf's bounds")) }
 }
 
@@ -256,7 +259,7 @@ fn nanos(seconds: i64, nanos: i32) -> i128 {
 
 /// The time, at most protobuf's last.
 fn time(total: i128) -> Timestamp {
-    let last = nanos(TIME_MAX_S, 0);
+    let last = nanos(TIME_LAST_S, 0);
     let total = total.min(last);
     let seconds = total.checked_div_euclid(NANOS.into()).and_then(|s| i64::try_from(s).ok());
     let nanos = total.checked_rem_euclid(NANOS.into()).and_then(|n| i32::try_from(n).ok());
