@@ -2,6 +2,7 @@
 //! `src/gen`: one Rust file per package, and the descriptor set. No `protoc` is needed.
 
 use std::{
+    env,
     error::Error,
     fs,
     path::{Path, PathBuf},
@@ -24,7 +25,7 @@ const GO_MODULES: [(&str, &[&str]); 5] = [
 
 /// Cosmos files that we speak. What they import comes along. The first must stay first: it brings
 /// `cosmos/base/abci`, whose relative names resolve only while `cosmos.base.tendermint` is unknown.
-const COSMOS: [&str; 19] = [
+const COSMOS: [&str; 35] = [
     "cosmos/tx/v1beta1/service.proto",
     "cosmos/auth/v1beta1/query.proto",
     "cosmos/auth/v1beta1/tx.proto",
@@ -44,6 +45,22 @@ const COSMOS: [&str; 19] = [
     "cosmos/authz/v1beta1/tx.proto",
     "cosmos/authz/v1beta1/event.proto",
     "cosmos/vesting/v1beta1/tx.proto",
+    "cosmos/consensus/v1/tx.proto",
+    "cosmos/staking/v1beta1/query.proto",
+    "cosmos/staking/v1beta1/tx.proto",
+    "cosmos/distribution/v1beta1/query.proto",
+    "cosmos/distribution/v1beta1/tx.proto",
+    "cosmos/slashing/v1beta1/query.proto",
+    "cosmos/slashing/v1beta1/tx.proto",
+    "cosmos/mint/v1beta1/query.proto",
+    "cosmos/mint/v1beta1/tx.proto",
+    "cosmos/evidence/v1beta1/query.proto",
+    "cosmos/gov/v1/query.proto",
+    "cosmos/gov/v1/tx.proto",
+    "cosmos/gov/v1beta1/query.proto",
+    "cosmos/gov/v1beta1/tx.proto",
+    "cosmos/upgrade/v1beta1/query.proto",
+    "cosmos/upgrade/v1beta1/tx.proto",
 ];
 
 /// Cosmos files whose messages can be signed in amino JSON beside those above.
@@ -63,7 +80,9 @@ const SIGNED: [&str; 12] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // Cargo says at run time which checkout it is run in.
+    let root = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+    let root = PathBuf::from(root);
     let mut includes = vec![root.clone()];
     for (module, folders) in GO_MODULES {
         let dir = go_module(module)?;
@@ -119,7 +138,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn go_module(module: &str) -> Result<PathBuf, Box<dyn Error>> {
     let out = Command::new("go")
         .args(["mod", "download", "-json", module])
-        .current_dir(std::env::temp_dir())
+        .current_dir(env::temp_dir())
         .output()?;
     let text = String::from_utf8(out.stdout)?;
     let dir = text

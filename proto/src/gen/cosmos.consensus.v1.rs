@@ -31,3 +31,47 @@ impl ::prost::Name for QueryParamsResponse {
         "/cosmos.consensus.v1.QueryParamsResponse".into()
     }
 }
+/// MsgUpdateParams is the Msg/UpdateParams request type.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParams {
+    /// authority is the address that controls the module (defaults to x/gov unless overwritten).
+    #[prost(string, tag = "1")]
+    pub authority: ::prost::alloc::string::String,
+    /// params defines the x/consensus parameters to update.
+    /// VersionsParams is not included in this Msg because it is tracked
+    /// separarately in x/upgrade.
+    ///
+    /// NOTE: All parameters must be supplied.
+    #[prost(message, optional, tag = "2")]
+    pub block: ::core::option::Option<super::super::super::tendermint::types::BlockParams>,
+    #[prost(message, optional, tag = "3")]
+    pub evidence: ::core::option::Option<super::super::super::tendermint::types::EvidenceParams>,
+    #[prost(message, optional, tag = "4")]
+    pub validator: ::core::option::Option<super::super::super::tendermint::types::ValidatorParams>,
+    #[prost(message, optional, tag = "5")]
+    pub abci: ::core::option::Option<super::super::super::tendermint::types::AbciParams>,
+}
+impl ::prost::Name for MsgUpdateParams {
+    const NAME: &'static str = "MsgUpdateParams";
+    const PACKAGE: &'static str = "cosmos.consensus.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "cosmos.consensus.v1.MsgUpdateParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/cosmos.consensus.v1.MsgUpdateParams".into()
+    }
+}
+/// MsgUpdateParamsResponse defines the response structure for executing a
+/// MsgUpdateParams message.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParamsResponse {}
+impl ::prost::Name for MsgUpdateParamsResponse {
+    const NAME: &'static str = "MsgUpdateParamsResponse";
+    const PACKAGE: &'static str = "cosmos.consensus.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "cosmos.consensus.v1.MsgUpdateParamsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/cosmos.consensus.v1.MsgUpdateParamsResponse".into()
+    }
+}

@@ -59,9 +59,42 @@ pub mod cosmos {
             include!("cosmos.crypto.secp256k1.rs");
         }
     }
+    pub mod distribution {
+        pub mod v1beta1 {
+            include!("cosmos.distribution.v1beta1.rs");
+        }
+    }
+    pub mod evidence {
+        pub mod v1beta1 {
+            include!("cosmos.evidence.v1beta1.rs");
+        }
+    }
     pub mod feegrant {
         pub mod v1beta1 {
             include!("cosmos.feegrant.v1beta1.rs");
+        }
+    }
+    pub mod gov {
+        pub mod v1 {
+            include!("cosmos.gov.v1.rs");
+        }
+        pub mod v1beta1 {
+            include!("cosmos.gov.v1beta1.rs");
+        }
+    }
+    pub mod mint {
+        pub mod v1beta1 {
+            include!("cosmos.mint.v1beta1.rs");
+        }
+    }
+    pub mod slashing {
+        pub mod v1beta1 {
+            include!("cosmos.slashing.v1beta1.rs");
+        }
+    }
+    pub mod staking {
+        pub mod v1beta1 {
+            include!("cosmos.staking.v1beta1.rs");
         }
     }
     pub mod tx {
@@ -72,6 +105,11 @@ pub mod cosmos {
         }
         pub mod v1beta1 {
             include!("cosmos.tx.v1beta1.rs");
+        }
+    }
+    pub mod upgrade {
+        pub mod v1beta1 {
+            include!("cosmos.upgrade.v1beta1.rs");
         }
     }
     pub mod vesting {
