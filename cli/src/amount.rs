@@ -103,6 +103,54 @@ pub fn milli(text: &str) -> Result<u32, String> {
     u32::try_from(milli).map_err(|_| "too large".to_owned())
 }
 
+/// Decimals of the fractions of staking and governance: integers scaled by 10^18.
+const FRACTION_DECIMALS: u32 = 18;
+
+/// Reads a part of a whole, `5%` or `0.05`, as the integer scaled by 10^18 that messages carry.
+///
+/// # Errors
+/// Says what a part looks like. More than the whole is none.
+pub fn fraction(text: &str) -> Result<u128, String> {
+    let wrong = |why: String| format!("{text:?} is no part: {why}; it looks like 5% or 0.05");
+    let scaled = match text.trim().strip_suffix('%') {
+        Some(number) => fixed(number.trim_end(), FRACTION_DECIMALS - 2),
+        None => fixed(text.trim(), FRACTION_DECIMALS),
+    };
+    match scaled {
+        Ok(scaled) if scaled <= 10u128.pow(FRACTION_DECIMALS) => Ok(scaled),
+        Ok(_) => Err(wrong("more than 100%".to_owned())),
+        Err(why) => Err(wrong(why)),
+    }
+}
+
+/// A part of a whole for people: `5%`, `0.334%`. Takes both forms of the chain: an integer scaled by
+/// 10^18, and a decimal with a point. What is neither is shown as it is.
+pub fn percent(text: &str) -> String {
+    let scaled = match text.contains('.') {
+        true => fixed(text, FRACTION_DECIMALS).ok(),
+        false => text.parse().ok(),
+    };
+    let Some(scaled) = scaled else { return text.to_owned() };
+    let unit = 10u128.pow(FRACTION_DECIMALS - 2);
+    let part = format!("{:016}", scaled % unit);
+    match part.trim_end_matches('0') {
+        "" => format!("{}%", thousands(scaled / unit)),
+        part => format!("{}.{part}%", thousands(scaled / unit)),
+    }
+}
+
+/// How much of a whole a part is, with two decimals, rounded down: `33.33%`.
+pub fn share(part: u128, whole: u128) -> String {
+    let hundredths = part.saturating_mul(10_000).checked_div(whole).unwrap_or_default();
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
+/// Whole units of an integer scaled by 10^18: what of a decimal coin can be paid.
+pub fn whole(scaled: &str) -> Amount {
+    let scaled: u128 = scaled.parse().unwrap_or_default();
+    Amount::new(scaled / 10u128.pow(FRACTION_DECIMALS))
+}
+
 /// Reads a span of time: `90s`, `10m`, `2h`, `1d`.
 ///
 /// # Errors
@@ -139,6 +187,26 @@ pub fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn parts_of_a_whole_go_both_ways() {
+        for (text, scaled, shown) in [
+            ("5%", 50_000_000_000_000_000, "5%"),
+            ("0.05", 50_000_000_000_000_000, "5%"),
+            ("33.4 %", 334_000_000_000_000_000, "33.4%"),
+            ("100%", 1_000_000_000_000_000_000, "100%"),
+            ("0", 0, "0%"),
+        ] {
+            assert_eq!(fraction(text), Ok(scaled), "{text}");
+            assert_eq!(percent(&scaled.to_string()), shown);
+        }
+        assert_eq!(percent("0.334000000000000000"), "33.4%");
+        assert_eq!(percent("soon"), "soon");
+        for bad in ["", "%", "101%", "1.5", "-1%", "5%%", "a half"] {
+            assert!(fraction(bad).is_err(), "{bad}");
+        }
+        assert_eq!([share(1, 3), share(3, 3), share(1, 0)], ["33.33%", "100.00%", "0.00%"]);
+    }
 
     #[test]
     fn amounts_are_exact() {

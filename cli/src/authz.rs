@@ -147,7 +147,11 @@ pub async fn run(app: &App, command: AuthzCommand) -> Result<()> {
     }
 }
 
-fn text_of(file: &str) -> Result<String> {
+/// What a file holds; `-` is standard input.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn text_of(file: &str) -> Result<String> {
     let failed = |error: io::Error| Failure::usage(format!("{file}: {error}"));
     let mut text = String::new();
     let read = if file == "-" {
@@ -160,19 +164,26 @@ fn text_of(file: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The messages of a file, as one that the chain would take as well formed.
-fn exec(grantee: Address, text: &str) -> Result<MsgExec> {
+/// The messages of a JSON text: one, a list, or a body with `messages`.
+///
+/// # Errors
+/// If it is none of these.
+pub fn message_list(text: &str) -> Result<Vec<Value>> {
     let json: Value = serde_json::from_str(text)
         .map_err(|error| Failure::usage(format!("the messages are no JSON: {error}")))?;
-    let list = match json {
-        Value::Array(list) => list,
+    match json {
+        Value::Array(list) => Ok(list),
         Value::Object(mut body) if body.contains_key("messages") => match body.remove("messages") {
-            Some(Value::Array(list)) => list,
-            _ => return Err(Failure::usage("\"messages\" is no list")),
+            Some(Value::Array(list)) => Ok(list),
+            _ => Err(Failure::usage("\"messages\" is no list")),
         },
-        one => vec![one],
-    };
-    let whole = json!({ "grantee": grantee.text(), "msgs": list });
+        one => Ok(vec![one]),
+    }
+}
+
+/// The messages of a file, as one that the chain would take as well formed.
+fn exec(grantee: Address, text: &str) -> Result<MsgExec> {
+    let whole = json!({ "grantee": grantee.text(), "msgs": message_list(text)? });
     let msg: MsgExec = proto_from_json(&whole)?;
     Msg::from_any(&any(&msg))
         .map_err(|refusal| explain(refusal.codespace, refusal.code, &refusal.log))?;

@@ -7,6 +7,7 @@ mod config;
 mod contacts;
 mod error;
 mod feegrant;
+mod grant;
 mod job;
 mod keyring;
 mod keys;
@@ -14,10 +15,14 @@ mod light;
 mod model;
 mod node;
 mod output;
+mod price;
+mod proposal;
 mod prove;
 mod query;
 #[cfg(feature = "verify")]
 mod replay;
+mod reward;
+mod stake;
 mod submit;
 mod tx;
 #[cfg(feature = "verify")]
@@ -124,6 +129,21 @@ enum Command {
     /// Let others send messages in your name
     #[command(subcommand)]
     Authz(authz::AuthzCommand),
+    /// Stake XPL, see what it earns, run a validator
+    #[command(subcommand)]
+    Stake(stake::StakeCommand),
+    /// Propose, back and vote on what the chain does
+    #[command(subcommand)]
+    Gov(proposal::GovCommand),
+    /// Grants to builders: milestones, approvals
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// What models cost, as the chain knows it
+    #[command(subcommand)]
+    Price(price::PriceCommand),
+    /// What providers are rewarded with, and what a bond yields
+    #[command(subcommand)]
+    Reward(reward::RewardCommand),
     /// Names for addresses
     #[command(subcommand)]
     Contacts(contacts::ContactsCommand),
@@ -316,6 +336,11 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Account(command) => account::run(app, command).await,
         Command::Feegrant(command) => feegrant::run(app, command).await,
         Command::Authz(command) => authz::run(app, command).await,
+        Command::Stake(command) => stake::run(app, command).await,
+        Command::Gov(command) => proposal::run(app, command).await,
+        Command::Grant(command) => grant::run(app, command).await,
+        Command::Price(command) => price::run(app, command).await,
+        Command::Reward(command) => reward::run(app, command).await,
         Command::Contacts(command) => contacts::run(app, command),
         Command::Job(command) => job::run(app, command).await,
         Command::Model(command) => model::run(app, command).await,

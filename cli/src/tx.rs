@@ -95,10 +95,23 @@ impl TxArgs {
 /// # Errors
 /// What the chain refused it for; if it came into no block in time.
 pub async fn send(app: &App, client: &Client, msg: Any, args: &TxArgs) -> Result<TxOutcome> {
+    send_all(app, client, vec![msg], args).await
+}
+
+/// [`send`] of several messages in one transaction: all are carried out, or none.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_all(
+    app: &App,
+    client: &Client,
+    msgs: Vec<Any>,
+    args: &TxArgs,
+) -> Result<TxOutcome> {
     let options = args.options(app)?;
     let wallet = app.wallet()?;
     let spinner = app.out.spinner("sending");
-    let hash = client.submit(&wallet, vec![msg], &options).await?;
+    let hash = client.submit(&wallet, msgs, &options).await?;
     drop(wallet);
     spinner.say(format!("waiting for the block of {}", short(&hash)));
     let waited = tokio::select! {
