@@ -22,6 +22,7 @@ pub use handler::{
 pub use msg::{DepositRewards, FundPool, SetWithdrawAddress, WithdrawCommission, WithdrawReward};
 pub use params::check as check_params;
 pub use pools::{add_rewards, fund_community, spend_community};
+pub use stake::operator_text;
 pub use state::DISTRIBUTION;
 
 pub(super) use allocate::allocate;
@@ -29,4 +30,4 @@ pub(super) use genesis::{default_genesis, export, init, pools as exported_pools}
 pub(super) use invariant::check_invariants;
 pub(super) use pools::add_minted;
 pub(super) use query::routes;
-pub(super) use settle::{settle, validator_created, validator_removed};
+pub use settle::{settle, validator_created, validator_removed};
