@@ -1,5 +1,4 @@
-//! What stakers earn: the pot and how it is dealt out, what each delegation is owed, commission, the
-//! community pool. `README.md` of the room tells the rules.
+#![doc = include_str!("README.md")]
 
 mod allocate;
 mod error;
