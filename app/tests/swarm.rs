@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bodies::{
     Pieces, Tally,
-    chain::{CHAIN_ID, Chain, POWER, TIME_S, VALIDATOR},
+    chain::{CHAIN_ID, Chain, POWER, SEEDS, TIME_S, VALIDATOR},
     traffic, transaction,
 };
 use common::{Bench, bytes};
@@ -214,7 +214,7 @@ fn traffic_of(chain: &Chain, height: u64, before: &mut Vec<Vec<u8>>) -> (u64, Ve
     let data = noise("swarm", height);
     let mut input = Pieces(&data);
     let messages = traffic::messages(chain, height);
-    let mut sent = [0; 5];
+    let mut sent = [0; SEEDS];
     let seconds = if input.upto(15) == 1 { 30 } else { u64::from(input.upto(3)) };
     let txs = (0..=input.upto(TXS_MAX))
         .map(|_| match input.upto(15) {

@@ -42,6 +42,8 @@ pub const POWER: u64 = 1_000;
 
 /// Accounts with one key.
 pub const VALIDATOR_OPERATOR: u8 = VALIDATOR[0];
+/// Seeds of accounts lie below.
+pub const SEEDS: usize = 10;
 pub const ALICE: u8 = 1;
 pub const OPERATOR: u8 = 2;
 pub const BOB: u8 = 3;

@@ -13,6 +13,8 @@ mod query;
 mod settle;
 mod stake;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use handler::{
