@@ -15,6 +15,10 @@ use plasma_proto::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
         crypto::ed25519::PubKey,
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
@@ -204,6 +208,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     ];
     all.extend(grants());
     all.extend(stakes());
+    all.extend(rewards());
     all
 }
 
@@ -348,6 +353,28 @@ fn stakes() -> Vec<(Any, Vec<u64>)> {
         ),
         (any(&MsgUnjail { validator_addr: validator_address }), vec![]),
     ]
+}
+
+/// Of distribution.
+fn rewards() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address, Account::new(2).address);
+    let (delegator_address, validator_address) = (me.text(), you.operator_text());
+    let withdraw = MsgWithdrawDelegatorReward {
+        delegator_address: delegator_address.clone(),
+        validator_address: validator_address.clone(),
+    };
+    let commission =
+        MsgWithdrawValidatorCommission { validator_address: validator_address.clone() };
+    let set = MsgSetWithdrawAddress { delegator_address, withdraw_address: you.text() };
+    let fund = MsgFundCommunityPool { amount: vec![coin(5)], depositor: me.text() };
+    let deposit = MsgDepositValidatorRewardsPool {
+        depositor: me.text(),
+        validator_address,
+        amount: vec![coin(5)],
+    };
+    [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
+        .map(|message| (message, vec![]))
+        .into()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::{Error, redelegation, set, slashing, unbonding};
+use super::{Error, distribution, mint, redelegation, set, slashing, unbonding};
 use crate::{
     Ctx,
     chain::{Misbehavior, ValidatorUpdate, Vote},
@@ -10,6 +10,8 @@ use crate::{
 /// What the last block's votes and proven offences mean, once every transaction of this one has paid
 /// and before the first message runs.
 pub fn begin_block(ctx: &mut Ctx<'_>, votes: &[Vote], misbehavior: &[Misbehavior]) {
+    mint::begin_block(ctx);
+    distribution::allocate(ctx, votes);
     held(slashing::count_missed(ctx, votes));
     held(slashing::punish(ctx, misbehavior));
 }
@@ -18,7 +20,7 @@ pub fn begin_block(ctx: &mut Ctx<'_>, votes: &[Vote], misbehavior: &[Misbehavior
 /// the validator set.
 pub fn end_block(ctx: &mut Ctx<'_>) -> Vec<ValidatorUpdate> {
     let updates = held(set::choose(ctx));
-    set::release_due(ctx);
+    held(set::release_due(ctx));
     held(unbonding::pay_due(ctx));
     held(redelegation::forget_due(ctx));
     held(redelegation::charge_some(ctx));

@@ -9,7 +9,7 @@ use plasma_proto::cosmos::{
 };
 
 use super::{
-    CancelUnbonding, Delegate, Error, Redelegate, Undelegate,
+    CancelUnbonding, Delegate, Error, Redelegate, Undelegate, distribution,
     event::Event,
     redelegation,
     state::{
@@ -44,6 +44,8 @@ pub(super) fn set_shares(
     after: Dec,
 ) -> Result<(), Error> {
     let key = (delegator, operator);
+    let before = shares_of(ctx.store, delegator, operator);
+    distribution::settle(ctx, delegator, operator, before, after)?;
     if after == Dec::ZERO {
         DELEGATIONS.remove(ctx.store, &key);
     } else {
@@ -133,7 +135,7 @@ pub(super) fn drop_shares(
     set_shares(ctx, delegator, operator, after)?;
     validator.tokens = have.minus(gone).unwrap_or_default().text();
     validator.delegator_shares = left.text();
-    validator::keep_or_remove(ctx, operator, &validator);
+    validator::keep_or_remove(ctx, operator, &validator)?;
     let least = Amount::stored(&validator.min_self_delegation);
     if delegator == operator && worth(&validator, after) < least {
         validator::jail(ctx, operator, "self_delegation_below_minimum");

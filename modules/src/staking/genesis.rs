@@ -4,20 +4,20 @@ use plasma_proto::{
     cosmos::staking::v1beta1::{BondStatus, Delegation, Description},
     plasma::{
         genesis::v1::StakingGenesis,
-        staking::v1::{ConsensusKey, Member, MissedBlocks, Pools, Validator, ValidatorSet},
+        staking::v1::{ConsensusKey, Member, MissedBlocks, Validator, ValidatorSet},
     },
 };
 use prost::Message;
 
 use super::{
-    Error,
+    Error, distribution, mint,
     msg::{Rates, check_description},
     params::{default_params, default_slashing_params, validate_params, validate_slashing_params},
     set::key_of,
     slashing::start_window,
     state::{
         BY_CONSENSUS, DELEGATIONS, EVIDENCE, HISTORY, HISTORY_SETS, MISSED, NEXT_UNBONDING, PARAMS,
-        POOLS, REDELEGATIONS, SET, SIGNING_INFOS, SLASH_TASKS, SLASHES, SLASHING_PARAMS, STAKE_MAX,
+        REDELEGATIONS, SET, SIGNING_INFOS, SLASH_TASKS, SLASHES, SLASHING_PARAMS, STAKE_MAX,
         TOTAL_POWER_MAX, UNBONDINGS, VALIDATORS, power,
     },
     validator::fresh,
@@ -34,8 +34,11 @@ const COMMISSION_BPS: [u32; 3] = [500, 2_000, 100];
 
 /// No validators: a chain cannot start from it.
 pub fn default_genesis() -> StakingGenesis {
+    let (pools, distribution) = distribution::default_genesis();
     StakingGenesis {
-        pools: Some(Pools { stakers_uxpl: "0".into(), community_uxpl: "0".into() }),
+        pools: Some(pools),
+        distribution: Some(distribution),
+        mint: Some(mint::default_genesis()),
         params: Some(default_params()),
         slashing_params: Some(default_slashing_params()),
         next_unbonding_id: 1,
@@ -54,14 +57,15 @@ pub fn init(
     time_s: u64,
     genesis: &StakingGenesis,
 ) -> Result<Vec<ValidatorUpdate>, Error> {
-    let StakingGenesis { validators, pools, params, slashing_params, set, .. } = genesis;
+    let StakingGenesis {
+        validators, pools, params, slashing_params, set, distribution, mint, ..
+    } = genesis;
     let params = params.as_ref().ok_or_else(|| bad("params are missing"))?;
     validate_params(params).map_err(bad)?;
     let slashing = slashing_params.as_ref().ok_or_else(|| bad("slashing_params are missing"))?;
     validate_slashing_params(slashing).map_err(bad)?;
     PARAMS.set(store, params);
     SLASHING_PARAMS.set(store, slashing);
-    POOLS.set(store, pools.as_ref().ok_or_else(|| bad("pools are missing"))?);
     restore(store, genesis)?;
     let set = match (validators.as_slice(), set) {
         ([], Some(set)) => set.clone(),
@@ -86,6 +90,10 @@ pub fn init(
             .ok_or_else(|| bad("the sum of all powers is above CometBFT's bound"))?;
         updates.push(ValidatorUpdate { pubkey: key_of(member), power: member.power });
     }
+    let pools = pools.as_ref().ok_or_else(|| bad("pools are missing"))?;
+    let distribution = distribution.as_ref().ok_or_else(|| bad("distribution is missing"))?;
+    distribution::init(store, pools, distribution).map_err(|error| bad(error.to_string()))?;
+    mint::init(store, mint.as_ref().ok_or_else(|| bad("mint is missing"))?).map_err(bad)?;
     Ok(updates)
 }
 
@@ -159,6 +167,8 @@ fn restore(store: &mut dyn Write, genesis: &StakingGenesis) -> Result<(), Error>
         history,
         history_sets,
         next_unbonding_id,
+        distribution: _,
+        mint: _,
     } = genesis;
     for state in states {
         let operator = Address::parse_operator(&state.operator_address)?;
@@ -248,7 +258,7 @@ fn consensus_of(bytes: &[u8]) -> Result<[u8; 20], Error> {
 pub fn export(store: &dyn Read) -> StakingGenesis {
     let consensus_key = |(consensus, operator): ([u8; 20], alloc::vec::Vec<u8>)| ConsensusKey {
         consensus: consensus.to_vec(),
-        operator: operator.try_into().map(Address).map(|of| of.to_string()).unwrap_or_default(),
+        operator: operator.try_into().map(Address).map(|of| of.text()).unwrap_or_default(),
     };
     let missed = |((consensus, part), bits): (([u8; 20], u32), _)| MissedBlocks {
         consensus: consensus.to_vec(),
@@ -257,7 +267,9 @@ pub fn export(store: &dyn Read) -> StakingGenesis {
     };
     StakingGenesis {
         validators: Vec::new(),
-        pools: POOLS.get(store),
+        pools: distribution::exported_pools(store),
+        distribution: Some(distribution::export(store)),
+        mint: Some(mint::export(store)),
         params: PARAMS.get(store),
         slashing_params: SLASHING_PARAMS.get(store),
         states: VALIDATORS.map().iter(store).map(|(_, one)| one).collect(),

@@ -2,11 +2,14 @@ use alloc::{collections::BTreeMap, format, string::String};
 
 use plasma_proto::cosmos::staking::v1beta1::BondStatus;
 
-use super::state::{
-    BY_CONSENSUS, DELEGATION_INDEXES, DELEGATIONS, DISTRIBUTION, POOLS, REDELEGATION_INDEXES,
-    REDELEGATIONS, SET, SIGNING_INFOS, TOTAL_POWER_MAX, UNBONDING_INDEXES, UNBONDINGS,
-    VALIDATOR_INDEXES, VALIDATORS, bonded_pool, consensus_address, consensus_key, not_bonded_pool,
-    tokens, total_shares, unsigned,
+use super::{
+    distribution,
+    state::{
+        BY_CONSENSUS, DELEGATION_INDEXES, DELEGATIONS, REDELEGATION_INDEXES, REDELEGATIONS, SET,
+        SIGNING_INFOS, TOTAL_POWER_MAX, UNBONDING_INDEXES, UNBONDINGS, VALIDATOR_INDEXES,
+        VALIDATORS, bonded_pool, consensus_address, consensus_key, not_bonded_pool, tokens,
+        total_shares, unsigned,
+    },
 };
 use crate::{Address, Amount, Dec, Read, token};
 
@@ -18,7 +21,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     keys_belong_to_their_validators(store)?;
     entries_are_worth_something(store)?;
     indexes_match_objects(store)?;
-    distribution_is_sum_of_pools(store)
+    distribution::check_invariants(store)
 }
 
 fn add(sum: Amount, more: Amount) -> Result<Amount, String> {
@@ -158,12 +161,4 @@ pub fn indexes_match_objects(store: &dyn Read) -> Result<(), String> {
         && UNBONDINGS.indexes_match(store, &UNBONDING_INDEXES)
         && REDELEGATIONS.indexes_match(store, &REDELEGATION_INDEXES);
     if matching { Ok(()) } else { Err("an index of staking does not match its objects".into()) }
-}
-
-fn distribution_is_sum_of_pools(store: &dyn Read) -> Result<(), String> {
-    let pools = POOLS.get(store).unwrap_or_default();
-    let sum = Amount::stored(&pools.stakers_uxpl).plus(Amount::stored(&pools.community_uxpl));
-    let held = token::balance(store, Address::of_module(DISTRIBUTION));
-    let text = "distribution does not hold the sum of the pools";
-    if sum == Some(held) { Ok(()) } else { Err(text.into()) }
 }

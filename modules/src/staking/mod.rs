@@ -2,11 +2,13 @@
 
 mod block;
 mod delegation;
+pub mod distribution;
 mod error;
 mod event;
 mod genesis;
 mod handler;
 mod invariant;
+pub mod mint;
 mod msg;
 mod params;
 mod query;
@@ -20,9 +22,10 @@ mod validator;
 
 pub use block::{begin_block, end_block};
 pub use delegation::{cancel_unbonding, delegate, redelegate, undelegate};
+pub use distribution::{DISTRIBUTION, add_rewards, fund_community};
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
-pub use handler::{add_rewards, fund_community, operator_of};
+pub use handler::operator_of;
 pub use invariant::check_invariants;
 pub use msg::{
     CancelUnbonding, CreateValidator, DO_NOT_MODIFY, Delegate, EditValidator, Redelegate,
@@ -36,9 +39,9 @@ pub use params::{
 pub use query::routes;
 pub use redelegation::{CHARGED_PER_BLOCK_MAX, FORGOTTEN_PER_BLOCK_MAX};
 pub use state::{
-    BONDED_POOL, DELEGATIONS_MAX, DISTRIBUTION, NOT_BONDED_POOL, REDELEGATIONS_MAX, STAKE_MAX,
-    UXPL_PER_POWER, bonded, delegation_key, power, rebuild_derived, shares_of, tokens,
-    total_shares, validator, validator_key, worth,
+    BONDED_POOL, DELEGATIONS_MAX, NOT_BONDED_POOL, REDELEGATIONS_MAX, STAKE_MAX, UXPL_PER_POWER,
+    bonded, delegation_key, power, rebuild_derived, shares_of, tokens, total_shares, validator,
+    validator_key, worth,
 };
 pub use unbonding::PAID_PER_BLOCK_MAX;
 pub use validator::{create_validator, edit_validator, unjail};

@@ -1,4 +1,4 @@
-//! cosmos.staking's questions, and those of our own.
+//! cosmos.staking's questions; those of slashing, evidence, distribution and mint with them.
 
 use alloc::{format, vec::Vec};
 
@@ -26,17 +26,18 @@ use plasma_proto::{
             RedelegationEntryResponse, RedelegationResponse, UnbondingDelegation, Validator,
         },
     },
-    plasma::staking::v1::{QueryPoolsRequest, QueryPoolsResponse, Redelegation},
+    plasma::staking::v1::Redelegation,
 };
 
 use super::{
+    distribution, mint,
     msg::key_any,
     params::params,
     set::key_of,
     slashing_query,
     state::{
-        DELEGATIONS, HISTORY, HISTORY_SETS, POOLS, REDELEGATIONS, UNBONDINGS, UXPL_PER_POWER,
-        VALIDATORS, bonded_pool, not_bonded_pool, signed, timestamp, worth,
+        DELEGATIONS, HISTORY, HISTORY_SETS, REDELEGATIONS, UNBONDINGS, UXPL_PER_POWER, VALIDATORS,
+        bonded_pool, not_bonded_pool, signed, timestamp, worth,
     },
     unbonding,
 };
@@ -64,8 +65,9 @@ pub fn routes(router: &mut Router) {
     router.add("/cosmos.staking.v1beta1.Query/HistoricalInfo", historical);
     router.add("/cosmos.staking.v1beta1.Query/Pool", pool);
     router.add("/cosmos.staking.v1beta1.Query/Params", get_params);
-    router.add("/plasma.staking.v1.Query/Pools", pools);
     slashing_query::routes(router);
+    distribution::routes(router);
+    mint::routes(router);
 }
 
 fn coin(amount: Amount) -> Option<Coin> {
@@ -412,8 +414,4 @@ fn pool(view: &View<'_>, _: QueryPoolRequest) -> Result<QueryPoolResponse, Query
 
 fn get_params(view: &View<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, QueryError> {
     Ok(QueryParamsResponse { params: Some(params(view.store)) })
-}
-
-fn pools(view: &View<'_>, _: QueryPoolsRequest) -> Result<QueryPoolsResponse, QueryError> {
-    Ok(QueryPoolsResponse { pools: POOLS.get(view.store) })
 }

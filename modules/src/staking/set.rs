@@ -113,7 +113,7 @@ fn begin_unbonding(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
 }
 
 /// Releases validators whose time of unbonding is over; one that nobody stakes with is gone.
-pub(super) fn release_due(ctx: &mut Ctx<'_>) {
+pub(super) fn release_due(ctx: &mut Ctx<'_>) -> Result<(), Error> {
     let now_s = ctx.block.time_s;
     let due: Vec<Address> =
         index_keys::<(u64, Address)>(ctx.store, Table::StakingUnbondingValidators, &[], &[])
@@ -124,9 +124,10 @@ pub(super) fn release_due(ctx: &mut Ctx<'_>) {
     for operator in due {
         if let Some(mut validator) = VALIDATORS.get(ctx.store, &operator) {
             validator.status = BondStatus::Unbonded.into();
-            keep_or_remove(ctx, operator, &validator);
+            keep_or_remove(ctx, operator, &validator)?;
         }
     }
+    Ok(())
 }
 
 /// Remembers this block and forgets what is older than governance asks for.

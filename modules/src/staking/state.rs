@@ -6,7 +6,7 @@ use plasma_proto::{
         slashing::v1beta1::{Params as SlashingParams, ValidatorSigningInfo},
         staking::v1beta1::{BondStatus, Delegation, Params, UnbondingDelegation, Validator},
     },
-    plasma::staking::v1::{Past, Pools, Redelegation, Slash, SlashTask, ValidatorSet},
+    plasma::staking::v1::{Past, Redelegation, Slash, SlashTask, ValidatorSet},
 };
 use prost_types::{Duration, Timestamp};
 
@@ -26,7 +26,6 @@ pub(super) const VALIDATORS: IndexedMap<Address, Validator> =
     IndexedMap::new(Table::StakingValidators, validator_indexes);
 /// Consensus address -> operator.
 pub(super) const BY_CONSENSUS: Map<[u8; 20], Vec<u8>> = Map::new(Table::StakingByConsensus);
-pub(super) const POOLS: Item<Pools> = Item::new(Table::StakingPools);
 pub(super) const PARAMS: Item<Params> = Item::new(Table::StakingParams);
 pub(super) const SLASHING_PARAMS: Item<SlashingParams> = Item::new(Table::StakingSlashingParams);
 pub(super) const DELEGATIONS: IndexedMap<Pair, Delegation> =
@@ -63,8 +62,6 @@ pub(super) const REDELEGATION_INDEXES: [Table; 2] =
 pub const BONDED_POOL: &str = "bonded_tokens_pool";
 /// Module account of all other stake: of validators outside of the set, and what is unbonding.
 pub const NOT_BONDED_POOL: &str = "not_bonded_tokens_pool";
-/// Module account of what was earned and not yet withdrawn.
-pub const DISTRIBUTION: &str = "distribution";
 /// Stake of one unit of voting power, uxpl.
 pub const UXPL_PER_POWER: u128 = 1_000_000;
 /// CometBFT's bound on the sum of all powers: MaxInt64 / 8.

@@ -11,6 +11,7 @@ use plasma_proto::cosmos::{
 use super::{
     CreateValidator, EditValidator, Error, Unjail,
     delegation::{self, Source},
+    distribution,
     event::Event,
     msg::{DO_NOT_MODIFY, Rates, check_description, key_any},
     params::params,
@@ -76,6 +77,7 @@ pub fn create_validator(
     let validator = fresh(operator, &key, description, rates, least, ctx.block.time_s);
     VALIDATORS.set(ctx.store, &operator, &validator);
     BY_CONSENSUS.set(ctx.store, &consensus, &operator.0.to_vec());
+    distribution::validator_created(ctx, operator);
     delegation::add(ctx, operator, operator, amount, Source::Account)?;
     ctx.emit(&Event::Created { operator, amount });
     Ok(MsgCreateValidatorResponse {})
@@ -178,11 +180,17 @@ pub(super) fn jail(ctx: &mut Ctx<'_>, operator: Address, reason: &'static str) {
 
 /// Writes a validator whose stake changed. One that nobody stakes with any more is gone, once it is
 /// not in the set and has served its time; its consensus key stays its operator's.
-pub(super) fn keep_or_remove(ctx: &mut Ctx<'_>, operator: Address, validator: &Validator) {
+pub(super) fn keep_or_remove(
+    ctx: &mut Ctx<'_>,
+    operator: Address,
+    validator: &Validator,
+) -> Result<(), Error> {
     let empty = Dec::stored(&validator.delegator_shares) == Dec::ZERO;
     if empty && validator.status() == BondStatus::Unbonded && tokens(validator) == Amount::ZERO {
         VALIDATORS.remove(ctx.store, &operator);
+        distribution::validator_removed(ctx, operator)?;
     } else {
         VALIDATORS.set(ctx.store, &operator, validator);
     }
+    Ok(())
 }
