@@ -409,8 +409,8 @@ fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             amount: amount(1),
         })
     };
-    // What began to unbond in the last blocks, if anything did.
-    let height = chain.height.saturating_sub(salt % 3);
+    let unbonding = staking::unbonding(&chain.store, address(ALICE), address(VALIDATOR_OPERATOR));
+    let entry = unbonding.and_then(|stake| stake.entries.first().map(|one| one.creation_height));
     let bps = |n: u32| Dec::bps(n).text();
     vec![
         (ALICE, delegate(ALICE, &first)),
@@ -425,7 +425,7 @@ fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
                 delegator_address: text(ALICE),
                 validator_address: first,
                 amount: amount(1),
-                creation_height: i64::try_from(height).unwrap_or(i64::MAX),
+                creation_height: entry.unwrap_or(1),
             }),
         ),
         (OPERATOR, any(&MsgUnjail { validator_addr: second.clone() })),
