@@ -17,6 +17,7 @@ use plasma_proto::{
         chain::v1::LastBlock,
         genesis::v1::{AuthGenesis, Balance, GenesisState},
         staking::v1::Validator,
+        token::v1::Params,
     },
 };
 use prost::Message;
@@ -267,7 +268,8 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     market::end_block(&mut ctx);
     authz::end_block(&mut ctx);
     let validator_updates = staking::end_block(&mut ctx);
-    token::end_block(&mut ctx, gas);
+    let bytes = input.txs.iter().map(|tx| framed(tx.len())).fold(0, usize::saturating_add);
+    token::end_block(&mut ctx, gas, u64::try_from(bytes).unwrap_or(u64::MAX));
 
     let writes = state.into_writes();
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
@@ -436,7 +438,9 @@ pub fn prepare<'t>(
 ) -> (Vec<&'t [u8]>, Opened) {
     let mut opened = Opened::new(base, input);
     let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let (mut bytes_left, mut gas_left) = (bytes_max, token::params(base).block_gas_max);
+    let params = token::params(base);
+    let bytes_max = bytes_max.min(block_bytes_max(&params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, params.block_gas_max);
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
@@ -452,8 +456,8 @@ pub fn prepare<'t>(
 }
 
 /// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
-/// on top of those before it, and together they stay within the block's gas. `Ok` is the block,
-/// opened.
+/// on top of those before it, and together they stay within the block's gas and bytes. `Ok` is the
+/// block, opened.
 pub fn process(
     base: &dyn Read,
     input: &BlockInput<'_>,
@@ -461,9 +465,13 @@ pub fn process(
 ) -> Result<Opened, Refusal> {
     let mut opened = Opened::new(base, input);
     let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let gas_max = token::params(base).block_gas_max;
-    let mut gas_left = gas_max;
+    let params = token::params(base);
+    let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(&params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
     for bytes in input.txs {
+        bytes_left = bytes_left
+            .checked_sub(framed(bytes.len()))
+            .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {bytes_max} bytes")))?;
         let tx = tx::decode(bytes, Purpose::Execute)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
@@ -475,9 +483,13 @@ pub fn process(
     Ok(Opened { writes: state.into_writes(), ..opened })
 }
 
+fn block_bytes_max(params: &Params) -> usize {
+    usize::try_from(params.block_bytes_max).unwrap_or(usize::MAX)
+}
+
 /// Bytes that a transaction takes in a block: those of a carrier and a tag. CometBFT counts a
 /// proposal so.
-fn framed(len: usize) -> usize {
+pub fn framed(len: usize) -> usize {
     carrier::framed(len).saturating_add(1)
 }
 
@@ -499,8 +511,15 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     authz::rebuild_derived(store, put);
 }
 
-/// Every module's sentences about its state hold.
+/// Every index holds the keys that the objects ask for and no others: the app hash does not vouch for
+/// them. `Err` names the index. Takes memory for the number of indexes, not of keys.
+pub fn indexes_match_objects(store: &dyn Read) -> Result<(), String> {
+    crate::store::compare(store, rebuild_derived)
+}
+
+/// The indexes are those of the objects, and every module's sentences about its state hold.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    indexes_match_objects(store)?;
     auth::check_invariants(store)?;
     token::check_invariants(store)?;
     feegrant::check_invariants(store)?;

@@ -162,25 +162,30 @@ impl Table {
         id
     }
 
-    /// Whether keys that begin with `id` are indexes: rebuilt from the objects, not committed to.
-    pub const fn is_derived(id: u8) -> bool {
-        id == Self::AuthByNumber.id()
-            || id == Self::TokenOwners.id()
-            || id == Self::FeegrantByGranter.id()
-            || id == Self::FeegrantExpiries.id()
-            || id == Self::AuthzByGrantee.id()
-            || id == Self::AuthzExpiries.id()
-            || id == Self::StakingByPower.id()
-            || id == Self::StakingUnbondingValidators.id()
-            || id == Self::StakingByOperator.id()
-            || id == Self::StakingUnbondingsByOperator.id()
-            || id == Self::StakingUnbondingQueue.id()
-            || id == Self::StakingRedelegationsBySource.id()
-            || id == Self::StakingRedelegationQueue.id()
-            || id == Self::MarketOffersByOperator.id()
-            || id == Self::MarketWithdrawalsByOperator.id()
-            || id == Self::MarketJobsByRequester.id()
-            || id == Self::MarketJobsByProvider.id()
-            || id == Self::MarketJobsByState.id()
+    /// The tables of indexes: rebuilt from the objects, not committed to.
+    pub const DERIVED: [Self; 18] = [
+        Self::AuthByNumber,
+        Self::TokenOwners,
+        Self::FeegrantByGranter,
+        Self::FeegrantExpiries,
+        Self::AuthzByGrantee,
+        Self::AuthzExpiries,
+        Self::StakingByPower,
+        Self::StakingUnbondingValidators,
+        Self::StakingByOperator,
+        Self::StakingUnbondingsByOperator,
+        Self::StakingUnbondingQueue,
+        Self::StakingRedelegationsBySource,
+        Self::StakingRedelegationQueue,
+        Self::MarketOffersByOperator,
+        Self::MarketWithdrawalsByOperator,
+        Self::MarketJobsByRequester,
+        Self::MarketJobsByProvider,
+        Self::MarketJobsByState,
+    ];
+
+    /// Whether keys that begin with `id` are those of an index.
+    pub fn is_derived(id: u8) -> bool {
+        Self::DERIVED.iter().any(|table| table.id() == id)
     }
 }
