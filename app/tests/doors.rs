@@ -18,13 +18,14 @@ use plasma_proto::{
         bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
         tx::v1beta1::{
             BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, SimulateRequest,
-            SimulateResponse,
+            SimulateResponse, Tx, TxBody,
         },
     },
     plasma::proof::v1::{BalanceKey, QueryProofRequest, query_proof_request::Object},
 };
 use prost::Message;
 use prost_reflect::DynamicMessage;
+use prost_types::Any;
 use tonic::Code;
 
 #[test]
@@ -368,6 +369,41 @@ fn a_transaction_is_taken_apart_and_put_together() {
         assert!(simulated["gas_info"]["gas_used"].is_string());
         let (status, _, body) = served.http(&post("encode/amino"), "{}").await;
         assert_eq!((status, &body["code"]), (501, &12.into()));
+    });
+}
+
+/// A few bytes each are a level of `Any`s; each level is stack of whoever shows them as JSON.
+#[test]
+fn what_is_nested_without_end_is_not_shown() {
+    run(|served| async move {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let nested = |levels: usize| {
+            let mut any = Any { type_url: "/google.protobuf.Duration".into(), value: Vec::new() };
+            for _ in 0..levels {
+                let value = any.encode_to_vec();
+                any = Any { type_url: "/google.protobuf.Any".into(), value };
+            }
+            any
+        };
+        let post = |name: &str| format!("POST /cosmos/tx/v1beta1/{name} HTTP/1.1");
+        let decode = |levels: usize| {
+            let body = TxBody { messages: vec![nested(levels)], ..TxBody::default() };
+            let tx = Tx { body: Some(body), ..Tx::default() };
+            serde_json::json!({ "tx_bytes": STANDARD.encode(tx.encode_to_vec()) }).to_string()
+        };
+        for (levels, wanted) in [(10, 200), (58, 200), (100, 400), (5_000, 400)] {
+            let (status, _, body) = served.http(&post("decode"), &decode(levels)).await;
+            assert_eq!(status, wanted, "{levels} levels: {body}");
+        }
+        // And the other way: JSON has an end of its own.
+        for levels in [20, 100, 2_000] {
+            let open = r#"{"@type":"/google.protobuf.Any","value":"#.repeat(levels);
+            let json =
+                format!(r#"{{"tx":{{"body":{{"messages":[{open}{{}}{}]}}}}}}"#, "}".repeat(levels));
+            let (status, _, body) = served.http(&post("encode"), &json).await;
+            assert!(status == 200 || status == 400, "{levels} levels: {status} {body}");
+        }
+        assert_eq!(served.get("/cosmos/base/node/v1beta1/config").await.0, 200);
     });
 }
 
