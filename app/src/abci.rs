@@ -330,8 +330,8 @@ impl Application for App {
         if !same_validators(&request.validators, &validators) {
             abort(
                 "InitChain",
-                "the genesis file's `validators` are not those of `app_state.staking.validators`; \
-                 power must be whole XPL of `tokens_uxpl`",
+                "the genesis file's `validators` are not those of `app_state.staking`; \
+                 power must be whole XPL of stake",
             );
         }
         tracing::info!(chain_id = request.chain_id, app_hash = hex::encode(app_hash), "genesis");

@@ -1,0 +1,10 @@
+//! Who validates, with whose stake, and what it costs to break the rules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod net;
+
+mod queries;
+mod slashing;
+mod stories;
