@@ -6,5 +6,6 @@ mod common;
 mod net;
 
 mod queries;
+mod rewards;
 mod slashing;
 mod stories;
