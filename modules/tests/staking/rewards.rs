@@ -9,7 +9,10 @@ use plasma_proto::cosmos::distribution::v1beta1::{
     QueryDelegationTotalRewardsResponse, QueryValidatorOutstandingRewardsRequest,
     QueryValidatorOutstandingRewardsResponse,
 };
-use proptest::prelude::*;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest,
+};
+use prost_types::Any;
 use ruint::aliases::U512;
 
 use crate::net::*;
@@ -42,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(d, v, w, n)| Step::Redelegate(d, v, w, n)),
         4 => (d, v).prop_map(|(d, v)| Step::Withdraw(d, v)),
         1 => Just(Step::DoubleSign),
-        1 => any::<bool>().prop_map(Step::Absent),
+        1 => proptest::bool::ANY.prop_map(Step::Absent),
         3 => (1..600u64).prop_map(Step::Wait),
     ]
 }
