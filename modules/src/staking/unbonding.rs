@@ -68,6 +68,15 @@ pub(super) fn as_seen(store: &dyn Read, mut stake: UnbondingDelegation) -> Unbon
     stake
 }
 
+/// What an account unbonds from a validator, as its owner sees it.
+pub fn unbonding(
+    store: &dyn Read,
+    delegator: Address,
+    operator: Address,
+) -> Option<UnbondingDelegation> {
+    UNBONDINGS.get(store, &(delegator, operator)).map(|stake| as_seen(store, stake))
+}
+
 /// Refuses where another entry would be too many.
 pub(super) fn check_room(
     ctx: &Ctx<'_>,

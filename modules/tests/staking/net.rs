@@ -187,8 +187,10 @@ impl Net {
         token::balance(&self.store, Address::of_module(name)).units()
     }
 
-    pub fn supply(&self) -> u128 {
-        token::supply(&self.store, &plasma_modules::Denom::uxpl()).units()
+    /// All that was ever burned.
+    pub fn burned(&self) -> u128 {
+        let totals = chain::export(&self.store).token.unwrap().totals.unwrap();
+        totals.burned_uxpl.parse().unwrap()
     }
 
     pub fn validator(&self, of: &Account) -> plasma_proto::cosmos::staking::v1beta1::Validator {
