@@ -16,6 +16,7 @@ use plasma_proto::{
     cosmos::{
         auth::v1beta1::QueryAccountRequest,
         bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
+        distribution::v1beta1::QueryDelegationTotalRewardsRequest,
         tx::v1beta1::{
             BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, SimulateRequest,
             SimulateResponse, Tx, TxBody,
@@ -56,7 +57,7 @@ fn every_unary_method_of_ours_has_a_handler() {
 #[test]
 fn three_doors_one_answer() {
     run(|served| async move {
-        let address = users()[2].address.text();
+        let (address, staker) = (users()[2].address.text(), users()[0].address.text());
         let cases = [
             (
                 "/cosmos.bank.v1beta1.Query/Balance",
@@ -87,6 +88,34 @@ fn three_doors_one_answer() {
             ),
             ("/plasma.token.v1.Query/FeeMarket", Vec::new(), "/plasma/token/v1/fee_market".into()),
             ("/plasma.market.v1.Query/Params", Vec::new(), "/plasma/market/v1/params".into()),
+            ("/plasma.token.v1.Query/Totals", Vec::new(), "/plasma/token/v1/totals".into()),
+            ("/plasma.staking.v1.Query/Pools", Vec::new(), "/plasma/staking/v1/pools".into()),
+            (
+                "/cosmos.mint.v1beta1.Query/Inflation",
+                Vec::new(),
+                "/cosmos/mint/v1beta1/inflation".into(),
+            ),
+            (
+                "/cosmos.mint.v1beta1.Query/AnnualProvisions",
+                Vec::new(),
+                "/cosmos/mint/v1beta1/annual_provisions".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/Params",
+                Vec::new(),
+                "/cosmos/distribution/v1beta1/params".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/CommunityPool",
+                Vec::new(),
+                "/cosmos/distribution/v1beta1/community_pool".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/DelegationTotalRewards",
+                QueryDelegationTotalRewardsRequest { delegator_address: staker.clone() }
+                    .encode_to_vec(),
+                format!("/cosmos/distribution/v1beta1/delegators/{staker}/rewards"),
+            ),
             (NODE_CONFIG, Vec::new(), "/cosmos/base/node/v1beta1/config".into()),
             (
                 PROOF,
@@ -143,6 +172,13 @@ fn json_is_as_cosmos_clients_read_it() {
         let (_, _, account) = served.get(&format!("/cosmos/auth/v1beta1/accounts/{used}")).await;
         assert_eq!(account["account"]["pub_key"]["@type"], "/cosmos.crypto.secp256k1.PubKey");
         assert_eq!(account["account"]["sequence"], "3");
+        let (_, _, inflation) = served.get("/cosmos/mint/v1beta1/inflation").await;
+        let inflation = inflation["inflation"].as_str().unwrap().to_owned();
+        assert!(inflation.starts_with("0.05") && inflation.len() == 20, "{inflation}");
+        let url = format!("/cosmos/distribution/v1beta1/delegators/{}/rewards", users()[0].address);
+        let (_, _, rewards) = served.get(&url).await;
+        let total = rewards["total"][0]["amount"].as_str().unwrap();
+        assert_eq!(total.split_once('.').unwrap().1.len(), 18, "{total}");
     });
 }
 
