@@ -25,7 +25,7 @@ use crate::{
     Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
     Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
     error::fault,
-    feegrant, market,
+    feegrant, governance, market,
     msg::Msg,
     staking, token,
     tx::{self, Decoded, Purpose},
@@ -111,6 +111,7 @@ pub fn default_genesis() -> GenesisState {
         market: Some(market::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
+        governance: Some(governance::default_genesis()),
         beacon: Vec::new(),
     }
 }
@@ -160,8 +161,17 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, attestation, authz, beacon } =
-        genesis;
+    let GenesisState {
+        auth,
+        token,
+        feegrant,
+        staking,
+        market,
+        attestation,
+        authz,
+        governance,
+        beacon,
+    } = genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
         [] => sha256(chain_id.as_bytes()),
@@ -176,6 +186,7 @@ pub fn init(
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
+    governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
     Ok(validators)
 }
@@ -190,6 +201,7 @@ pub fn export(store: &dyn Read) -> GenesisState {
         market: Some(market::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
+        governance: Some(governance::export(store)),
         beacon: beacon(store).to_vec(),
     }
 }
@@ -271,6 +283,7 @@ pub fn close_block(base: &dyn Read, opened: Opened) -> BlockOutput {
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
     authz::end_block(&mut ctx);
+    governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     token::end_block(&mut ctx, gas);
 
     let writes = state.into_writes();
@@ -498,8 +511,10 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     auth::rebuild_derived(store, put);
     token::rebuild_derived(store, put);
     feegrant::rebuild_derived(store, put);
+    staking::ballot::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
+    governance::rebuild_derived(store, put);
 }
 
 /// Every module's sentences about its state hold.
@@ -510,7 +525,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
     attestation::check_invariants(store)?;
-    authz::check_invariants(store)
+    authz::check_invariants(store)?;
+    governance::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

@@ -1,12 +1,14 @@
 use alloc::string::String;
 
+use super::ballot;
 use super::state::{BONDED_POOL, DISTRIBUTION, POOLS, VALIDATORS};
 use crate::{Address, Amount, Read, token};
 
 /// Every sentence about stake holds.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     bonded_pool_is_sum_of_tokens(store)?;
-    distribution_is_sum_of_pools(store)
+    distribution_is_sum_of_pools(store)?;
+    ballot::sums_are_a_recount_of_votes(store)
 }
 
 fn bonded_pool_is_sum_of_tokens(store: &dyn Read) -> Result<(), String> {

@@ -1,10 +1,12 @@
 #![doc = include_str!("README.md")]
 
+pub mod ballot;
 mod error;
 mod genesis;
 mod handler;
 mod invariant;
 mod query;
+mod stake;
 mod state;
 
 pub use error::Error;

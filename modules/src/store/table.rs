@@ -46,6 +46,15 @@ pub enum Table {
     /// `Item<staking.Pools>`
     StakingPools = 0x2a,
 
+    /// `Map<u64, staking.Ballot>`
+    StakingBallots = 0x3a,
+    /// `Map<(ballot, voter), gov.Vote>`
+    StakingBallotVotes = 0x3b,
+    /// `Map<(ballot, operator), staking.BallotShares>`
+    StakingBallotShares = 0x3c,
+    /// Derived: (voter, ballot), of votes.
+    StakingBallotVoters = 0x3d,
+
     /// `Item<market.Params>`
     MarketParams = 0x40,
     /// `Map<Address, market.Provider>`
@@ -94,6 +103,23 @@ pub enum Table {
     AuthzByGrantee = 0x91,
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
+
+    /// `Item<gov.Params>`
+    GovernanceParams = 0xa0,
+    /// `Map<u64, gov.Proposal>`
+    GovernanceProposals = 0xa1,
+    /// `Item<u64>`
+    GovernanceNextProposal = 0xa2,
+    /// `Map<(proposal, depositor), gov.Deposit>`
+    GovernanceDeposits = 0xa3,
+    /// `Map<u64, governance.Stage>`: of proposals under way.
+    GovernanceStages = 0xa4,
+    /// `Item<String>`
+    GovernanceConstitution = 0xa5,
+    /// Derived: (status, proposal id).
+    GovernanceByStatus = 0xa6,
+    /// Derived: (end of the stage in seconds, proposal id), of proposals under way.
+    GovernanceDue = 0xa7,
 }
 
 impl Table {
@@ -110,6 +136,7 @@ impl Table {
             || id == Self::TokenOwners.id()
             || id == Self::FeegrantByGranter.id()
             || id == Self::FeegrantExpiries.id()
+            || id == Self::StakingBallotVoters.id()
             || id == Self::AuthzByGrantee.id()
             || id == Self::AuthzExpiries.id()
             || id == Self::MarketOffersByOperator.id()
@@ -117,5 +144,7 @@ impl Table {
             || id == Self::MarketJobsByRequester.id()
             || id == Self::MarketJobsByProvider.id()
             || id == Self::MarketJobsByState.id()
+            || id == Self::GovernanceByStatus.id()
+            || id == Self::GovernanceDue.id()
     }
 }
