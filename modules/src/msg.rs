@@ -16,7 +16,8 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, token,
+    tx::canonical,
 };
 
 macro_rules! messages {

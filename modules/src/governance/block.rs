@@ -108,8 +108,7 @@ fn carry_out(
 ) -> Result<(), (usize, Refusal)> {
     let (mut events, mut fee) = (Vec::new(), FeePaid::default());
     let mut above = Overlay::new(&*ctx.store);
-    let mut inner =
-        Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee };
+    let mut inner = Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee };
     let before = token::balance(inner.store, authority());
     for (at, any) in messages.iter().enumerate() {
         let from = inner.events.len();

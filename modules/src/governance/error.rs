@@ -92,7 +92,9 @@ pub enum Error {
     #[error("the proposal is too large: {0}")]
     TooLarge(String),
     /// Messages that would change what lies with the gov account.
-    #[error("a proposal may not move deposits: the gov account would hold {after}uxpl, not {before}uxpl")]
+    #[error(
+        "a proposal may not move deposits: the gov account would hold {after}uxpl, not {before}uxpl"
+    )]
     MovesDeposits {
         /// Held before.
         before: Amount,

@@ -36,16 +36,42 @@ impl Ending {
 
 /// What governance reports, in the Cosmos SDK's names.
 pub(super) enum Event<'a> {
-    Submitted { proposal_id: u64, proposer: Address, types: &'a [String] },
+    Submitted {
+        proposal_id: u64,
+        proposer: Address,
+        types: &'a [String],
+    },
     /// Submitting it brought the whole deposit.
-    SubmittedToVoting { proposal_id: u64 },
-    Deposited { proposal_id: u64, depositor: Address, amount: Amount },
+    SubmittedToVoting {
+        proposal_id: u64,
+    },
+    Deposited {
+        proposal_id: u64,
+        depositor: Address,
+        amount: Amount,
+    },
     /// A deposit completed the whole.
-    DepositedToVoting { proposal_id: u64 },
-    Voted { proposal_id: u64, voter: Address, options: &'a Options },
-    Cancelled { proposal_id: u64, proposer: Address },
-    Inactive { proposal_id: u64, ending: Ending },
-    Active { proposal_id: u64, ending: Ending, log: &'a str },
+    DepositedToVoting {
+        proposal_id: u64,
+    },
+    Voted {
+        proposal_id: u64,
+        voter: Address,
+        options: &'a Options,
+    },
+    Cancelled {
+        proposal_id: u64,
+        proposer: Address,
+    },
+    Inactive {
+        proposal_id: u64,
+        ending: Ending,
+    },
+    Active {
+        proposal_id: u64,
+        ending: Ending,
+        log: &'a str,
+    },
 }
 
 impl crate::Event for Event<'_> {
@@ -81,10 +107,9 @@ impl crate::Event for Event<'_> {
                 ("option", json(options)),
                 ("proposal_id", proposal_id.to_string()),
             ],
-            Self::Cancelled { proposal_id, proposer } => vec![
-                ("sender", proposer.to_string()),
-                ("proposal_id", proposal_id.to_string()),
-            ],
+            Self::Cancelled { proposal_id, proposer } => {
+                vec![("sender", proposer.to_string()), ("proposal_id", proposal_id.to_string())]
+            }
             Self::Inactive { proposal_id, ending } => vec![
                 ("proposal_id", proposal_id.to_string()),
                 ("proposal_result", ending.text().into()),

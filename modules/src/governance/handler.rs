@@ -68,7 +68,7 @@ fn submit(ctx: &mut Ctx<'_>, msg: SubmitProposal) -> Result<u64, Error> {
     let params = params(ctx.store);
     // The least first deposit is rounded up.
     let whole = min_deposit(&params, expedited);
-    let least = ratio(&params.min_initial_deposit_ratio).of_amount_up(whole);
+    let least = money(ratio(&params.min_initial_deposit_ratio).of_up(whole));
     if deposit < least {
         return Err(Error::DepositTooSmall { amount: deposit, least });
     }
@@ -109,8 +109,7 @@ fn submit(ctx: &mut Ctx<'_>, msg: SubmitProposal) -> Result<u64, Error> {
 /// `MsgDeposit`.
 pub fn deposit(ctx: &mut Ctx<'_>, msg: Deposit) -> Result<MsgDepositResponse, Error> {
     let Deposit { proposal_id, depositor, amount } = msg;
-    let proposal =
-        PROPOSALS.get(ctx.store, &proposal_id).ok_or(Error::Unknown(proposal_id))?;
+    let proposal = PROPOSALS.get(ctx.store, &proposal_id).ok_or(Error::Unknown(proposal_id))?;
     if !is_open(&proposal) {
         return Err(Error::Inactive(proposal_id));
     }
@@ -141,7 +140,7 @@ fn add_deposit(
 ) -> Result<bool, Error> {
     let id = proposal.id;
     let whole = min_deposit(params, proposal.expedited);
-    let least = ratio(&params.min_deposit_ratio).of_amount_up(whole);
+    let least = money(ratio(&params.min_deposit_ratio).of_up(whole));
     if amount < least {
         return Err(Error::DepositTooSmall { amount, least });
     }
@@ -154,11 +153,8 @@ fn add_deposit(
     }
     token::transfer(ctx, depositor, authority(), amount)?;
     let sum = money(before.unwrap_or_default().plus(amount));
-    let deposit = StoredDeposit {
-        proposal_id: id,
-        depositor: depositor.text(),
-        amount: coins(sum),
-    };
+    let deposit =
+        StoredDeposit { proposal_id: id, depositor: depositor.text(), amount: coins(sum) };
     DEPOSITS.set(ctx.store, &key, &deposit);
     ctx.emit(&Event::Deposited { proposal_id: id, depositor, amount });
 
@@ -204,10 +200,7 @@ pub fn vote_weighted(
 }
 
 /// `MsgVote` of v1beta1.
-pub fn legacy_vote(
-    ctx: &mut Ctx<'_>,
-    msg: LegacyVote,
-) -> Result<v1beta1::MsgVoteResponse, Error> {
+pub fn legacy_vote(ctx: &mut Ctx<'_>, msg: LegacyVote) -> Result<v1beta1::MsgVoteResponse, Error> {
     cast(ctx, msg.0)?;
     Ok(v1beta1::MsgVoteResponse {})
 }
@@ -238,8 +231,7 @@ pub fn cancel_proposal(
     msg: CancelProposal,
 ) -> Result<MsgCancelProposalResponse, Error> {
     let CancelProposal { proposal_id, proposer } = msg;
-    let proposal =
-        PROPOSALS.get(ctx.store, &proposal_id).ok_or(Error::Unknown(proposal_id))?;
+    let proposal = PROPOSALS.get(ctx.store, &proposal_id).ok_or(Error::Unknown(proposal_id))?;
     if proposal.proposer != proposer.text() {
         return Err(Error::InvalidProposer(proposer));
     }
@@ -267,7 +259,7 @@ fn charge_deposits(ctx: &mut Ctx<'_>, id: u64) -> Result<(), Error> {
     let part = ratio(&params.proposal_cancel_ratio);
     let mut lost = Amount::ZERO;
     for (depositor, amount) in take_deposits(ctx, id) {
-        let fee = part.of_amount_down(amount);
+        let fee = money(part.of(amount));
         lost = money(lost.plus(fee));
         token::transfer(ctx, authority(), depositor, money(amount.minus(fee)))?;
     }

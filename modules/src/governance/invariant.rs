@@ -4,7 +4,9 @@ use plasma_proto::cosmos::gov::v1::ProposalStatus;
 
 use super::{
     params::{coins, validate},
-    state::{DEPOSITS, INDEXES, NEXT_PROPOSAL, PROPOSALS, STAGES, authority, is_open, params, uxpl},
+    state::{
+        DEPOSITS, INDEXES, NEXT_PROPOSAL, PROPOSALS, STAGES, authority, is_open, params, uxpl,
+    },
 };
 use crate::{Amount, Read, staking::ballot, token};
 

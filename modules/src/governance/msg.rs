@@ -14,13 +14,7 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use super::{Error, state::authority};
-use crate::{
-    Address, Amount, Denom, Sdk,
-    msg::Msg,
-    staking::ballot::Options,
-    token::Coins,
-    types::Dec,
-};
+use crate::{Address, Amount, Dec, Denom, Sdk, msg::Msg, staking::ballot::Options, token::Coins};
 
 /// Longest title and metadata, bytes.
 pub(super) const METADATA_BYTES_MAX: usize = 255;
@@ -71,11 +65,8 @@ impl SubmitProposal {
             return Err(Error::NoMessages);
         }
         let gas_inside = check_messages(&messages)?;
-        let deposit = if initial_deposit.is_empty() {
-            Amount::ZERO
-        } else {
-            deposit(&initial_deposit)?
-        };
+        let deposit =
+            if initial_deposit.is_empty() { Amount::ZERO } else { deposit(&initial_deposit)? };
         Ok(Self { proposer, messages, gas_inside, deposit, metadata, title, summary, expedited })
     }
 
@@ -90,9 +81,7 @@ impl SubmitProposal {
         let texts = [self.metadata.len(), self.title.len(), self.summary.len()];
         let bytes = messages.chain(texts).fold(0, usize::saturating_add);
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        SUBMIT_GAS
-            .saturating_add(BYTE_GAS.saturating_mul(bytes))
-            .saturating_add(self.gas_inside)
+        SUBMIT_GAS.saturating_add(BYTE_GAS.saturating_mul(bytes)).saturating_add(self.gas_inside)
     }
 
     /// How many messages it is, with those inside.
@@ -254,7 +243,7 @@ impl WeightedVote {
     /// Checks everything that needs no state.
     pub fn new(msg: v1::MsgVoteWeighted) -> Result<Self, Error> {
         let v1::MsgVoteWeighted { proposal_id, voter, options, metadata } = msg;
-        let parts = options.iter().map(|part| (part.option, Dec::parse(&part.weight)));
+        let parts = options.iter().map(|part| (part.option, Dec::parse_point(&part.weight)));
         Self::of(proposal_id, &voter, parts, metadata)
     }
 
@@ -342,11 +331,8 @@ impl LegacyProposal {
                 return Err(Error::InvalidContent(text));
             }
         }
-        let deposit = if initial_deposit.is_empty() {
-            Amount::ZERO
-        } else {
-            deposit(&initial_deposit)?
-        };
+        let deposit =
+            if initial_deposit.is_empty() { Amount::ZERO } else { deposit(&initial_deposit)? };
         Ok(Self(SubmitProposal {
             proposer: Address::parse(&proposer)?,
             messages: Vec::new(),
@@ -422,7 +408,7 @@ impl LegacyWeightedVote {
     /// Checks everything that needs no state.
     pub fn new(msg: v1beta1::MsgVoteWeighted) -> Result<Self, Error> {
         let v1beta1::MsgVoteWeighted { proposal_id, voter, options } = msg;
-        let parts = options.iter().map(|part| (part.option, Dec::parse_scaled(&part.weight)));
+        let parts = options.iter().map(|part| (part.option, Dec::parse(&part.weight)));
         let WeightedVote(vote) = WeightedVote::of(proposal_id, &voter, parts, String::new())?;
         Ok(Self(vote))
     }

@@ -6,7 +6,7 @@ use plasma_proto::cosmos::{base::v1beta1::Coin, gov::v1::Params};
 use prost_types::Duration;
 
 use super::{Error, handler::DEPOSITORS_MAX, state::uxpl};
-use crate::{Address, Amount, Denom, auth, error::fault, staking, token::Coins, types::Dec};
+use crate::{Address, Amount, Dec, Denom, auth, error::fault, staking, token::Coins};
 
 const XPL: u64 = 1_000_000;
 const DAY_S: i64 = 86_400;
@@ -17,24 +17,24 @@ const PERIOD_MAX_S: i64 = 365 * DAY_S;
 pub fn default_params() -> Params {
     let days = |days: i64| Some(Duration { seconds: days.saturating_mul(DAY_S), nanos: 0 });
     let xpl = |xpl: u64| coins(Amount::from(xpl.saturating_mul(XPL)));
-    let text = |thousandths: u128| Dec::thousandths(thousandths).text();
+    let text = |bps: u32| Dec::bps(bps).point();
     Params {
         min_deposit: xpl(500),
         max_deposit_period: days(7),
         voting_period: days(5),
-        quorum: text(334),
-        threshold: text(500),
-        veto_threshold: text(334),
-        min_initial_deposit_ratio: text(100),
-        proposal_cancel_ratio: text(500),
+        quorum: text(3_340),
+        threshold: text(5_000),
+        veto_threshold: text(3_340),
+        min_initial_deposit_ratio: text(1_000),
+        proposal_cancel_ratio: text(5_000),
         proposal_cancel_dest: "".into(),
         expedited_voting_period: days(1),
-        expedited_threshold: text(667),
+        expedited_threshold: text(6_670),
         expedited_min_deposit: xpl(2_500),
         burn_vote_quorum: false,
         burn_proposal_deposit_prevote: false,
         burn_vote_veto: true,
-        min_deposit_ratio: text(10),
+        min_deposit_ratio: text(100),
     }
 }
 
@@ -105,9 +105,9 @@ pub fn validate(params: &Params) -> Result<(), Error> {
         ("min_deposit_ratio", min_deposit_ratio, share_min, one),
     ];
     for (name, text, min, max) in fractions {
-        let value = Dec::parse(text).filter(|value| value.text() == *text);
+        let value = Dec::parse_point(text).filter(|value| value.point() == *text);
         if value.is_none_or(|value| !(min..=max).contains(&value.scaled())) {
-            let (min, max) = (Dec::from_scaled(min).text(), Dec::from_scaled(max).text());
+            let (min, max) = (Dec::new(min).point(), Dec::new(max).point());
             return Err(bad(format!("{name} must be {min} to {max}, with 18 decimals")));
         }
     }
@@ -131,7 +131,7 @@ pub(super) fn community() -> Address {
 
 /// A stored fraction.
 pub(super) fn ratio(text: &str) -> Dec {
-    Dec::parse(text).unwrap_or_else(|| fault("a bad fraction", text.as_bytes()))
+    Dec::parse_point(text).unwrap_or_else(|| fault("a bad fraction", text.as_bytes()))
 }
 
 /// A stored period, seconds.

@@ -204,9 +204,8 @@ fn vote(view: &View<'_>, ask: QueryVoteRequest) -> Result<QueryVoteResponse, Que
 /// The vote of an account. That there is none is a bad request, as in the Cosmos SDK.
 pub(super) fn find_vote(view: &View<'_>, id: u64, voter: &str) -> Result<Vote, QueryError> {
     let address = Address::parse(voter)?;
-    ballot::vote(view.store, named(id)?, address).ok_or_else(|| {
-        QueryError::invalid(format!("voter: {voter} not found for proposal: {id}"))
-    })
+    ballot::vote(view.store, named(id)?, address)
+        .ok_or_else(|| QueryError::invalid(format!("voter: {voter} not found for proposal: {id}")))
 }
 
 fn votes(view: &View<'_>, ask: QueryVotesRequest) -> Result<QueryVotesResponse, QueryError> {
@@ -246,5 +245,5 @@ pub(super) fn find_tally(view: &View<'_>, id: u64) -> Result<TallyResult, QueryE
 
 /// A decimal string's digits, as an integer scaled by 10^18.
 pub(super) fn scaled(text: &str) -> String {
-    super::params::ratio(text).scaled_text()
+    super::params::ratio(text).text()
 }

@@ -114,7 +114,9 @@ fn ids<'a>(
     let (first, end) = match (order, from) {
         (_, None) => (prefix.clone(), end),
         (Order::Ascending, Some(id)) => (at(id), end),
-        (Order::Descending, Some(id)) => (prefix.clone(), id.checked_add(1).map_or(end, |id| Some(at(id)))),
+        (Order::Descending, Some(id)) => {
+            (prefix.clone(), id.checked_add(1).map_or(end, |id| Some(at(id))))
+        }
     };
     let len = prefix.len();
     store.range(&first, end.as_deref(), order).map(move |(key, _)| {
@@ -155,6 +157,15 @@ pub fn params(store: &dyn Read) -> Params {
 /// A proposal.
 pub fn proposal(store: &dyn Read, id: u64) -> Option<Proposal> {
     PROPOSALS.get(store, &id)
+}
+
+/// The proposals that wait for deposits, then those that are voted on, each in order of id.
+pub fn under_way(store: &dyn Read) -> Vec<Proposal> {
+    [ProposalStatus::DepositPeriod, ProposalStatus::VotingPeriod]
+        .into_iter()
+        .flat_map(|status| ids_of(store, status, None, Order::Ascending))
+        .filter_map(|id| PROPOSALS.get(store, &id))
+        .collect()
 }
 
 /// Where a proposal is stored, and proven.

@@ -3,7 +3,7 @@
 use plasma_proto::cosmos::gov::v1::{Params, TallyResult};
 
 use super::params::ratio;
-use crate::{Amount, staking::ballot::Tally, types::Dec};
+use crate::{Amount, Dec, staking::ballot::Tally, types::mul_div_up};
 
 /// What becomes of a proposal and its deposits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +23,23 @@ pub(super) fn decide(tally: &Tally, params: &Params, expedited: bool) -> Outcome
     if bonded == Amount::ZERO {
         return rejected(false);
     }
-    if Dec::ratio_down(voted, bonded).is_none_or(|part| part < ratio(&params.quorum)) {
+    if Dec::ratio(voted, bonded).is_none_or(|part| part < ratio(&params.quorum)) {
         return rejected(params.burn_vote_quorum);
     }
     let Some(spoke) = voted.minus(abstain).filter(|spoke| *spoke != Amount::ZERO) else {
         return rejected(false);
     };
-    if Dec::ratio_up(no_with_veto, voted).is_none_or(|part| part > ratio(&params.veto_threshold)) {
+    if ratio_up(no_with_veto, voted).is_none_or(|part| part > ratio(&params.veto_threshold)) {
         return rejected(params.burn_vote_veto);
     }
     let threshold = if expedited { &params.expedited_threshold } else { &params.threshold };
-    let passes = Dec::ratio_up(yes, spoke).is_some_and(|part| part > ratio(threshold));
+    let passes = ratio_up(yes, spoke).is_some_and(|part| part > ratio(threshold));
     Outcome { passes, burns: false }
+}
+
+/// `a / b`, rounded up.
+fn ratio_up(a: Amount, b: Amount) -> Option<Dec> {
+    mul_div_up(a.units(), Dec::ONE.scaled(), b.units()).map(Dec::new)
 }
 
 /// As queries and proposals tell it.

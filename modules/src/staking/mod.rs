@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod ballot;
+mod block;
 mod error;
 mod genesis;
 mod handler;
@@ -9,6 +10,7 @@ mod query;
 mod stake;
 mod state;
 
+pub use block::{begin_block, end_block};
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
 pub use handler::{add_rewards, fund_community, operator_of};

@@ -190,7 +190,10 @@ fn is_published(chain: &Chain, name: &str) -> bool {
 }
 
 fn event<'e>(events: &'e [Recorded], kind: &str) -> &'e Recorded {
-    events.iter().find(|event| event.kind == kind).unwrap_or_else(|| panic!("no {kind}: {events:?}"))
+    events
+        .iter()
+        .find(|event| event.kind == kind)
+        .unwrap_or_else(|| panic!("no {kind}: {events:?}"))
 }
 
 fn attribute<'e>(event: &'e Recorded, key: &str) -> &'e str {

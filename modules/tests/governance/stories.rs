@@ -57,10 +57,7 @@ fn a_text_proposal_passes_from_first_to_last() {
 
     let result = done(&mut chain, &operator(2), vote(&operator(2), 1, VoteOption::Yes));
     let voted = event(&result.events, "proposal_vote");
-    assert_eq!(
-        attribute(voted, "option"),
-        r#"[{"option":1,"weight":"1.000000000000000000"}]"#
-    );
+    assert_eq!(attribute(voted, "option"), r#"[{"option":1,"weight":"1.000000000000000000"}]"#);
     let legacy = any(&v1beta1::MsgVote {
         proposal_id: 1,
         voter: operator(0).address.text(),
@@ -207,7 +204,8 @@ fn too_few_deposits_and_a_proposal_is_dropped() {
 fn who_proposed_may_cancel_for_a_part_of_the_deposits() {
     let community = Address::of_module("distribution");
     let friend = person(3).address;
-    for (dest, to) in [("".into(), None), (community.text(), Some(community)), (friend.text(), Some(friend))]
+    for (dest, to) in
+        [("".into(), None), (community.text(), Some(community)), (friend.text(), Some(friend))]
     {
         let params = Params { proposal_cancel_dest: dest, ..params() };
         let (mut chain, alice, bob) = (Chain::new(&genesis(params)), person(0), person(1));
@@ -218,10 +216,11 @@ fn who_proposed_may_cancel_for_a_part_of_the_deposits() {
         let (held, whole) = (chain.balance(bob.address), supply(&chain));
         let dest_held = to.map(|to| chain.balance(to));
         let msg = MsgCancelProposal { proposal_id: id, proposer: alice.address.text() };
-        let refused = run(&mut chain, &bob, any(&MsgCancelProposal {
-            proposer: bob.address.text(),
-            ..msg.clone()
-        }));
+        let refused = run(
+            &mut chain,
+            &bob,
+            any(&MsgCancelProposal { proposer: bob.address.text(), ..msg.clone() }),
+        );
         assert_eq!((refused.codespace, refused.code), ("gov", 18));
         let paid = held - chain.balance(bob.address);
         let result = done(&mut chain, &alice, any(&msg));
@@ -265,7 +264,9 @@ fn a_proposal_is_carried_out_whole_or_not_at_all() {
     assert_eq!(proposal.status(), ProposalStatus::Failed);
     let url = "/plasma.market.v1.MsgPublishModel";
     assert!(
-        proposal.failed_reason.starts_with(&format!("message 1 ({url}) was refused: codespace market")),
+        proposal
+            .failed_reason
+            .starts_with(&format!("message 1 ({url}) was refused: codespace market")),
         "{}",
         proposal.failed_reason
     );
@@ -305,10 +306,7 @@ fn no_proposal_spends_deposits() {
     pass(&mut chain, 40);
     let proposal = found(&chain, id);
     assert_eq!(proposal.status(), ProposalStatus::Failed);
-    assert_eq!(
-        proposal.failed_reason,
-        "message 1 (all) was refused: codespace gov, code 44"
-    );
+    assert_eq!(proposal.failed_reason, "message 1 (all) was refused: codespace gov, code 44");
     assert_eq!(chain.balance(gov()), DEPOSIT / 2 + DEPOSIT);
 }
 
@@ -344,7 +342,7 @@ fn endings_and_old_votes_take_bounded_steps() {
     assert_eq!(result.code, 0, "{}", result.log);
     let voted = submit(&mut chain, &alice, &submission(&alice, DEPOSIT, vec![]));
     let voters = governance::VOTES_REMOVED_PER_BLOCK_MAX * 2 + 1;
-    let yes = Options::new(&[(VoteOption::Yes.into(), plasma_modules::types::Dec::ONE)]).unwrap();
+    let yes = Options::new(&[(VoteOption::Yes.into(), plasma_modules::Dec::ONE)]).unwrap();
     for at in 0..u32::try_from(voters).unwrap() {
         let mut voter = Address::default();
         voter.0[..4].copy_from_slice(&at.to_be_bytes());
@@ -383,10 +381,7 @@ fn votes_go_on_after_an_export() {
     let mut same = exported.clone();
     same.set(vec![0x01], None);
     assert_eq!(same, timeless);
-    assert_eq!(
-        chain::export(&exported).governance,
-        chain::export(&chain.store).governance
-    );
+    assert_eq!(chain::export(&exported).governance, chain::export(&chain.store).governance);
     let mut other = Chain { store: exported, ..chain.clone() };
     for chain in [&mut chain, &mut other] {
         pass(chain, VOTING_S + 10);

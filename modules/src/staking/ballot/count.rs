@@ -6,7 +6,7 @@ use super::{
     Options,
     state::{SHARES, vote},
 };
-use crate::{Address, Amount, Read, error::fault, staking::stake, types::Dec};
+use crate::{Address, Amount, Dec, Read, error::fault, staking::stake, types::mul_div};
 
 /// Shares of one validator, by option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,11 +34,11 @@ impl Sums {
     pub(super) fn to_proto(self) -> BallotShares {
         let Self { voted, yes, abstain, no, no_with_veto } = self;
         BallotShares {
-            voted: voted.scaled_text(),
-            yes: yes.scaled_text(),
-            abstain: abstain.scaled_text(),
-            no: no.scaled_text(),
-            no_with_veto: no_with_veto.scaled_text(),
+            voted: voted.text(),
+            yes: yes.text(),
+            abstain: abstain.text(),
+            no: no.text(),
+            no_with_veto: no_with_veto.text(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Sums {
         let lost = || fault("the shares of a ballot do not add up", b"");
         self.voted = by(self.voted, shares).unwrap_or_else(lost);
         for (option, weight) in options.iter() {
-            let part = shares.times_down(weight).unwrap_or_else(lost);
+            let part = shares.times(weight).unwrap_or_else(lost);
             if let Some(sum) = self.option(option) {
                 *sum = by(*sum, part).unwrap_or_else(lost);
             }
@@ -108,9 +108,9 @@ pub fn count(store: &dyn Read, id: u64) -> Tally {
     for (operator, tokens, shares) in stake::bonded(store) {
         let sums = of_validator(store, id, operator, shares);
         let part = |option: Dec| {
-            option.of_down(tokens, shares).unwrap_or_else(|| {
-                fault("more shares voted than the validator has", &operator.0)
-            })
+            mul_div(option.scaled(), tokens.units(), shares.scaled())
+                .map(Amount::new)
+                .unwrap_or_else(|| fault("more shares voted than the validator has", &operator.0))
         };
         tally.yes = sum(tally.yes, part(sums.yes));
         tally.abstain = sum(tally.abstain, part(sums.abstain));
@@ -123,7 +123,8 @@ pub fn count(store: &dyn Read, id: u64) -> Tally {
 
 /// A validator's shares by option: its operator's choice for all whose owners said nothing.
 fn of_validator(store: &dyn Read, id: u64, operator: Address, shares: Dec) -> Sums {
-    let mut sums = SHARES.get(store, &(id, operator)).as_ref().map_or_else(Sums::default, Sums::stored);
+    let mut sums =
+        SHARES.get(store, &(id, operator)).as_ref().map_or_else(Sums::default, Sums::stored);
     if let Some(vote) = vote(store, id, operator) {
         let rest = shares
             .minus(sums.voted)

@@ -7,7 +7,7 @@ use super::{
     count::Sums,
     state::{BALLOTS, SHARES, VOTES, is_open, voted_on},
 };
-use crate::{Address, Write, staking::stake, types::Dec};
+use crate::{Address, Dec, Write, staking::stake};
 
 /// Most ballots at once, those whose votes are still being removed among them: so much at most
 /// changes where a voter's shares move.
@@ -28,13 +28,7 @@ pub fn open(store: &mut dyn Write, id: u64) -> Result<(), Full> {
 
 /// Takes an account's vote in an open ballot, in place of an earlier one. It counts with whatever
 /// stake the account has while the ballot is open.
-pub fn cast(
-    store: &mut dyn Write,
-    id: u64,
-    voter: Address,
-    options: &Options,
-    metadata: String,
-) {
+pub fn cast(store: &mut dyn Write, id: u64, voter: Address, options: &Options, metadata: String) {
     let before = VOTES.get(store, &(id, voter)).as_ref().map(Options::stored);
     for (operator, shares) in stake::delegations(store, voter) {
         change(store, id, operator, |sums| {
@@ -49,7 +43,13 @@ pub fn cast(
 }
 
 /// A delegator's shares of a validator are `after`, where they were `before`.
-pub fn moved(store: &mut dyn Write, delegator: Address, operator: Address, before: Dec, after: Dec) {
+pub fn moved(
+    store: &mut dyn Write,
+    delegator: Address,
+    operator: Address,
+    before: Dec,
+    after: Dec,
+) {
     for id in voted_on(store, delegator) {
         if let Some(vote) = super::vote(store, id, delegator) {
             let options = Options::stored(&vote);

@@ -2,7 +2,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use plasma_proto::cosmos::gov::v1::{Vote, VoteOption, WeightedVoteOption};
 
-use crate::{error::fault, types::Dec};
+use crate::{Dec, error::fault};
 
 /// What an account chose: options that differ, with weights above 0 that sum to 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,14 +49,14 @@ impl Options {
     pub fn to_proto(&self) -> Vec<WeightedVoteOption> {
         let part = |(option, weight): (VoteOption, Dec)| WeightedVoteOption {
             option: option.into(),
-            weight: weight.text(),
+            weight: weight.point(),
         };
         self.iter().map(part).collect()
     }
 
     /// Reads a vote's options; `None` for what no ballot has taken.
     pub fn of(vote: &Vote) -> Option<Self> {
-        let part = |part: &WeightedVoteOption| Some((part.option, Dec::parse(&part.weight)?));
+        let part = |part: &WeightedVoteOption| Some((part.option, Dec::parse_point(&part.weight)?));
         let parts: Option<Vec<_>> = vote.options.iter().map(part).collect();
         Self::new(&parts?).ok()
     }
