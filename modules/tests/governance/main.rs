@@ -78,7 +78,9 @@ fn start() -> Chain {
 
 /// Runs one transaction in a block of its own.
 fn run(chain: &mut Chain, from: &Account, msg: Any) -> TxResult {
-    let tx = chain.draft(from, vec![msg]).sign(from);
+    let mut draft = chain.draft(from, vec![msg]);
+    draft.gas = 3_000_000;
+    let tx = draft.sign(from);
     let result = chain.block(&[tx]).remove(0);
     for event in &result.events {
         assert!(event.attributes.iter().all(|(key, _)| !key.is_empty()), "{event:?}");

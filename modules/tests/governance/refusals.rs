@@ -402,7 +402,7 @@ fn nesting_is_bounded() {
     let exec = |msgs: Vec<Any>| any(&MsgExec { grantee: person(0).address.text(), msgs });
     assert!(Msg::from_any(&exec(vec![exec(vec![proposal(vec![publish("x")])])])).is_ok());
     let mut msg = publish("x");
-    for _ in 0..200 {
+    for _ in 0..60 {
         msg = exec(vec![proposal(vec![msg])]);
     }
     let refusal = Msg::from_any(&msg).unwrap_err();
