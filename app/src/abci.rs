@@ -243,7 +243,16 @@ fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
 /// `transfer` and `coin_received` alone. Subscriptions see every attribute all the same.
 fn indexed(kind: &str, key: &str) -> bool {
     let silent = matches!(kind, "coin_spent" | "burn");
-    let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
+    let value = matches!(
+        key,
+        "amount"
+            | "fee"
+            | "fee_payer"
+            | "module"
+            | "msg_index"
+            | "proposal_msg_index"
+            | "proposal_log"
+    );
     !silent && !value && !key.ends_with("_uxpl")
 }
 

@@ -406,7 +406,7 @@ fn nesting_is_bounded() {
         msg = exec(vec![proposal(vec![msg])]);
     }
     let refusal = Msg::from_any(&msg).unwrap_err();
-    assert_eq!((refusal.codespace, refusal.code), ("sdk", 2), "{refusal}");
+    assert_eq!((refusal.codespace, refusal.code), ("gov", 10), "{refusal}");
     // A transaction counts and prices what is inside.
     let whole = Msg::from_any(&proposal(vec![publish("x"), publish("y")])).unwrap();
     assert_eq!(whole.count(), 3);

@@ -106,6 +106,10 @@ fn sum(a: Amount, b: Amount) -> Amount {
 pub fn count(store: &dyn Read, id: u64) -> Tally {
     let mut tally = Tally::default();
     for (operator, tokens, shares) in stake::bonded(store) {
+        // Whom everybody left stays in the set until the end of the block.
+        if shares == Dec::ZERO {
+            continue;
+        }
         let sums = of_validator(store, id, operator, shares);
         let part = |option: Dec| {
             mul_div(option.scaled(), tokens.units(), shares.scaled())
