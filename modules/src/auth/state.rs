@@ -21,6 +21,7 @@ pub const MODULE_ACCOUNTS: [(&str, &[&str]); 5] = [
     ("distribution", &[]),
     ("gov", &["burner"]),
     ("market_escrow", &["burner"]),
+    ("mint", &["minter"]),
     ("provider_bonds", &["burner"]),
 ];
 
