@@ -240,6 +240,10 @@ fn governing(chain: &Chain) -> Vec<(u8, Any)> {
                 metadata: String::new(),
             }),
         ));
+        // Who has the stake: what is proposed is carried out.
+        let voter = text(VALIDATOR_OPERATOR);
+        let yes = MsgVote { proposal_id, voter, option: 1, metadata: String::new() };
+        messages.push((VALIDATOR_OPERATOR, any(&yes)));
         let vote = gov_legacy::MsgVote { proposal_id, voter: text(OPERATOR), option: 3 };
         messages.push((OPERATOR, any(&vote)));
         let part = |(option, weight): (i32, &str)| gov_legacy::WeightedVoteOption {
