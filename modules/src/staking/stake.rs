@@ -2,23 +2,20 @@
 
 use alloc::vec::Vec;
 
-use super::state::VALIDATORS;
+use super::state::{self, DELEGATIONS, VALIDATORS, tokens, total_shares};
 use crate::{Address, Amount, Dec, Read};
 
-/// The bonded validators: operator, tokens, shares.
+/// The validators of the set: operator, tokens, shares.
 pub(super) fn bonded(store: &dyn Read) -> Vec<(Address, Amount, Dec)> {
-    let validators = VALIDATORS.iter(store);
-    validators
-        .map(|(operator, validator)| {
-            let tokens = Amount::stored(&validator.tokens_uxpl);
-            (operator, tokens, Dec::whole(tokens).unwrap_or_default())
-        })
-        .collect()
+    let stake = |(operator, _): (Address, u64)| {
+        let validator = VALIDATORS.get(store, &operator)?;
+        Some((operator, tokens(&validator), total_shares(&validator)))
+    };
+    state::bonded(store).into_iter().filter_map(stake).collect()
 }
 
 /// What an account has delegated: operator, shares.
 pub(super) fn delegations(store: &dyn Read, delegator: Address) -> Vec<(Address, Dec)> {
-    let validator = VALIDATORS.get(store, &delegator);
-    let shares = validator.map(|v| Dec::whole(Amount::stored(&v.tokens_uxpl)).unwrap_or_default());
-    shares.map(|shares| (delegator, shares)).into_iter().collect()
+    let stakes = DELEGATIONS.map().iter_prefix(store, &delegator);
+    stakes.map(|((_, operator), stake)| (operator, Dec::stored(&stake.shares))).collect()
 }
