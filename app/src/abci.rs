@@ -247,7 +247,16 @@ fn indexed(kind: &str, key: &str) -> bool {
         kind,
         "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission" | "liveness"
     );
-    let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
+    let value = matches!(
+        key,
+        "amount"
+            | "fee"
+            | "fee_payer"
+            | "module"
+            | "msg_index"
+            | "proposal_msg_index"
+            | "proposal_log"
+    );
     let detail = matches!(key, "completion_time" | "new_shares" | "burned_coins" | "power");
     !silent && !detail && !value && !key.ends_with("_uxpl")
 }

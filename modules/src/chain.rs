@@ -26,7 +26,7 @@ use crate::{
     Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
     Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
     error::fault,
-    feegrant, market,
+    feegrant, governance, market,
     msg::Msg,
     staking, token,
     tx::{self, Decoded, Purpose},
@@ -101,6 +101,7 @@ pub fn default_genesis() -> GenesisState {
         market: Some(market::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
+        governance: Some(governance::default_genesis()),
         beacon: Vec::new(),
     }
 }
@@ -150,8 +151,17 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, attestation, authz, beacon } =
-        genesis;
+    let GenesisState {
+        auth,
+        token,
+        feegrant,
+        staking,
+        market,
+        attestation,
+        authz,
+        governance,
+        beacon,
+    } = genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
         [] => sha256(chain_id.as_bytes()),
@@ -167,6 +177,7 @@ pub fn init(
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
+    governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
     Ok(validators)
 }
@@ -181,6 +192,7 @@ pub fn export(store: &dyn Read) -> GenesisState {
         market: Some(market::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
+        governance: Some(governance::export(store)),
         beacon: beacon(store).to_vec(),
     }
 }
@@ -267,6 +279,7 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
     authz::end_block(&mut ctx);
+    governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     let validator_updates = staking::end_block(&mut ctx);
     let bytes = input.txs.iter().map(|tx| framed(tx.len())).fold(0, usize::saturating_add);
     token::end_block(&mut ctx, gas, u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -509,6 +522,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     staking::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
+    governance::rebuild_derived(store, put);
 }
 
 /// Every index holds the keys that the objects ask for and no others: the app hash does not vouch for
@@ -526,7 +540,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
     attestation::check_invariants(store)?;
-    authz::check_invariants(store)
+    authz::check_invariants(store)?;
+    governance::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

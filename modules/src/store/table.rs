@@ -78,6 +78,14 @@ pub enum Table {
     MintMinter = 0x38,
     /// `Item<cosmos.mint.Params>`
     MintParams = 0x39,
+    /// `Map<u64, staking.Ballot>`
+    StakingBallots = 0x3a,
+    /// `Map<(ballot, voter), gov.Vote>`
+    StakingBallotVotes = 0x3b,
+    /// `Map<(ballot, operator), staking.BallotShares>`
+    StakingBallotShares = 0x3c,
+    /// Derived: (voter, ballot), of votes.
+    StakingBallotVoters = 0x3d,
 
     /// `Item<market.Params>`
     MarketParams = 0x40,
@@ -128,6 +136,22 @@ pub enum Table {
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
 
+    /// `Item<gov.Params>`
+    GovernanceParams = 0xa0,
+    /// `Map<u64, gov.Proposal>`
+    GovernanceProposals = 0xa1,
+    /// `Item<u64>`
+    GovernanceNextProposal = 0xa2,
+    /// `Map<(proposal, depositor), gov.Deposit>`
+    GovernanceDeposits = 0xa3,
+    /// `Map<u64, governance.Stage>`: of proposals under way.
+    GovernanceStages = 0xa4,
+    /// `Item<String>`
+    GovernanceConstitution = 0xa5,
+    /// Derived: (status, proposal id).
+    GovernanceByStatus = 0xa6,
+    /// Derived: (end of the stage in seconds, proposal id), of proposals under way.
+    GovernanceDue = 0xa7,
     /// `Map<Address, staking.SlashTask>`: by operator of the source.
     StakingSlashTasks = 0xb0,
     /// `Map<[u8; 32], cosmos.evidence.Equivocation>`: by sha256 of its bytes.
@@ -163,7 +187,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 18] = [
+    pub const DERIVED: [Self; 21] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -182,6 +206,9 @@ impl Table {
         Self::MarketJobsByRequester,
         Self::MarketJobsByProvider,
         Self::MarketJobsByState,
+        Self::StakingBallotVoters,
+        Self::GovernanceByStatus,
+        Self::GovernanceDue,
     ];
 
     /// Whether keys that begin with `id` are those of an index.
