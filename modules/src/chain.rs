@@ -27,7 +27,7 @@ use crate::{
     error::fault,
     feegrant, market,
     msg::Msg,
-    staking, token,
+    price, staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
@@ -109,6 +109,7 @@ pub fn default_genesis() -> GenesisState {
         feegrant: Some(feegrant::default_genesis()),
         staking: Some(staking::default_genesis()),
         market: Some(market::default_genesis()),
+        price: Some(price::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
         beacon: Vec::new(),
@@ -160,7 +161,7 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, attestation, authz, beacon } =
+    let GenesisState { auth, token, feegrant, staking, market, price, attestation, authz, beacon } =
         genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
@@ -174,6 +175,7 @@ pub fn init(
     feegrant::init(store, feegrant.as_ref().ok_or_else(|| missing("feegrant"))?)?;
     let validators = staking::init(store, staking.as_ref().ok_or_else(|| missing("staking"))?)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
+    price::init(store, price.as_ref().ok_or_else(|| missing("price"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
@@ -188,6 +190,7 @@ pub fn export(store: &dyn Read) -> GenesisState {
         feegrant: Some(feegrant::export(store)),
         staking: Some(staking::export(store)),
         market: Some(market::export(store)),
+        price: Some(price::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
         beacon: beacon(store).to_vec(),
@@ -270,6 +273,8 @@ pub fn close_block(base: &dyn Read, opened: Opened) -> BlockOutput {
     auth::end_block(&mut ctx);
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
+    let settled = market::take_settled(ctx.store);
+    price::end_block(&mut ctx, &settled);
     authz::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
 
@@ -499,6 +504,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     token::rebuild_derived(store, put);
     feegrant::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
+    price::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
 }
 
@@ -509,6 +515,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     feegrant::check_invariants(store)?;
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
+    price::check_invariants(store)?;
     attestation::check_invariants(store)?;
     authz::check_invariants(store)
 }

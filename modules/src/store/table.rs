@@ -84,6 +84,27 @@ pub enum Table {
     MarketTotals = 0x51,
     /// `Map<ModelId, u64>`: jobs settled.
     MarketModelCounts = 0x52,
+    /// `Map<(ModelId, payer), u64>`: slots in use, those without any left out.
+    MarketBusy = 0x53,
+    /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
+    MarketSettled = 0x54,
+
+    /// `Item<price.Params>`
+    PriceParams = 0x58,
+    /// `Map<ModelId, price.Price>`
+    PricePrices = 0x59,
+    /// `Map<(ModelId, Address), price.Capacity>`
+    PriceCapacities = 0x5a,
+    /// `Item<price.Round>`: where the round of prices stands.
+    PriceRound = 0x5b,
+    /// `Map<(ModelId, hour, Address), price.Volume>`
+    PriceVolumes = 0x5c,
+    /// Derived: (model id, hour, charge, operator), of volumes.
+    PriceVolumesByCharge = 0x5d,
+    /// `Map<(ModelId, hour), price.Hour>`
+    PriceHours = 0x5e,
+    /// `Item<price.Closing>`: which hour is being closed, and how far.
+    PriceClosing = 0x5f,
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
@@ -117,5 +138,6 @@ impl Table {
             || id == Self::MarketJobsByRequester.id()
             || id == Self::MarketJobsByProvider.id()
             || id == Self::MarketJobsByState.id()
+            || id == Self::PriceVolumesByCharge.id()
     }
 }

@@ -19,6 +19,8 @@ pub struct GenesisState {
     pub feegrant: ::core::option::Option<FeegrantGenesis>,
     #[prost(message, optional, tag = "17")]
     pub authz: ::core::option::Option<AuthzGenesis>,
+    #[prost(message, optional, tag = "18")]
+    pub price: ::core::option::Option<PriceGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -151,6 +153,9 @@ pub struct MarketGenesis {
     /// Where matching goes on, a job id.
     #[prost(uint64, tag = "12")]
     pub match_cursor: u64,
+    /// Final payments that nobody has counted yet, in order.
+    #[prost(message, repeated, tag = "13")]
+    pub settled: ::prost::alloc::vec::Vec<super::super::market::v1::Settled>,
 }
 impl ::prost::Name for MarketGenesis {
     const NAME: &'static str = "MarketGenesis";
@@ -192,6 +197,37 @@ impl ::prost::Name for AttestationGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AttestationGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PriceGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::price::v1::Params>,
+    /// In order of model ids.
+    #[prost(message, repeated, tag = "2")]
+    pub prices: ::prost::alloc::vec::Vec<super::super::price::v1::Price>,
+    /// In order of model ids and operators.
+    #[prost(message, repeated, tag = "3")]
+    pub capacities: ::prost::alloc::vec::Vec<super::super::price::v1::Capacity>,
+    /// In order of model ids, hours and operators.
+    #[prost(message, repeated, tag = "4")]
+    pub volumes: ::prost::alloc::vec::Vec<super::super::price::v1::Volume>,
+    /// In order of model ids and hours.
+    #[prost(message, repeated, tag = "5")]
+    pub hours: ::prost::alloc::vec::Vec<super::super::price::v1::Hour>,
+    #[prost(message, optional, tag = "6")]
+    pub round: ::core::option::Option<super::super::price::v1::Round>,
+    #[prost(message, optional, tag = "7")]
+    pub closing: ::core::option::Option<super::super::price::v1::Closing>,
+}
+impl ::prost::Name for PriceGenesis {
+    const NAME: &'static str = "PriceGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.PriceGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.PriceGenesis".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
