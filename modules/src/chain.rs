@@ -27,7 +27,7 @@ use crate::{
     error::fault,
     feegrant, market,
     msg::Msg,
-    price, staking, token,
+    price, reward, staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
@@ -99,6 +99,7 @@ pub fn default_genesis() -> GenesisState {
         staking: Some(staking::default_genesis()),
         market: Some(market::default_genesis()),
         price: Some(price::default_genesis()),
+        reward: Some(reward::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
         beacon: Vec::new(),
@@ -150,7 +151,7 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, price, attestation, authz, beacon } =
+    let GenesisState { auth, token, feegrant, staking, market, price, reward, attestation, authz, beacon } =
         genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
@@ -165,6 +166,7 @@ pub fn init(
     let validators = staking::init(store, staking.as_ref().ok_or_else(|| missing("staking"))?)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
     price::init(store, price.as_ref().ok_or_else(|| missing("price"))?)?;
+    reward::init(store, reward.as_ref().ok_or_else(|| missing("reward"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
@@ -180,6 +182,7 @@ pub fn export(store: &dyn Read) -> GenesisState {
         staking: Some(staking::export(store)),
         market: Some(market::export(store)),
         price: Some(price::export(store)),
+        reward: Some(reward::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
         beacon: beacon(store).to_vec(),
@@ -269,6 +272,7 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     market::end_block(&mut ctx);
     let settled = market::take_settled(ctx.store);
     price::end_block(&mut ctx, &settled);
+    reward::end_block(&mut ctx, &settled);
     authz::end_block(&mut ctx);
     let validator_updates = staking::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
@@ -500,6 +504,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     feegrant::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
     price::rebuild_derived(store, put);
+    reward::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
 }
 
@@ -511,6 +516,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
     price::check_invariants(store)?;
+    reward::check_invariants(store)?;
     attestation::check_invariants(store)?;
     authz::check_invariants(store)
 }

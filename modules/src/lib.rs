@@ -43,6 +43,7 @@ pub mod msg;
 pub mod price;
 pub mod proof;
 pub mod query;
+pub mod reward;
 pub mod staking;
 pub mod token;
 pub mod tx;

@@ -13,7 +13,7 @@ use prost::Message;
 
 use crate::{
     Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, market, prefix_end,
-    price, staking, store::entry, token,
+    price, reward, staking, store::entry, token,
 };
 
 /// Entries on a page, at most, and where the request does not say.
@@ -125,6 +125,7 @@ impl Router {
         staking::routes(&mut router);
         market::routes(&mut router);
         price::routes(&mut router);
+        reward::routes(&mut router);
         attestation::routes(&mut router);
         authz::routes(&mut router);
         router

@@ -106,6 +106,27 @@ pub enum Table {
     /// `Item<price.Closing>`: which hour is being closed, and how far.
     PriceClosing = 0x5f,
 
+    /// `Item<reward.Params>`
+    RewardParams = 0x60,
+    /// `Item<reward.Epoch>`: the one under way.
+    RewardEpoch = 0x61,
+    /// `Map<u64, reward.Epoch>`: those that have ended.
+    RewardEpochs = 0x62,
+    /// `Map<(epoch, Address), reward.Burn>`
+    RewardBurns = 0x63,
+    /// `Item<reward.Paying>`
+    RewardPaying = 0x64,
+    /// `Map<Address, reward.Account>`
+    RewardAccounts = 0x65,
+    /// `Map<Address, reward.Audited>`
+    RewardAudited = 0x66,
+    /// Derived: (end in seconds, operator), of audited capacity.
+    RewardAuditedByEnd = 0x67,
+    /// `Item<reward.Standby>`
+    RewardStandby = 0x68,
+    /// `Item<reward.Schedule>`
+    RewardSchedule = 0x69,
+
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
 
@@ -139,5 +160,6 @@ impl Table {
             || id == Self::MarketJobsByProvider.id()
             || id == Self::MarketJobsByState.id()
             || id == Self::PriceVolumesByCharge.id()
+            || id == Self::RewardAuditedByEnd.id()
     }
 }

@@ -162,6 +162,11 @@ pub mod plasma {
             include!("plasma.proof.v1.rs");
         }
     }
+    pub mod reward {
+        pub mod v1 {
+            include!("plasma.reward.v1.rs");
+        }
+    }
     pub mod staking {
         pub mod v1 {
             include!("plasma.staking.v1.rs");

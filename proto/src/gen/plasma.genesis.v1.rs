@@ -21,6 +21,8 @@ pub struct GenesisState {
     pub authz: ::core::option::Option<AuthzGenesis>,
     #[prost(message, optional, tag = "18")]
     pub price: ::core::option::Option<PriceGenesis>,
+    #[prost(message, optional, tag = "19")]
+    pub reward: ::core::option::Option<RewardGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -228,6 +230,41 @@ impl ::prost::Name for PriceGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.PriceGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RewardGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::reward::v1::Params>,
+    /// The epoch under way; absent before the first block.
+    #[prost(message, optional, tag = "2")]
+    pub epoch: ::core::option::Option<super::super::reward::v1::Epoch>,
+    /// Epochs that have ended, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub epochs: ::prost::alloc::vec::Vec<super::super::reward::v1::Epoch>,
+    /// In order of epochs and operators.
+    #[prost(message, repeated, tag = "4")]
+    pub burns: ::prost::alloc::vec::Vec<super::super::reward::v1::Burn>,
+    /// In order of operators, as the next two.
+    #[prost(message, repeated, tag = "5")]
+    pub accounts: ::prost::alloc::vec::Vec<super::super::reward::v1::Account>,
+    #[prost(message, repeated, tag = "6")]
+    pub audited: ::prost::alloc::vec::Vec<super::super::reward::v1::Audited>,
+    #[prost(message, optional, tag = "7")]
+    pub standby: ::core::option::Option<super::super::reward::v1::Standby>,
+    #[prost(message, optional, tag = "8")]
+    pub schedule: ::core::option::Option<super::super::reward::v1::Schedule>,
+    #[prost(message, optional, tag = "9")]
+    pub paying: ::core::option::Option<super::super::reward::v1::Paying>,
+}
+impl ::prost::Name for RewardGenesis {
+    const NAME: &'static str = "RewardGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.RewardGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.RewardGenesis".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
