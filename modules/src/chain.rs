@@ -151,8 +151,18 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, price, reward, attestation, authz, beacon } =
-        genesis;
+    let GenesisState {
+        auth,
+        token,
+        feegrant,
+        staking,
+        market,
+        price,
+        reward,
+        attestation,
+        authz,
+        beacon,
+    } = genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
         [] => sha256(chain_id.as_bytes()),

@@ -161,14 +161,13 @@ pub(super) fn pay(ctx: &mut Ctx<'_>) {
     if paying.epoch == 0 {
         return;
     }
-    let mut epoch = EPOCHS
-        .get(ctx.store, &paying.epoch)
-        .unwrap_or_else(|| fault("an epoch is paid that has not ended", &paying.epoch.to_be_bytes()));
-    let payouts_max = usize::try_from(params(ctx.store).payouts_per_block_max).unwrap_or(usize::MAX);
-    let burns: Vec<((u64, Address), Burn)> = BURNS
-        .iter_prefix(ctx.store, &epoch.number)
-        .take(payouts_max.saturating_add(1))
-        .collect();
+    let mut epoch = EPOCHS.get(ctx.store, &paying.epoch).unwrap_or_else(|| {
+        fault("an epoch is paid that has not ended", &paying.epoch.to_be_bytes())
+    });
+    let payouts_max =
+        usize::try_from(params(ctx.store).payouts_per_block_max).unwrap_or(usize::MAX);
+    let burns: Vec<((u64, Address), Burn)> =
+        BURNS.iter_prefix(ctx.store, &epoch.number).take(payouts_max.saturating_add(1)).collect();
     let mut paid = Amount::ZERO;
     for (key, burn) in burns.iter().take(payouts_max) {
         let part = share(&epoch, Amount::stored(&burn.burn_uxpl));
@@ -218,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_schedule_owes_nothing_for_long() {
-        let params = Params { emission_yearly_uxpl: 1_000, decline_bps: 2_000, ..Params::default() };
+        let params =
+            Params { emission_yearly_uxpl: 1_000, decline_bps: 2_000, ..Params::default() };
         let mut schedule = Schedule { remainder: "0".into(), ..Schedule::default() };
         let made: u128 = (0..365 * 24)
             .map(|hour| scheduled(&params, &mut schedule, hour * 3_600, (hour + 1) * 3_600).units())

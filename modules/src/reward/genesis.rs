@@ -7,9 +7,7 @@ use plasma_proto::plasma::{
 
 use super::{
     Error, check_invariants, default_params,
-    state::{
-        ACCOUNTS, AUDITED, BURNS, EPOCH, EPOCHS, PARAMS, PAYING, SCHEDULE, STANDBY, params,
-    },
+    state::{ACCOUNTS, AUDITED, BURNS, EPOCH, EPOCHS, PARAMS, PAYING, SCHEDULE, STANDBY, params},
     validate_params,
 };
 use crate::{Address, Amount, Read, Write};

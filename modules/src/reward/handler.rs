@@ -9,10 +9,7 @@ use super::{
 use crate::{Amount, Ctx, market, token};
 
 /// Pays a provider what it was rewarded with so far. One that has left and was paid is forgotten.
-pub fn claim_reward(
-    ctx: &mut Ctx<'_>,
-    msg: ClaimReward,
-) -> Result<MsgClaimRewardResponse, Error> {
+pub fn claim_reward(ctx: &mut Ctx<'_>, msg: ClaimReward) -> Result<MsgClaimRewardResponse, Error> {
     let ClaimReward { operator } = msg;
     let provides = market::provider(ctx.store, operator).is_some();
     if !provides && !ACCOUNTS.has(ctx.store, &operator) {

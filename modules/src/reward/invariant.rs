@@ -1,8 +1,6 @@
 use alloc::{format, string::String};
 
-use super::state::{
-    ACCOUNTS, AUDITED, BURNS, EPOCH, EPOCHS, PAYING, STANDBY, rewards,
-};
+use super::state::{ACCOUNTS, AUDITED, BURNS, EPOCH, EPOCHS, PAYING, STANDBY, rewards};
 use crate::{Address, Amount, Read, Table, token};
 
 /// Every sentence about rewards holds.
@@ -35,9 +33,12 @@ fn what_is_held_is_what_is_owed(store: &dyn Read) -> Result<(), String> {
 /// one that is paid, nothing. No more was paid than its emission.
 fn burns_sum_to_their_epochs(store: &dyn Read) -> Result<(), String> {
     let left = |number: u64| {
-        BURNS.iter_prefix(store, &number).try_fold((Amount::ZERO, 0u32), |(sum, count), (_, burn)| {
-            Some((sum.plus(Amount::stored(&burn.burn_uxpl))?, count.checked_add(1)?))
-        })
+        BURNS.iter_prefix(store, &number).try_fold(
+            (Amount::ZERO, 0u32),
+            |(sum, count), (_, burn)| {
+                Some((sum.plus(Amount::stored(&burn.burn_uxpl))?, count.checked_add(1)?))
+            },
+        )
     };
     let full = || String::from("a sum passed the largest amount");
     let paying = PAYING.get(store).unwrap_or_default().epoch;

@@ -58,10 +58,7 @@ fn epochs(view: &View<'_>, ask: QueryEpochsRequest) -> Result<QueryEpochsRespons
 }
 
 /// A provider, with its account if it has one.
-fn known(
-    view: &View<'_>,
-    operator: Address,
-) -> Result<(Option<Provider>, Account), QueryError> {
+fn known(view: &View<'_>, operator: Address) -> Result<(Option<Provider>, Account), QueryError> {
     let provider = market::provider(view.store, operator);
     let account = state::account(view.store, operator);
     if provider.is_none() && account.is_none() {

@@ -4,9 +4,7 @@ use plasma_proto::plasma::reward::v1::{
     Account, Audited, Burn, Epoch, Params, Paying, Schedule, Standby,
 };
 
-use crate::{
-    Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, error::fault,
-};
+use crate::{Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, error::fault};
 
 /// Module account that holds what providers were rewarded with and have not claimed.
 pub const REWARDS: &str = "provider_rewards";
