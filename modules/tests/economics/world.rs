@@ -310,7 +310,8 @@ impl World {
         let bytes = draft.sign(account).len() + 16;
         let messages_gas: u64 =
             draft.msgs.iter().map(|message| Msg::from_any(message).unwrap().gas()).sum();
-        draft.gas = messages_gas + ante::TX_GAS + ante::SIGNATURE_GAS + ante::BYTE_GAS * bytes as u64;
+        draft.gas =
+            messages_gas + ante::TX_GAS + ante::SIGNATURE_GAS + ante::BYTE_GAS * bytes as u64;
         let base = token::fee_market(&self.store).base_fee_nuxpl_per_gas;
         let byte_price = token::params(&self.store).byte_price_nuxpl;
         draft.fee = ante::required_fee(draft.gas, bytes, base, byte_price);

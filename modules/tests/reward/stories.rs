@@ -59,8 +59,10 @@ fn a_block_pays_no_more_than_its_part_and_everybody_is_paid() {
 
 #[test]
 fn standby_is_paid_by_slots_and_time_and_not_by_use() {
-    let mut net =
-        market_of(pb::Params { standby_slot_yearly_uxpl: 1_000_000_000_000_000, ..default_params() });
+    let mut net = market_of(pb::Params {
+        standby_slot_yearly_uxpl: 1_000_000_000_000_000,
+        ..default_params()
+    });
     end(&mut net, 1, &[]);
     let from = net.block.time_s;
     mark(&mut net, OPERATORS[0], 3, from + 7_200);

@@ -24,7 +24,7 @@ impl ::prost::Name for Pools {
 /// What a validator and its delegators have earned and nobody has withdrawn.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ValidatorRewards {
-    /// Operator, bech32 xplvaloper.
+    /// Operator's account, bech32 xpl.
     #[prost(string, tag = "1")]
     pub operator: ::prost::alloc::string::String,
     /// All of it, uxpl: the commission, what is not counted yet, and what delegations are owed.
@@ -56,7 +56,7 @@ pub struct RewardStart {
     /// Delegator, bech32 xpl.
     #[prost(string, tag = "1")]
     pub delegator: ::prost::alloc::string::String,
-    /// Operator, bech32 xplvaloper.
+    /// Operator's account, bech32 xpl.
     #[prost(string, tag = "2")]
     pub operator: ::prost::alloc::string::String,
     /// The validator's per_share_uxpl when this delegation was paid last.

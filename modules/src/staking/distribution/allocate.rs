@@ -36,12 +36,7 @@ pub fn allocate(ctx: &mut Ctx<'_>, votes: &[Vote]) {
 pub(super) fn reward(ctx: &mut Ctx<'_>, operator: Address, amount: Dec) -> bool {
     let Some(mut earned) = Earned::of(ctx.store, operator) else { return false };
     let Some(validator) = stake::validator(ctx.store, operator) else { return false };
-    // A rate is at most the whole.
-    let commission = must(amount.times(validator.commission));
-    earned.outstanding = must(earned.outstanding.plus(amount));
-    earned.commission = must(earned.commission.plus(commission));
-    earned.current = must(amount.minus(commission).and_then(|rest| earned.current.plus(rest)));
-    earned.count(validator.shares);
+    let commission = earned.earn(amount, validator.commission, validator.shares);
     earned.put(ctx.store, operator);
     if amount != Dec::ZERO {
         ctx.emit(&Event::Commission { operator, amount: commission });

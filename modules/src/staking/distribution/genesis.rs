@@ -4,8 +4,7 @@ use plasma_proto::plasma::{
 };
 
 use super::{
-    Error, params,
-    stake::{self, operator_text, parse_operator},
+    Error, params, stake,
     state::{Earned, PARAMS, POOLS, STARTS, VALIDATORS, WITHDRAW},
 };
 use crate::{Address, Dec, Read, Write, auth};
@@ -45,7 +44,7 @@ pub fn init(
             per_share_uxpl,
         } = rewards;
         decimals(&[outstanding_uxpl, commission_uxpl, current_uxpl, per_share_uxpl])?;
-        let operator = parse_operator(operator)?;
+        let operator = Address::parse(operator)?;
         if stake::validator(store, operator).is_none() || VALIDATORS.has(store, &operator) {
             return Err(Error::BadGenesis("rewards of no validator, or twice of one"));
         }
@@ -54,7 +53,7 @@ pub fn init(
     for start in starts {
         let RewardStart { delegator, operator, per_share_uxpl, fraction_uxpl } = start;
         decimals(&[per_share_uxpl, fraction_uxpl])?;
-        let key = (Address::parse(delegator)?, parse_operator(operator)?);
+        let key = (Address::parse(delegator)?, Address::parse(operator)?);
         let known = stake::shares(store, key.0, key.1).is_some();
         let earned = Earned::of(store, key.1).filter(|_| known && !STARTS.has(store, &key));
         let earned = earned.ok_or(Error::BadGenesis("start of no delegation, or twice of one"))?;
@@ -88,7 +87,7 @@ fn begin(store: &mut dyn Write) {
         if !STARTS.has(store, &(delegator, operator)) {
             let start = RewardStart {
                 delegator: delegator.text(),
-                operator: operator_text(operator),
+                operator: operator.text(),
                 per_share_uxpl: Earned::of(store, operator).unwrap_or_default().per_share.text(),
                 fraction_uxpl: Dec::ZERO.text(),
             };

@@ -1,5 +1,4 @@
-//! What stakers earn: the pot and how it is dealt out, what each delegation is owed, commission, the
-//! community pool. `README.md` of the room tells the rules.
+#![doc = include_str!("README.md")]
 
 mod allocate;
 mod error;
@@ -14,6 +13,8 @@ mod query;
 mod settle;
 mod stake;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use handler::{
@@ -22,6 +23,7 @@ pub use handler::{
 pub use msg::{DepositRewards, FundPool, SetWithdrawAddress, WithdrawCommission, WithdrawReward};
 pub use params::check as check_params;
 pub use pools::{add_rewards, fund_community, spend_community};
+pub use stake::operator_text;
 pub use state::DISTRIBUTION;
 
 pub(super) use allocate::allocate;
@@ -29,4 +31,4 @@ pub(super) use genesis::{default_genesis, export, init, pools as exported_pools}
 pub(super) use invariant::check_invariants;
 pub(super) use pools::add_minted;
 pub(super) use query::routes;
-pub(super) use settle::{settle, validator_created, validator_removed};
+pub use settle::{settle, validator_created, validator_removed};

@@ -3,7 +3,6 @@ use plasma_proto::plasma::staking::v1::RewardStart;
 use super::{
     event::Event,
     pools::{account, add_to_community},
-    stake::operator_text,
     state::{Earned, STARTS, VALIDATORS, must, withdraw_address},
 };
 use crate::{Address, Amount, Ctx, Dec, error::fault, token};
@@ -42,18 +41,14 @@ pub fn settle(
     let mut earned = earned.unwrap_or_else(|| fault("stake with no validator", &operator.0));
     let key = (delegator, operator);
     let start = STARTS.get(ctx.store, &key).filter(|_| before != Dec::ZERO);
-    let owed = start.as_ref().map_or(Dec::ZERO, |start| earned.owed(before, start));
-    let paid = owed.floor();
-    let whole = must(Dec::whole(paid));
-    let fraction = must(owed.minus(whole));
-    earned.outstanding = must(earned.outstanding.minus(whole));
+    let (paid, fraction) = start.map_or_else(Default::default, |start| earned.pay(before, &start));
     if after == Dec::ZERO {
         STARTS.remove(ctx.store, &key);
         earned.current = must(earned.current.plus(fraction));
     } else {
         let start = RewardStart {
             delegator: delegator.text(),
-            operator: operator_text(operator),
+            operator: operator.text(),
             per_share_uxpl: earned.per_share.text(),
             fraction_uxpl: fraction.text(),
         };

@@ -2,6 +2,8 @@
 
 use alloc::{string::String, vec::Vec};
 
+use bech32::{Bech32, Hrp, primitives::decode::CheckedHrpstring};
+
 use crate::{Address, Amount, Dec, Read, Sdk, staking::state::VALIDATORS};
 
 /// What counts of a validator.
@@ -39,10 +41,16 @@ pub(super) fn operators_of(store: &dyn Read, delegator: Address) -> Vec<Address>
 }
 
 /// An operator as queries and events name it.
-pub(super) fn operator_text(operator: Address) -> String {
-    operator.text()
+pub fn operator_text(operator: Address) -> String {
+    bech32::encode::<Bech32>(Hrp::parse_unchecked("xplvaloper"), &operator.0).unwrap_or_default()
 }
 
 pub(super) fn parse_operator(text: &str) -> Result<Address, Sdk> {
-    Address::parse(text)
+    let bad = |why: &str| Sdk::InvalidAddress(alloc::format!("{text:?} {why}"));
+    let checked = CheckedHrpstring::new::<Bech32>(text).map_err(|_| bad("is not bech32"))?;
+    if checked.hrp().as_str() != "xplvaloper" {
+        return Err(bad("does not begin with xplvaloper1"));
+    }
+    let bytes: Vec<u8> = checked.byte_iter().collect();
+    bytes.try_into().map(Address).map_err(|_| bad("does not hold 20 bytes"))
 }

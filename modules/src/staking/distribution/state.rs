@@ -3,8 +3,7 @@ use plasma_proto::{
     plasma::staking::v1::{Pools, RewardStart, ValidatorRewards, WithdrawAddress},
 };
 
-use super::stake::operator_text;
-use crate::{Address, Dec, Item, Map, Read, Table, Write, error::fault};
+use crate::{Address, Amount, Dec, Item, Map, Read, Table, Write, error::fault};
 
 pub(super) const POOLS: Item<Pools> = Item::new(Table::StakingPools);
 pub(super) const PARAMS: Item<Params> = Item::new(Table::DistributionParams);
@@ -75,7 +74,7 @@ impl Earned {
     pub fn put(self, store: &mut dyn Write, operator: Address) {
         let Self { outstanding, commission, current, per_share } = self;
         let stored = ValidatorRewards {
-            operator: operator_text(operator),
+            operator: operator.text(),
             outstanding_uxpl: outstanding.text(),
             commission_uxpl: commission.text(),
             current_uxpl: current.text(),
@@ -86,7 +85,7 @@ impl Earned {
 
     /// Counts what is not counted yet per share. What no share gets of it, and all of it while there
     /// are too few shares, waits.
-    pub fn count(&mut self, shares: Dec) {
+    fn count(&mut self, shares: Dec) {
         if shares < SHARES_MIN {
             return;
         }
@@ -96,6 +95,27 @@ impl Earned {
         let dealt = step.times_ratio_up(shares.scaled(), Dec::ONE.scaled());
         self.current = must(dealt.and_then(|dealt| self.current.minus(dealt)));
         self.per_share = per_share;
+    }
+
+    /// Takes out what a delegation of so many shares is paid. The answer is that, and what stays owed of it.
+    pub fn pay(&mut self, shares: Dec, start: &RewardStart) -> (Amount, Dec) {
+        let owed = self.owed(shares, start);
+        let paid = owed.floor();
+        let whole = must(Dec::whole(paid));
+        self.outstanding = must(self.outstanding.minus(whole));
+        (paid, must(owed.minus(whole)))
+    }
+
+    /// Adds what a validator and its delegators have earned. The answer is the
+    /// operator's part of it, by its rate.
+    pub fn earn(&mut self, amount: Dec, rate: Dec, shares: Dec) -> Dec {
+        // A rate is at most the whole.
+        let commission = must(amount.times(rate));
+        self.outstanding = must(self.outstanding.plus(amount));
+        self.commission = must(self.commission.plus(commission));
+        self.current = must(amount.minus(commission).and_then(|rest| self.current.plus(rest)));
+        self.count(shares);
+        commission
     }
 
     /// What a delegation of so many shares is owed.

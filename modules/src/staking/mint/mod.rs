@@ -1,4 +1,4 @@
-//! Inflation: what is minted for stakers, by time. `README.md` of the room tells the rules.
+#![doc = include_str!("README.md")]
 
 mod event;
 mod genesis;
