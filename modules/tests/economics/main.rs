@@ -10,9 +10,13 @@ use attacks::{Attack, STAKES, play};
 
 fn loses(attack: Attack) {
     let outcome = play(attack, 7, 1);
+    assert_eq!(outcome.attack, attack);
+    let (name, (what, twin)) = (attack.name(), attack.story());
+    println!("{name} ({what}) beside its twin ({twin}), price and index {:?}", outcome.prices);
     for ((share, _), profit) in STAKES.into_iter().zip(outcome.profit()) {
-        println!("{} at stake {share}: {profit} uxpl", attack.name());
-        assert!(profit < 0, "{} at stake {share} gains {profit} uxpl", attack.name());
+        let bps = profit * 10_000 / attack.capital() as i128;
+        println!("at stake {share}: {profit} uxpl, {bps} bps of capital");
+        assert!(profit < 0, "{name} at stake {share} gains {profit} uxpl");
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod agreement;
 #[path = "../market/net.rs"]
-#[allow(dead_code, reason = "of the market's tests, these need a part")]
+#[allow(dead_code, unused_imports, reason = "of the market's tests, these need a part")]
 mod net;
 mod stories;
 
