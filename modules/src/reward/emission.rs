@@ -14,18 +14,21 @@ use super::{
 };
 use crate::{Address, Amount, BPS, Ctx, Write, error::fault};
 
-/// Years after which nothing is left, whatever the parameters.
+/// Years after which nothing is made any more, whatever the parameters.
 const YEARS_MAX: u64 = 2_000;
 
 /// Old epochs that the end of one forgets at most.
 const FORGET_EPOCHS: usize = 4;
 
 /// What a year lets be made of what the first one did: each year that much less than the one before,
-/// rounded down. Years are counted from 0.
+/// rounded down. Years are counted from 0; there are [`YEARS_MAX`].
 pub fn yearly(first_uxpl: u64, decline_bps: u32, year: u64) -> u64 {
+    if year >= YEARS_MAX {
+        return 0;
+    }
     let left = u128::from(BPS.saturating_sub(decline_bps));
     let mut yearly = u128::from(first_uxpl);
-    for _ in 0..year.min(YEARS_MAX) {
+    for _ in 0..year {
         if yearly == 0 {
             break;
         }

@@ -9,7 +9,7 @@ use super::{
     account::{self, Kind},
     emission::{begin, year_of, yearly},
     event::Event,
-    state::{AUDITED, SCHEDULE, STANDBY, YEAR_S, first_to_end, params},
+    state::{AUDITED, SCHEDULE, STANDBY, YEAR_S, by_end, first_to_end, params},
 };
 use crate::{Address, Amount, Ctx, Read, error::fault, market};
 
@@ -137,9 +137,19 @@ pub(super) fn collect(ctx: &mut Ctx<'_>, operator: Address) {
 /// What a provider's mark would be paid now.
 pub(super) fn pending(store: &dyn Read, operator: Address, now_s: u64) -> Amount {
     let Some(audited) = AUDITED.get(store, &operator) else { return Amount::ZERO };
+    let (params, schedule) = (params(store), SCHEDULE.get(store).unwrap_or_default());
     let mut standby = STANDBY.get(store).unwrap_or_default();
-    // Up to the first mark that has run out and has not been removed.
-    let to_s = first_to_end(store).map_or(now_s, |(until_s, _)| until_s.min(now_s));
-    advance(&params(store), &SCHEDULE.get(store).unwrap_or_default(), &mut standby, to_s);
+    let most = usize::try_from(params.expiries_per_block_max).unwrap_or(usize::MAX);
+    // Marks that have run out and are not removed yet end where they end.
+    for (until_s, other) in by_end(store).take_while(|(at, _)| *at <= now_s).take(most) {
+        advance(&params, &schedule, &mut standby, until_s);
+        if other == operator {
+            return earned(&standby, &audited);
+        }
+        // A question that is cut short finds nothing behind its index any more.
+        let slots = AUDITED.get(store, &other).map_or(0, |ended| ended.slots);
+        standby.slots = standby.slots.saturating_sub(slots.into());
+    }
+    advance(&params, &schedule, &mut standby, now_s);
     earned(&standby, &audited)
 }

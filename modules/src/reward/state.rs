@@ -33,11 +33,17 @@ fn audited_indexes(operator: &Address, audited: &Audited) -> Vec<IndexEntry> {
     [(Table::RewardAuditedByEnd, key)].into()
 }
 
+/// Marks in the order in which they run out, each with when.
+pub(super) fn by_end(store: &dyn Read) -> impl Iterator<Item = (u64, Address)> + use<'_> {
+    store.scan(&[Table::RewardAuditedByEnd.id()]).map(|(key, _)| {
+        let parts = key.get(1..).and_then(|mut rest| <(u64, Address)>::take(&mut rest));
+        parts.unwrap_or_else(|| fault("bad index key", &key))
+    })
+}
+
 /// The mark that runs out first, and when.
 pub(super) fn first_to_end(store: &dyn Read) -> Option<(u64, Address)> {
-    let (key, _) = store.scan(&[Table::RewardAuditedByEnd.id()]).next()?;
-    let parts = key.get(1..).and_then(|mut rest| <(u64, Address)>::take(&mut rest));
-    Some(parts.unwrap_or_else(|| fault("bad index key", &key)))
+    by_end(store).next()
 }
 
 /// Hands every index key of the rewards to `put`.
