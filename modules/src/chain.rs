@@ -28,7 +28,7 @@ use crate::{
     error::fault,
     feegrant, governance, market,
     msg::Msg,
-    staking, token,
+    price, reward, staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
@@ -99,6 +99,8 @@ pub fn default_genesis() -> GenesisState {
         feegrant: Some(feegrant::default_genesis()),
         staking: Some(staking::default_genesis()),
         market: Some(market::default_genesis()),
+        price: Some(price::default_genesis()),
+        reward: Some(reward::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
         governance: Some(governance::default_genesis()),
@@ -157,6 +159,8 @@ pub fn init(
         feegrant,
         staking,
         market,
+        price,
+        reward,
         attestation,
         authz,
         governance,
@@ -175,6 +179,8 @@ pub fn init(
     let staking = staking.as_ref().ok_or_else(|| missing("staking"))?;
     let validators = staking::init(store, time_s, staking)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
+    price::init(store, price.as_ref().ok_or_else(|| missing("price"))?)?;
+    reward::init(store, reward.as_ref().ok_or_else(|| missing("reward"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
     governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
@@ -190,6 +196,8 @@ pub fn export(store: &dyn Read) -> GenesisState {
         feegrant: Some(feegrant::export(store)),
         staking: Some(staking::export(store)),
         market: Some(market::export(store)),
+        price: Some(price::export(store)),
+        reward: Some(reward::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
         governance: Some(governance::export(store)),
@@ -278,6 +286,9 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     auth::end_block(&mut ctx);
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
+    let settled = market::take_settled(ctx.store);
+    price::end_block(&mut ctx, &settled);
+    reward::end_block(&mut ctx, &settled);
     authz::end_block(&mut ctx);
     governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     let validator_updates = staking::end_block(&mut ctx);
@@ -521,6 +532,8 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     feegrant::rebuild_derived(store, put);
     staking::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
+    price::rebuild_derived(store, put);
+    reward::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
     governance::rebuild_derived(store, put);
 }
@@ -539,6 +552,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     feegrant::check_invariants(store)?;
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
+    price::check_invariants(store)?;
+    reward::check_invariants(store)?;
     attestation::check_invariants(store)?;
     authz::check_invariants(store)?;
     governance::check_invariants(store)

@@ -35,7 +35,11 @@ pub fn submit_receipt(
     let outcome = receipt.outcome();
     ctx.emit(&Event::ReceiptAccepted { job_id, receipt_hash: hash, outcome, carrier });
     match outcome {
-        Outcome::Ok => market::deliver(ctx, job, charge, output, hash)?,
+        Outcome::Ok => {
+            let Receipt { n_fresh: fresh, n_cached: cached, n_out: out, .. } = *receipt;
+            let tokens = market::Tokens { fresh, cached, out };
+            market::deliver(ctx, job, charge, tokens, output, hash)?;
+        }
         Outcome::ClientFault => market::client_fault(ctx, job, hash)?,
         // As a decline: the job goes on to another provider, so this receipt is not its answer.
         _ => {

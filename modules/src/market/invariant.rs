@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use plasma_proto::plasma::market::v1::{Job, JobState, ProviderStatus, Timer};
 
 use super::state::{
-    JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PAYLOADS, PROVIDERS,
+    BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PAYLOADS, PROVIDERS,
     RECEIPT_KEYS, WITHDRAWALS, bonds, escrow, stored_hash, totals,
 };
 use super::{price::Shares, state::job_terms, timer};
@@ -19,6 +19,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     locked_is_sum_of_jobs(store)?;
     queued_is_sum_of_withdrawals(store)?;
     busy_is_count_of_jobs(store)?;
+    busy_payers_are_count_of_jobs(store)?;
     every_object_has_its_appointment(store)?;
     receipt_keys_belong_to_providers(store)?;
     jobs_are_counted_once(store)?;
@@ -167,6 +168,21 @@ pub fn busy_is_count_of_jobs(store: &dyn Read) -> Result<(), String> {
     counts.into_keys().next().map_or(Ok(()), |(_, operator)| {
         Err(format!("a job is assigned to {operator} without an offer"))
     })
+}
+
+/// Whoever pays for jobs under way is counted with as many slots as these are.
+pub fn busy_payers_are_count_of_jobs(store: &dyn Read) -> Result<(), String> {
+    let mut counts = BTreeMap::<(Hash, Address), u64>::new();
+    for (_, job) in JOBS.map().iter(store).filter(|(_, job)| job.state() == JobState::Assigned) {
+        let key = (stored_hash(&job.model_id), Address::stored(&job.requester));
+        let count = counts.entry(key).or_default();
+        *count = count.saturating_add(1);
+    }
+    if BUSY.iter(store).eq(counts) {
+        Ok(())
+    } else {
+        Err("the slots in use are not those of the jobs under way".into())
+    }
 }
 
 /// Every job, until its payload is forgotten, has exactly the appointment that its state asks for;

@@ -125,6 +125,48 @@ pub enum Table {
     MarketTotals = 0x51,
     /// `Map<ModelId, u64>`: jobs settled.
     MarketModelCounts = 0x52,
+    /// `Map<(ModelId, payer), u64>`: slots in use, those without any left out.
+    MarketBusy = 0x53,
+    /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
+    MarketSettled = 0x54,
+
+    /// `Item<price.Params>`
+    PriceParams = 0x58,
+    /// `Map<ModelId, price.Price>`
+    PricePrices = 0x59,
+    /// `Map<(ModelId, Address), price.Capacity>`
+    PriceCapacities = 0x5a,
+    /// `Item<price.Round>`: where the round of prices stands.
+    PriceRound = 0x5b,
+    /// `Map<(ModelId, hour, Address), price.Volume>`
+    PriceVolumes = 0x5c,
+    /// Derived: (model id, hour, charge, operator), of volumes.
+    PriceVolumesByCharge = 0x5d,
+    /// `Map<(ModelId, hour), price.Hour>`
+    PriceHours = 0x5e,
+    /// `Item<price.Closing>`: which hour is being closed, and how far.
+    PriceClosing = 0x5f,
+
+    /// `Item<reward.Params>`
+    RewardParams = 0x60,
+    /// `Item<reward.Epoch>`: the one under way.
+    RewardEpoch = 0x61,
+    /// `Map<u64, reward.Epoch>`: those that have ended.
+    RewardEpochs = 0x62,
+    /// `Map<(epoch, Address), reward.Burn>`
+    RewardBurns = 0x63,
+    /// `Item<reward.Paying>`
+    RewardPaying = 0x64,
+    /// `Map<Address, reward.Account>`
+    RewardAccounts = 0x65,
+    /// `Map<Address, reward.Audited>`
+    RewardAudited = 0x66,
+    /// Derived: (end in seconds, operator), of audited capacity.
+    RewardAuditedByEnd = 0x67,
+    /// `Item<reward.Standby>`
+    RewardStandby = 0x68,
+    /// `Item<reward.Schedule>`
+    RewardSchedule = 0x69,
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
@@ -187,7 +229,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 21] = [
+    pub const DERIVED: [Self; 23] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -209,6 +251,8 @@ impl Table {
         Self::StakingBallotVoters,
         Self::GovernanceByStatus,
         Self::GovernanceDue,
+        Self::PriceVolumesByCharge,
+        Self::RewardAuditedByEnd,
     ];
 
     /// Whether keys that begin with `id` are those of an index.
