@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use plasma_modules::{
     Recorded,
-    chain::{TxResult, ValidatorUpdate},
+    chain::{Misbehavior, Offence, TxResult, ValidatorUpdate, Vote},
 };
 use tendermint_abci::Application;
 use tendermint_proto::{
@@ -28,6 +28,7 @@ use tendermint_proto::{
     v0_38::{
         abci::{self as pb, CheckTxType, response_process_proposal::ProposalStatus},
         crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
+        types::BlockIdFlag,
     },
 };
 
@@ -200,16 +201,64 @@ fn decided<'a>(
     txs: &'a [&'a [u8]],
 ) -> Decided<'a> {
     let proposer = proposer.first_chunk().copied().unwrap_or_default();
-    Decided { height: height(at), time_s: seconds(time), proposer, txs }
+    let (height, time_s) = (height(at), seconds(time));
+    Decided { height, time_s, proposer, txs, votes: &[], misbehavior: &[] }
+}
+
+/// A validator's consensus address and power.
+fn whose(validator: Option<pb::Validator>) -> ([u8; 20], u64) {
+    let pb::Validator { address, power } = validator.unwrap_or_default();
+    let address = address.first_chunk().copied().unwrap_or_default();
+    (address, u64::try_from(power).unwrap_or_default())
+}
+
+fn votes(commit: Option<pb::CommitInfo>) -> Vec<Vote> {
+    let vote = |pb::VoteInfo { validator, block_id_flag }: pb::VoteInfo| {
+        let (validator, power) = whose(validator);
+        Vote { validator, power, signed: block_id_flag != i32::from(BlockIdFlag::Absent) }
+    };
+    commit.unwrap_or_default().votes.into_iter().map(vote).collect()
+}
+
+/// What CometBFT has proven; a kind that it does not know yet is no offence here.
+fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
+    let offence = |of: &pb::Misbehavior| match of.r#type() {
+        pb::MisbehaviorType::DuplicateVote => Some(Offence::DuplicateVote),
+        pb::MisbehaviorType::LightClientAttack => Some(Offence::LightClientAttack),
+        pb::MisbehaviorType::Unknown => None,
+    };
+    let one = |of: pb::Misbehavior| {
+        let offence = offence(&of)?;
+        let pb::Misbehavior { r#type: _, validator, height: at, time, total_voting_power } = of;
+        let (validator, power) = whose(validator);
+        let total_power = u64::try_from(total_voting_power).unwrap_or_default();
+        let (height, time_s) = (height(at), seconds(time));
+        Some(Misbehavior { offence, validator, power, height, time_s, total_power })
+    };
+    proven.into_iter().filter_map(one).collect()
 }
 
 /// Whether CometBFT's index finds transactions by an attribute. Each entry costs its node more than
 /// the transfer itself: what is found are people, jobs and kinds, not amounts, and a payment by
-/// `transfer` and `coin_received` alone. Subscriptions see every attribute all the same.
+/// `transfer` and `coin_received` alone; what every block does of itself is not looked for. Subscriptions
+/// see every attribute all the same.
 fn indexed(kind: &str, key: &str) -> bool {
-    let silent = matches!(kind, "coin_spent" | "burn");
-    let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
-    !silent && !value && !key.ends_with("_uxpl")
+    let silent = matches!(
+        kind,
+        "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission" | "liveness"
+    );
+    let value = matches!(
+        key,
+        "amount"
+            | "fee"
+            | "fee_payer"
+            | "module"
+            | "msg_index"
+            | "proposal_msg_index"
+            | "proposal_log"
+    );
+    let detail = matches!(key, "completion_time" | "new_shares" | "burned_coins" | "power");
+    !silent && !detail && !value && !key.ends_with("_uxpl")
 }
 
 fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
@@ -293,8 +342,8 @@ impl Application for App {
         if !same_validators(&request.validators, &validators) {
             abort(
                 "InitChain",
-                "the genesis file's `validators` are not those of `app_state.staking.validators`; \
-                 power must be whole XPL of `tokens_uxpl`",
+                "the genesis file's `validators` are not those of `app_state.staking`; \
+                 power must be whole XPL of stake",
             );
         }
         tracing::info!(chain_id = request.chain_id, app_hash = hex::encode(app_hash), "genesis");
@@ -336,13 +385,16 @@ impl Application for App {
 
     fn prepare_proposal(&self, request: pb::RequestPrepareProposal) -> pb::ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or_default();
-        let txs = slices(&request.txs);
-        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         // An empty block is always a valid one.
+        let shown =
+            self.survive("PrepareProposal", || self.node.candidates(request.txs, bytes_max));
+        let shown = shown.unwrap_or_default();
+        let txs = slices(&shown);
+        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         let taken = self.survive("PrepareProposal", || self.node.prepare(proposal, bytes_max));
         let taken = taken.and_then(Result::ok).unwrap_or_default();
-        // Slices of the request's own bytes, in its order: nothing is copied.
-        let mut wholes = request.txs.iter();
+        // Slices of the candidates' own bytes, in their order: nothing is copied.
+        let mut wholes = shown.iter();
         let mut whole = wholes.next();
         let mut kept = Vec::with_capacity(taken.len());
         for tx in taken {
@@ -377,7 +429,13 @@ impl Application for App {
 
     fn finalize_block(&self, request: pb::RequestFinalizeBlock) -> pb::ResponseFinalizeBlock {
         let txs = slices(&request.txs);
-        let block = decided(request.height, request.time, &request.proposer_address, &txs);
+        let votes = votes(request.decided_last_commit);
+        let misbehavior = misbehavior(request.misbehavior);
+        let block = Decided {
+            votes: &votes,
+            misbehavior: &misbehavior,
+            ..decided(request.height, request.time, &request.proposer_address, &txs)
+        };
         let executed = or_abort("FinalizeBlock", || self.node.finalize(block));
         pb::ResponseFinalizeBlock {
             events: events(executed.events),

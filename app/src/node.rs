@@ -4,10 +4,10 @@
 //! So a process that dies anywhere comes back at the last committed block, and CometBFT sends it
 //! the next one again.
 
+mod room;
 mod waiting;
 
 use std::{
-    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
@@ -15,14 +15,14 @@ use std::{
 
 use plasma_modules::{
     Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
-    chain::{self, BlockInput, TxResult, ValidatorUpdate},
+    chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
     types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
 use rayon::prelude::*;
 use tokio::sync::watch;
 pub(crate) use waiting::Waiting;
-pub use waiting::{Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
+pub use waiting::{ALONE_TXS_MAX, Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
 
 use crate::{
     check::Check,
@@ -78,12 +78,16 @@ pub struct Decided<'a> {
     pub proposer: [u8; 20],
     /// Its transactions.
     pub txs: &'a [&'a [u8]],
+    /// Who voted for the block before; nobody, of a proposal.
+    pub votes: &'a [Vote],
+    /// Proven offences; none, of a proposal.
+    pub misbehavior: &'a [Misbehavior],
 }
 
 impl<'a> Decided<'a> {
     fn input(self, chain_id: &'a str) -> BlockInput<'a> {
-        let Self { height, time_s, proposer, txs } = self;
-        BlockInput { chain_id, height, time_s, proposer, txs }
+        let Self { height, time_s, proposer, txs, votes, misbehavior } = self;
+        BlockInput { chain_id, height, time_s, proposer, txs, votes, misbehavior }
     }
 }
 
@@ -117,6 +121,16 @@ pub enum NodeError {
         wanted: String,
         /// What the state has, hex.
         found: String,
+    },
+    /// An index is not what the objects ask for.
+    #[error(
+        "the state on disk is not that of block {height}: {why}; restore a backup or sync anew into an empty home"
+    )]
+    Index {
+        /// The head.
+        height: u64,
+        /// Which index, and what is wrong.
+        why: String,
     },
     /// The genesis is refused.
     #[error("the genesis is refused: {0}")]
@@ -238,7 +252,7 @@ impl Node {
             if upkeep.scrub_at_start {
                 let (reader, never) = (rocks.reader(), AtomicBool::new(false));
                 let sweep = Sweep::new(&reader, "the check at start", 0, &never);
-                same_hash(head, scrub::app_hash(&sweep).unwrap_or_default())?;
+                scrub::check(&sweep, head).unwrap_or(Ok(()))?;
             }
             same_hash(head, tree.app_hash())?;
         }
@@ -417,13 +431,6 @@ impl Node {
         })
     }
 
-    /// Whether a transaction may wait, on top of those that wait already.
-    fn check_on(&self, check: &mut Check, tx: &[u8]) -> Result<TxResult, NodeError> {
-        let result =
-            self.with_check(check, |check, base| check.check(base, tx, &self.signatures))?;
-        Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
-    }
-
     /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
     /// at most `bytes_max`.
     pub fn prepare<'t>(
@@ -514,7 +521,7 @@ impl Node {
             self.look_ahead(base, &head.chain_id, decided.txs);
             chain::open_block(&warm, &input, &self.signatures)
         });
-        let output = chain::close_block(&warm, opened);
+        let output = chain::close_block(&warm, opened, &input);
         let changes = history::changes(&warm, output.writes);
         drop(working);
         let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree().clone());
@@ -718,7 +725,8 @@ fn after(changes: &Changes) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     changes.iter().map(|(key, (_, after))| (key.as_slice(), after.as_deref()))
 }
 
-fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
+/// Whether a state is the head's, by its app hash.
+pub(crate) fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
     if head.app_hash == found {
         return Ok(());
     }

@@ -38,10 +38,13 @@ pub mod authz;
 pub mod carrier;
 pub mod chain;
 pub mod feegrant;
+pub mod governance;
 pub mod market;
 pub mod msg;
+pub mod price;
 pub mod proof;
 pub mod query;
+pub mod reward;
 pub mod staking;
 pub mod token;
 pub mod tx;
@@ -54,4 +57,4 @@ pub use store::{
     Writes, prefix_end,
 };
 pub use tx::SignatureMemory;
-pub use types::{Address, Amount, BPS, Denom, HRP};
+pub use types::{Address, Amount, BPS, Dec, Denom, HRP};

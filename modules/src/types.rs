@@ -2,14 +2,16 @@
 
 mod address;
 mod amount;
+mod dec;
 mod denom;
 
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-pub use address::{Address, HRP};
+pub use address::{Address, HRP, HRP_CONSENSUS, HRP_OPERATOR};
 pub use amount::Amount;
+pub use dec::{Dec, mul_div, mul_div_up};
 pub use denom::Denom;
 
 /// Basis points in the whole.

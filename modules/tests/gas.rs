@@ -14,9 +14,20 @@ use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
+        crypto::ed25519::PubKey,
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
+        },
+        gov::{v1 as gov, v1beta1 as gov_legacy},
+        slashing::v1beta1::MsgUnjail,
+        staking::v1beta1::{
+            CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
+            MsgCreateValidator, MsgDelegate, MsgEditValidator, MsgUndelegate,
         },
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
@@ -30,6 +41,7 @@ use plasma_proto::{
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
             MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::Message;
@@ -192,12 +204,91 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgWithdrawBond { operator: me.clone(), amount_uxpl }), vec![]),
         (any(&publish), vec![len(manifest().encoded_len())]),
         (any(&submit), vec![8]),
+        (any(&MsgClaimReward { operator: me.clone() }), vec![]),
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
     ];
     all.extend(grants());
+    all.extend(stakes());
+    all.extend(rewards());
+    all.extend(proposals());
     all
+}
+
+/// Of governance.
+fn proposals() -> Vec<(Any, Vec<u64>)> {
+    let me = Account::new(1).address.text();
+    let authority = plasma_modules::governance::authority().text();
+    let inside =
+        any(&MsgPublishModel { publisher: authority, manifest: Some(manifest()), royalty_bps: 0 });
+    let inside_gas = Msg::from_any(&inside).unwrap().gas();
+    let (title, summary, metadata) = ("A plan", "What is planned", "{}");
+    let texts = len(title.len() + summary.len());
+    let text = gov_legacy::TextProposal { title: title.into(), description: summary.into() };
+    let whole = || "1000000000000000000".to_owned();
+    vec![
+        (
+            any(&gov::MsgSubmitProposal {
+                messages: vec![inside.clone(), inside.clone()],
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
+                metadata: metadata.into(),
+                title: title.into(),
+                summary: summary.into(),
+                expedited: true,
+            }),
+            vec![texts + 2 + 2 * len(inside.value.len()), 2 * inside_gas],
+        ),
+        (
+            any(&gov::MsgDeposit { proposal_id: 1, depositor: me.clone(), amount: vec![coin(5)] }),
+            vec![],
+        ),
+        (
+            any(&gov::MsgVote {
+                proposal_id: 1,
+                voter: me.clone(),
+                option: 1,
+                metadata: String::new(),
+            }),
+            vec![],
+        ),
+        (
+            any(&gov::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me.clone(),
+                options: vec![gov::WeightedVoteOption { option: 1, weight: "1".into() }],
+                metadata: String::new(),
+            }),
+            vec![],
+        ),
+        (any(&gov::MsgCancelProposal { proposal_id: 1, proposer: me.clone() }), vec![]),
+        (
+            any(&gov_legacy::MsgSubmitProposal {
+                content: Some(any(&text)),
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
+            }),
+            vec![texts],
+        ),
+        (
+            any(&gov_legacy::MsgDeposit {
+                proposal_id: 1,
+                depositor: me.clone(),
+                amount: vec![coin(5)],
+            }),
+            vec![],
+        ),
+        (any(&gov_legacy::MsgVote { proposal_id: 1, voter: me.clone(), option: 1 }), vec![]),
+        (
+            any(&gov_legacy::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me,
+                options: vec![gov_legacy::WeightedVoteOption { option: 1, weight: whole() }],
+            }),
+            vec![],
+        ),
+    ]
 }
 
 /// Of vesting, feegrant and authz.
@@ -267,6 +358,102 @@ fn grants() -> Vec<(Any, Vec<u64>)> {
         ),
         (any(&MsgRevoke { granter: me, grantee: you, msg_type_url: url }), vec![]),
     ]
+}
+
+/// Of staking and slashing.
+#[allow(deprecated)]
+fn stakes() -> Vec<(Any, Vec<u64>)> {
+    let me = Account::new(1).address;
+    let (delegator_address, validator_address) = (me.text(), me.operator_text());
+    let other = Account::new(2).address.operator_text();
+    let amount = Some(coin(XPL));
+    let description = Description { moniker: "me".into(), ..Description::default() };
+    let commission = CommissionRates {
+        rate: "0".into(),
+        max_rate: "100000000000000000".into(),
+        max_change_rate: "10000000000000000".into(),
+    };
+    let bytes = len(description.encoded_len());
+    vec![
+        (
+            any(&MsgCreateValidator {
+                description: Some(description.clone()),
+                commission: Some(commission),
+                min_self_delegation: "1".into(),
+                delegator_address: String::new(),
+                validator_address: validator_address.clone(),
+                pubkey: Some(any(&PubKey { key: vec![7; 32] })),
+                value: amount.clone(),
+            }),
+            vec![bytes],
+        ),
+        (
+            any(&MsgEditValidator {
+                description: Some(description),
+                validator_address: validator_address.clone(),
+                commission_rate: String::new(),
+                min_self_delegation: String::new(),
+            }),
+            vec![bytes],
+        ),
+        (
+            any(&MsgDelegate {
+                delegator_address: delegator_address.clone(),
+                validator_address: validator_address.clone(),
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgUndelegate {
+                delegator_address: delegator_address.clone(),
+                validator_address: validator_address.clone(),
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgBeginRedelegate {
+                delegator_address: delegator_address.clone(),
+                validator_src_address: validator_address.clone(),
+                validator_dst_address: other,
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCancelUnbondingDelegation {
+                delegator_address,
+                validator_address: validator_address.clone(),
+                amount,
+                creation_height: 1,
+            }),
+            vec![],
+        ),
+        (any(&MsgUnjail { validator_addr: validator_address }), vec![]),
+    ]
+}
+
+/// Of distribution.
+fn rewards() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address, Account::new(2).address);
+    let (delegator_address, validator_address) = (me.text(), you.operator_text());
+    let withdraw = MsgWithdrawDelegatorReward {
+        delegator_address: delegator_address.clone(),
+        validator_address: validator_address.clone(),
+    };
+    let commission =
+        MsgWithdrawValidatorCommission { validator_address: validator_address.clone() };
+    let set = MsgSetWithdrawAddress { delegator_address, withdraw_address: you.text() };
+    let fund = MsgFundCommunityPool { amount: vec![coin(5)], depositor: me.text() };
+    let deposit = MsgDepositValidatorRewardsPool {
+        depositor: me.text(),
+        validator_address,
+        amount: vec![coin(5)],
+    };
+    [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
+        .map(|message| (message, vec![]))
+        .into()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use plasma_modules::{
     Address, Amount, Memory, SignatureMemory, Write,
     auth::{self, Multisig, PublicKey},
-    chain::{self, BlockInput, BlockOutput},
+    chain::{self, BlockInput, BlockOutput, Vote},
     market,
     tx::{self, amino},
     types::sha256,
@@ -26,7 +26,7 @@ use plasma_proto::{
     },
 };
 use prost::{Message, Name};
-use prost_types::{Any, Timestamp};
+use prost_types::{Any, Duration, Timestamp};
 use secp256k1::{Secp256k1, SecretKey, SignOnly};
 
 pub const CHAIN_ID: &str = "plasma-fuzz-1";
@@ -34,10 +34,18 @@ pub const TIME_S: u64 = 1_700_000_000;
 pub const XPL: u128 = 1_000_000;
 pub const GAS: u64 = 5_000_000;
 const FEE: u128 = 1_000_000;
+/// With which a proposal is voted on.
+pub const DEPOSIT: u128 = 10 * XPL;
 /// Consensus key of the only validator.
 pub const VALIDATOR: [u8; 32] = [9; 32];
 
+/// The power of its genesis stake.
+pub const POWER: u64 = 1_000;
+
 /// Accounts with one key.
+pub const VALIDATOR_OPERATOR: u8 = VALIDATOR[0];
+/// Seeds of accounts lie below.
+pub const SEEDS: usize = 10;
 pub const ALICE: u8 = 1;
 pub const OPERATOR: u8 = 2;
 pub const BOB: u8 = 3;
@@ -53,6 +61,13 @@ impl SignatureMemory for Trusting {
     }
 
     fn learn(&self, _: [u8; 32]) {}
+}
+
+/// The only validator signs every block.
+fn votes() -> &'static [Vote] {
+    static VOTES: OnceLock<[Vote; 1]> = OnceLock::new();
+    let validator = Address::of_consensus(&VALIDATOR).0;
+    VOTES.get_or_init(|| [Vote { validator, power: POWER, signed: true }])
 }
 
 fn curve() -> &'static Secp256k1<SignOnly> {
@@ -129,19 +144,41 @@ impl Chain {
 
     /// Rich accounts, and windows that a few blocks outlast.
     pub fn genesis() -> GenesisState {
-        let accounts: Vec<_> =
-            (ALICE..=GROUP).map(|seed| (address(seed), Amount::new(1_000_000 * XPL))).collect();
-        let validator = Validator {
-            operator: text(VALIDATOR[0]),
-            consensus_pubkey: VALIDATOR.into(),
+        let accounts: Vec<_> = (ALICE..=GROUP)
+            .chain([VALIDATOR_OPERATOR])
+            .map(|seed| (address(seed), Amount::new(1_000_000 * XPL)))
+            .collect();
+        let validator = |operator: u8, key: [u8; 32], xpl: u128| Validator {
+            operator: text(operator),
+            consensus_pubkey: key.into(),
             moniker: "v".into(),
-            tokens_uxpl: (1_000 * XPL).to_string(),
+            tokens_uxpl: (xpl * XPL).to_string(),
         };
-        let mut genesis = chain::new_genesis(&accounts, vec![validator]).expect("a genesis");
+        let validators = vec![
+            validator(VALIDATOR_OPERATOR, VALIDATOR, 1_000),
+            validator(OPERATOR, [0xd0; 32], 100),
+        ];
+        let fresh = chain::new_genesis(&accounts, validators).expect("a genesis");
+        let mut store = Memory::default();
+        chain::init(&mut store, CHAIN_ID, TIME_S, &fresh).expect("a genesis");
+        // As a chain that goes on: one of its validators is in jail, and may come out.
+        let mut genesis = chain::export(&store);
+        let states = genesis.staking.as_mut().map(|staking| &mut staking.states);
+        for state in states.into_iter().flatten() {
+            state.jailed = state.operator_address == address(OPERATOR).operator_text();
+        }
         let params = genesis.market.as_mut().and_then(|market| market.params.as_mut());
         let params = params.expect("the market has parameters");
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);
         (params.unbond_blocks, params.unbond_s) = (2, 2);
+        let governance = genesis.governance.as_mut().and_then(|own| own.params.as_mut());
+        let params = governance.expect("governance has parameters");
+        params.min_deposit = vec![coin(DEPOSIT)];
+        params.expedited_min_deposit = vec![coin(2 * DEPOSIT)];
+        let seconds = |seconds: i64| Some(Duration { seconds, nanos: 0 });
+        params.max_deposit_period = seconds(30);
+        params.voting_period = seconds(30);
+        params.expedited_voting_period = seconds(10);
         genesis
     }
 
@@ -149,7 +186,15 @@ impl Chain {
     pub fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
         let proposer = Address::of_consensus(&VALIDATOR).0;
         let (height, time_s) = (self.height + 1, self.time_s + 1);
-        BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs }
+        BlockInput {
+            chain_id: CHAIN_ID,
+            height,
+            time_s,
+            proposer,
+            txs,
+            votes: votes(),
+            misbehavior: &[],
+        }
     }
 
     pub fn run(&mut self, txs: &[&[u8]]) -> BlockOutput {

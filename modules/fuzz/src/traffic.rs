@@ -2,18 +2,37 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
-    Address,
+    Address, Dec,
     attestation::{receipt_digest, text_hash, tokens_hash},
+    governance,
     market::{self, register_digest},
+    staking,
     types::sha256,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{GenericAuthorization, Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output as BankOutput, SendAuthorization},
+        crypto::ed25519::PubKey,
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
             PeriodicAllowance,
+        },
+        gov::{
+            v1::{
+                MsgCancelProposal, MsgDeposit, MsgSubmitProposal, MsgVote, MsgVoteWeighted,
+                Proposal, ProposalStatus, WeightedVoteOption,
+            },
+            v1beta1 as gov_legacy,
+        },
+        slashing::v1beta1::MsgUnjail,
+        staking::v1beta1::{
+            CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
+            MsgCreateValidator, MsgDelegate, MsgEditValidator, MsgUndelegate,
         },
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
@@ -27,13 +46,15 @@ use plasma_proto::{
             MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
             MsgSubmitJob, MsgUpdateProvider, MsgWithdrawBond, Outcome, Output, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, XPL, address, any, coin, text,
+    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address,
+    any, coin, text,
 };
 
 /// A model that somebody serves, and one that nobody does.
@@ -174,8 +195,82 @@ fn generic<M: Name>() -> Any {
     any(&GenericAuthorization { msg: M::type_url() })
 }
 
+/// Asks for models to be published in governance's name.
+fn propose(proposer: u8, deposit: u128, names: &[&str], expedited: bool) -> Any {
+    let publish = |name: &&str| {
+        any(&MsgPublishModel {
+            publisher: governance::authority().text(),
+            manifest: Some(manifest(name)),
+            royalty_bps: 0,
+        })
+    };
+    any(&MsgSubmitProposal {
+        messages: names.iter().map(publish).collect(),
+        initial_deposit: vec![coin(deposit)],
+        proposer: text(proposer),
+        metadata: "{}".into(),
+        title: "A plan".into(),
+        summary: "What is planned".into(),
+        expedited,
+    })
+}
+
+/// What depositors, voters and a proposer would do with the proposals under way.
+fn governing(chain: &Chain) -> Vec<(u8, Any)> {
+    let all = governance::under_way(&chain.store);
+    let mut messages = Vec::new();
+    let stage = |status: ProposalStatus| {
+        all.iter().filter(move |proposal| proposal.status() == status).map(|p: &Proposal| p.id)
+    };
+    for proposal_id in stage(ProposalStatus::DepositPeriod).take(2) {
+        let amount = vec![coin(DEPOSIT / 4)];
+        let depositor = text(BOB);
+        let deposit =
+            MsgDeposit { proposal_id, depositor: depositor.clone(), amount: amount.clone() };
+        messages.push((BOB, any(&deposit)));
+        messages.push((BOB, any(&gov_legacy::MsgDeposit { proposal_id, depositor, amount })));
+        messages.push((ALICE, any(&MsgCancelProposal { proposal_id, proposer: text(ALICE) })));
+    }
+    for proposal_id in stage(ProposalStatus::VotingPeriod).take(2) {
+        let part =
+            |(option, weight): (i32, &str)| WeightedVoteOption { option, weight: weight.into() };
+        messages.push((
+            ALICE,
+            any(&MsgVote { proposal_id, voter: text(ALICE), option: 1, metadata: "{}".into() }),
+        ));
+        messages.push((
+            GROUP,
+            any(&MsgVoteWeighted {
+                proposal_id,
+                voter: text(GROUP),
+                options: [(1, "0.3"), (4, "0.7")].map(part).into(),
+                metadata: String::new(),
+            }),
+        ));
+        // Who has the stake: what is proposed is carried out.
+        let voter = text(VALIDATOR_OPERATOR);
+        let yes = MsgVote { proposal_id, voter, option: 1, metadata: String::new() };
+        messages.push((VALIDATOR_OPERATOR, any(&yes)));
+        let vote = gov_legacy::MsgVote { proposal_id, voter: text(OPERATOR), option: 3 };
+        messages.push((OPERATOR, any(&vote)));
+        let part = |(option, weight): (i32, &str)| gov_legacy::WeightedVoteOption {
+            option,
+            weight: weight.into(),
+        };
+        messages.push((
+            BOB,
+            any(&gov_legacy::MsgVoteWeighted {
+                proposal_id,
+                voter: text(BOB),
+                options: [(1, "900000000000000000"), (2, "100000000000000000")].map(part).into(),
+            }),
+        ));
+    }
+    messages
+}
+
 /// What is carried out first, one block each: models, a provider, an assigned job, an open one that
-/// nobody serves, allowances and grants.
+/// nobody serves, allowances and grants, a proposal that is voted on and one that waits.
 pub fn story() -> Vec<(u8, Any)> {
     vec![
         (ALICE, publish(SERVED)),
@@ -188,6 +283,8 @@ pub fn story() -> Vec<(u8, Any)> {
         (BOB, grant(BOB, address(ALICE), generic::<MsgSend>(), None)),
         (ALICE, grant(ALICE, address(BOB), generic::<MsgExec>(), None)),
         (BOB, grant(BOB, address(OPERATOR), generic::<MsgSubmitReceipt>(), None)),
+        (ALICE, propose(ALICE, DEPOSIT, &["voted"], false)),
+        (ALICE, propose(ALICE, DEPOSIT / 5, &[], false)),
     ]
 }
 
@@ -215,6 +312,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         period_can_spend: some(),
         period_reset: Some(in_s(10)),
     };
+    let validator = address(VALIDATOR_OPERATOR).operator_text();
     let period = |length: i64| Period { length, amount: some() };
     let mut messages = vec![
         (ALICE, send(ALICE, address(BOB), XPL)),
@@ -281,12 +379,40 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
                 msg_type_url: MsgSend::type_url(),
             }),
         ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawDelegatorReward {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                validator_address: validator.clone(),
+            }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawValidatorCommission { validator_address: validator.clone() }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgSetWithdrawAddress {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                withdraw_address: if salt % 2 == 1 { text(BOB) } else { fresh(7).text() },
+            }),
+        ),
+        (BOB, any(&MsgFundCommunityPool { amount: some(), depositor: text(BOB) })),
+        (
+            ALICE,
+            any(&MsgDepositValidatorRewardsPool {
+                depositor: text(ALICE),
+                validator_address: validator,
+                amount: some(),
+            }),
+        ),
         (ALICE, publish(&format!("model {salt}"))),
         (BOB, register(BOB)),
         (ALICE, submit(SERVED)),
         (ALICE, submit(LONELY)),
         (OPERATOR, any(&MsgAddBond { operator: text(OPERATOR), amount_uxpl: units.clone() })),
         (OPERATOR, any(&MsgWithdrawBond { operator: text(OPERATOR), amount_uxpl: units })),
+        (OPERATOR, any(&MsgClaimReward { operator: text(OPERATOR) })),
         (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
         (
             OPERATOR,
@@ -298,6 +424,21 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             }),
         ),
     ];
+    let (one, two) = (format!("proposed {salt}"), format!("proposed too {salt}"));
+    messages.push((ALICE, propose(ALICE, DEPOSIT, &[&one, &two], false)));
+    messages.push((ALICE, propose(ALICE, 2 * DEPOSIT, &[SERVED], true)));
+    let opinion =
+        gov_legacy::TextProposal { title: "Well?".into(), description: "Is it well?".into() };
+    messages.push((
+        ALICE,
+        any(&gov_legacy::MsgSubmitProposal {
+            content: Some(any(&opinion)),
+            initial_deposit: vec![coin(DEPOSIT / 5)],
+            proposer: text(ALICE),
+        }),
+    ));
+    messages.extend(governing(chain));
+    messages.extend(stakes(chain, salt));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
     messages.extend(
@@ -337,4 +478,86 @@ pub fn kinds(data: &[u8]) -> Vec<String> {
     use plasma_proto::cosmos::base::abci::v1beta1::TxMsgData;
     let data = TxMsgData::decode(data).unwrap_or_default();
     data.msg_responses.into_iter().map(|response| response.type_url).collect()
+}
+
+/// Alice and bob stake; alice becomes a validator, and one that is jailed at the genesis comes back.
+#[allow(deprecated)]
+fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
+    let [first, second] = [VALIDATOR_OPERATOR, OPERATOR].map(|of| address(of).operator_text());
+    let amount = |xpl: u128| Some(coin(xpl * XPL));
+    let some = u128::from(salt % 8) + 1;
+    let key = sha256(&salt.to_be_bytes()).to_vec();
+    let delegate = |seed: u8, to: &str| {
+        any(&MsgDelegate {
+            delegator_address: text(seed),
+            validator_address: to.into(),
+            amount: amount(some),
+        })
+    };
+    let undelegate = |seed: u8, of: &str, xpl: u128| {
+        any(&MsgUndelegate {
+            delegator_address: text(seed),
+            validator_address: of.into(),
+            amount: amount(xpl),
+        })
+    };
+    let redelegate = |from: &str, to: &str| {
+        any(&MsgBeginRedelegate {
+            delegator_address: text(ALICE),
+            validator_src_address: from.into(),
+            validator_dst_address: to.into(),
+            amount: amount(1),
+        })
+    };
+    let unbonding = staking::unbonding(&chain.store, address(ALICE), address(VALIDATOR_OPERATOR));
+    let entry = unbonding.and_then(|stake| stake.entries.first().map(|one| one.creation_height));
+    let bps = |n: u32| Dec::bps(n).text();
+    vec![
+        (ALICE, delegate(ALICE, &first)),
+        (BOB, delegate(BOB, &first)),
+        (ALICE, undelegate(ALICE, &first, 1)),
+        (VALIDATOR_OPERATOR, undelegate(VALIDATOR_OPERATOR, &first, some)),
+        (OPERATOR, undelegate(OPERATOR, &second, some)),
+        (ALICE, redelegate(&first, &second)),
+        (ALICE, redelegate(&second, &first)),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgCancelUnbondingDelegation {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                validator_address: first,
+                amount: amount(1),
+                creation_height: entry.unwrap_or(1),
+            }),
+        ),
+        (OPERATOR, any(&MsgUnjail { validator_addr: second.clone() })),
+        (
+            OPERATOR,
+            any(&MsgEditValidator {
+                description: Some(Description {
+                    moniker: format!("rig {salt}"),
+                    details: staking::DO_NOT_MODIFY.into(),
+                    ..Description::default()
+                }),
+                validator_address: second,
+                commission_rate: String::new(),
+                min_self_delegation: String::new(),
+            }),
+        ),
+        (
+            ALICE,
+            any(&MsgCreateValidator {
+                description: Some(Description { moniker: "a".into(), ..Description::default() }),
+                commission: Some(CommissionRates {
+                    rate: bps(500),
+                    max_rate: bps(1_000),
+                    max_change_rate: bps(100),
+                }),
+                min_self_delegation: "1".into(),
+                delegator_address: text(ALICE),
+                validator_address: address(ALICE).operator_text(),
+                pubkey: Some(any(&PubKey { key })),
+                value: amount(some),
+            }),
+        ),
+    ]
 }

@@ -29,6 +29,8 @@ pub enum Table {
     TokenSupply = 0x1a,
     /// `Item<token.FeeMarket>`
     TokenFeeMarket = 0x1b,
+    /// `Item<token.Totals>`
+    TokenTotals = 0x1d,
     /// Derived: (denom, address), of balances.
     TokenOwners = 0x1c,
 
@@ -39,12 +41,51 @@ pub enum Table {
     /// Derived: (expiration in seconds, grantee, granter).
     FeegrantExpiries = 0x22,
 
-    /// `Map<Address, staking.Validator>`
+    /// `Map<Address, cosmos.staking.Validator>`
     StakingValidators = 0x28,
-    /// `Map<[u8; 20], Vec<u8>>`: consensus address to operator.
+    /// `Map<[u8; 20], Vec<u8>>`: consensus address to the operator that it belongs to, for good.
     StakingByConsensus = 0x29,
     /// `Item<staking.Pools>`
     StakingPools = 0x2a,
+    /// `Item<cosmos.staking.Params>`
+    StakingParams = 0x2b,
+    /// `Item<cosmos.slashing.Params>`
+    StakingSlashingParams = 0x2c,
+    /// `Map<(delegator, operator), cosmos.staking.Delegation>`
+    StakingDelegations = 0x2d,
+    /// `Map<(delegator, operator), cosmos.staking.UnbondingDelegation>`
+    StakingUnbondings = 0x2e,
+    /// `Map<(delegator, destination, source), staking.Redelegation>`
+    StakingRedelegations = 0x2f,
+    /// `Map<[u8; 20], cosmos.slashing.ValidatorSigningInfo>`: by consensus address.
+    StakingSigningInfos = 0x30,
+    /// `Map<([u8; 20], u32), Vec<u8>>`: blocks missed, by consensus address and part of the window.
+    StakingMissed = 0x31,
+    /// `Map<(operator, height, infraction), staking.Slash>`
+    StakingSlashes = 0x32,
+    /// `Item<staking.ValidatorSet>`: what CometBFT was told.
+    StakingSet = 0x33,
+
+    /// `Item<cosmos.distribution.Params>`
+    DistributionParams = 0x34,
+    /// `Map<Address, staking.ValidatorRewards>`: by operator.
+    DistributionValidators = 0x35,
+    /// `Map<(delegator, operator), staking.RewardStart>`
+    DistributionStarts = 0x36,
+    /// `Map<Address, staking.WithdrawAddress>`: by delegator.
+    DistributionWithdraw = 0x37,
+    /// `Item<staking.Minter>`
+    MintMinter = 0x38,
+    /// `Item<cosmos.mint.Params>`
+    MintParams = 0x39,
+    /// `Map<u64, staking.Ballot>`
+    StakingBallots = 0x3a,
+    /// `Map<(ballot, voter), gov.Vote>`
+    StakingBallotVotes = 0x3b,
+    /// `Map<(ballot, operator), staking.BallotShares>`
+    StakingBallotShares = 0x3c,
+    /// Derived: (voter, ballot), of votes.
+    StakingBallotVoters = 0x3d,
 
     /// `Item<market.Params>`
     MarketParams = 0x40,
@@ -84,6 +125,48 @@ pub enum Table {
     MarketTotals = 0x51,
     /// `Map<ModelId, u64>`: jobs settled.
     MarketModelCounts = 0x52,
+    /// `Map<(ModelId, payer), u64>`: slots in use, those without any left out.
+    MarketBusy = 0x53,
+    /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
+    MarketSettled = 0x54,
+
+    /// `Item<price.Params>`
+    PriceParams = 0x58,
+    /// `Map<ModelId, price.Price>`
+    PricePrices = 0x59,
+    /// `Map<(ModelId, Address), price.Capacity>`
+    PriceCapacities = 0x5a,
+    /// `Item<price.Round>`: where the round of prices stands.
+    PriceRound = 0x5b,
+    /// `Map<(ModelId, hour, Address), price.Volume>`
+    PriceVolumes = 0x5c,
+    /// Derived: (model id, hour, charge, operator), of volumes.
+    PriceVolumesByCharge = 0x5d,
+    /// `Map<(ModelId, hour), price.Hour>`
+    PriceHours = 0x5e,
+    /// `Item<price.Closing>`: which hour is being closed, and how far.
+    PriceClosing = 0x5f,
+
+    /// `Item<reward.Params>`
+    RewardParams = 0x60,
+    /// `Item<reward.Epoch>`: the one under way.
+    RewardEpoch = 0x61,
+    /// `Map<u64, reward.Epoch>`: those that have ended.
+    RewardEpochs = 0x62,
+    /// `Map<(epoch, Address), reward.Burn>`
+    RewardBurns = 0x63,
+    /// `Item<reward.Paying>`
+    RewardPaying = 0x64,
+    /// `Map<Address, reward.Account>`
+    RewardAccounts = 0x65,
+    /// `Map<Address, reward.Audited>`
+    RewardAudited = 0x66,
+    /// Derived: (end in seconds, operator), of audited capacity.
+    RewardAuditedByEnd = 0x67,
+    /// `Item<reward.Standby>`
+    RewardStandby = 0x68,
+    /// `Item<reward.Schedule>`
+    RewardSchedule = 0x69,
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
@@ -94,6 +177,47 @@ pub enum Table {
     AuthzByGrantee = 0x91,
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
+
+    /// `Item<gov.Params>`
+    GovernanceParams = 0xa0,
+    /// `Map<u64, gov.Proposal>`
+    GovernanceProposals = 0xa1,
+    /// `Item<u64>`
+    GovernanceNextProposal = 0xa2,
+    /// `Map<(proposal, depositor), gov.Deposit>`
+    GovernanceDeposits = 0xa3,
+    /// `Map<u64, governance.Stage>`: of proposals under way.
+    GovernanceStages = 0xa4,
+    /// `Item<String>`
+    GovernanceConstitution = 0xa5,
+    /// Derived: (status, proposal id).
+    GovernanceByStatus = 0xa6,
+    /// Derived: (end of the stage in seconds, proposal id), of proposals under way.
+    GovernanceDue = 0xa7,
+    /// `Map<Address, staking.SlashTask>`: by operator of the source.
+    StakingSlashTasks = 0xb0,
+    /// `Map<[u8; 32], cosmos.evidence.Equivocation>`: by sha256 of its bytes.
+    StakingEvidence = 0xb1,
+    /// `Map<u64, staking.Past>`
+    StakingHistory = 0xb2,
+    /// `Map<u64, staking.ValidatorSet>`: the sets that the history names.
+    StakingHistorySets = 0xb3,
+    /// `Item<u64>`
+    StakingNextUnbonding = 0xb4,
+    /// Derived: (power, operator's bytes inverted), of validators that may be in the set.
+    StakingByPower = 0xb8,
+    /// Derived: (time in seconds, operator), of validators that unbond.
+    StakingUnbondingValidators = 0xb9,
+    /// Derived: (operator, delegator), of delegations.
+    StakingByOperator = 0xba,
+    /// Derived: (operator, delegator), of unbonding stake.
+    StakingUnbondingsByOperator = 0xbb,
+    /// Derived: (completion in seconds, delegator, operator), of unbonding stake.
+    StakingUnbondingQueue = 0xbc,
+    /// Derived: (source, delegator, destination), of redelegations.
+    StakingRedelegationsBySource = 0xbd,
+    /// Derived: (completion in seconds, delegator, destination, source), of redelegations.
+    StakingRedelegationQueue = 0xbe,
 }
 
 impl Table {
@@ -104,18 +228,35 @@ impl Table {
         id
     }
 
-    /// Whether keys that begin with `id` are indexes: rebuilt from the objects, not committed to.
-    pub const fn is_derived(id: u8) -> bool {
-        id == Self::AuthByNumber.id()
-            || id == Self::TokenOwners.id()
-            || id == Self::FeegrantByGranter.id()
-            || id == Self::FeegrantExpiries.id()
-            || id == Self::AuthzByGrantee.id()
-            || id == Self::AuthzExpiries.id()
-            || id == Self::MarketOffersByOperator.id()
-            || id == Self::MarketWithdrawalsByOperator.id()
-            || id == Self::MarketJobsByRequester.id()
-            || id == Self::MarketJobsByProvider.id()
-            || id == Self::MarketJobsByState.id()
+    /// The tables of indexes: rebuilt from the objects, not committed to.
+    pub const DERIVED: [Self; 23] = [
+        Self::AuthByNumber,
+        Self::TokenOwners,
+        Self::FeegrantByGranter,
+        Self::FeegrantExpiries,
+        Self::AuthzByGrantee,
+        Self::AuthzExpiries,
+        Self::StakingByPower,
+        Self::StakingUnbondingValidators,
+        Self::StakingByOperator,
+        Self::StakingUnbondingsByOperator,
+        Self::StakingUnbondingQueue,
+        Self::StakingRedelegationsBySource,
+        Self::StakingRedelegationQueue,
+        Self::MarketOffersByOperator,
+        Self::MarketWithdrawalsByOperator,
+        Self::MarketJobsByRequester,
+        Self::MarketJobsByProvider,
+        Self::MarketJobsByState,
+        Self::StakingBallotVoters,
+        Self::GovernanceByStatus,
+        Self::GovernanceDue,
+        Self::PriceVolumesByCharge,
+        Self::RewardAuditedByEnd,
+    ];
+
+    /// Whether keys that begin with `id` are those of an index.
+    pub fn is_derived(id: u8) -> bool {
+        Self::DERIVED.iter().any(|table| table.id() == id)
     }
 }

@@ -8,7 +8,7 @@ pub struct Params {
     /// Price of a transaction's bytes, nano-uxpl per byte.
     #[prost(uint64, tag = "2")]
     pub byte_price_nuxpl: u64,
-    /// Gas a full block may hold; half of it is the target of the base price.
+    /// Gas that a full block may hold; half of it is a target of the base price.
     #[prost(uint64, tag = "3")]
     pub block_gas_max: u64,
     /// Longest memo, bytes.
@@ -20,6 +20,10 @@ pub struct Params {
     /// Least amount that opens an account, uxpl.
     #[prost(uint64, tag = "6")]
     pub account_min_uxpl: u64,
+    /// Bytes of transactions that a full block may hold, each counted with its tag and length; half of
+    /// it is the other target of the base price.
+    #[prost(uint64, tag = "7")]
+    pub block_bytes_max: u64,
 }
 impl ::prost::Name for Params {
     const NAME: &'static str = "Params";
@@ -29,6 +33,26 @@ impl ::prost::Name for Params {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.token.v1.Params".into()
+    }
+}
+/// What was made and destroyed of the coin since the genesis of the chain.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Totals {
+    /// Minted, uxpl.
+    #[prost(string, tag = "1")]
+    pub minted_uxpl: ::prost::alloc::string::String,
+    /// Burned, uxpl.
+    #[prost(string, tag = "2")]
+    pub burned_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Totals {
+    const NAME: &'static str = "Totals";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.Totals".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.Totals".into()
     }
 }
 /// The fee market as it stands.
@@ -73,6 +97,33 @@ impl ::prost::Name for QueryParamsResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.token.v1.QueryParamsResponse".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryTotalsRequest {}
+impl ::prost::Name for QueryTotalsRequest {
+    const NAME: &'static str = "QueryTotalsRequest";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.QueryTotalsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.QueryTotalsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryTotalsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub totals: ::core::option::Option<Totals>,
+}
+impl ::prost::Name for QueryTotalsResponse {
+    const NAME: &'static str = "QueryTotalsResponse";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.QueryTotalsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.QueryTotalsResponse".into()
     }
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
