@@ -35,6 +35,7 @@ use crate::{
     VERSION, commit,
     doors::Doors,
     files::genesis,
+    index::IndexedBlock,
     node::{Decided, Node, NodeError},
     statesync::{Applied, Offered, Snapshot},
 };
@@ -379,13 +380,18 @@ impl Application for App {
         let txs = slices(&request.txs);
         let block = decided(request.height, request.time, &request.proposer_address, &txs);
         let executed = or_abort("FinalizeBlock", || self.node.finalize(block));
-        pb::ResponseFinalizeBlock {
+        let response = pb::ResponseFinalizeBlock {
             events: events(executed.events),
             tx_results: executed.txs.into_iter().map(tx_result).collect(),
             validator_updates: validators(executed.validator_updates),
             consensus_param_updates: None,
             app_hash: executed.app_hash.to_vec().into(),
+        };
+        if let Some(index) = self.node.index() {
+            let Decided { height, time_s, .. } = block;
+            index.write(&IndexedBlock { height, time_s, txs: &txs, response: &response });
         }
+        response
     }
 
     fn commit(&self) -> pb::ResponseCommit {

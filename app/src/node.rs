@@ -29,6 +29,7 @@ use crate::{
     commit::{self, Proven, Store, Tree, Update},
     history::{self, Changes},
     hot::Hot,
+    index::Index,
     meta::Head,
     metrics::Metrics,
     proposals::{BlockKey, Proposals},
@@ -55,6 +56,8 @@ pub struct Keep {
     pub cache_bytes: usize,
     /// Bytes of the state tree in memory, between blocks.
     pub tree_bytes: usize,
+    /// Whether transactions are indexed here.
+    pub index: bool,
 }
 
 impl Default for Keep {
@@ -63,6 +66,7 @@ impl Default for Keep {
             recent: crate::config::KEEP_RECENT,
             cache_bytes: crate::config::CACHE_BYTES,
             tree_bytes: crate::config::TREE_BYTES,
+            index: false,
         }
     }
 }
@@ -202,6 +206,7 @@ pub struct Node {
     keeper: Keeper,
     rocks: Arc<Rocks>,
     keep: Keep,
+    index: Option<Index>,
     /// Of the head; held only to clone or replace it.
     tree: Mutex<Tree>,
     /// One proof of the past at a time: each may have to undo many keys.
@@ -246,6 +251,7 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let node = Self {
             keeper: Keeper::new(upkeep, &rocks, Arc::clone(&metrics)),
+            index: keep.index.then(|| Index::new(Arc::clone(&rocks))),
             rocks,
             keep: Keep { recent: keep.recent.max(1), ..keep },
             tree: Mutex::new(tree),
@@ -268,6 +274,11 @@ impl Node {
     /// Blocks whose state is kept, the head included.
     pub fn keep_recent(&self) -> u64 {
         self.keep.recent
+    }
+
+    /// The index of transactions, if this node has one.
+    pub fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
     }
 
     /// How the database is.
@@ -544,6 +555,11 @@ impl Node {
         let mut batch = self.rocks.batch();
         let oldest = self.prune(&mut batch, &reader, head.height);
         self.keeper.mark(&mut batch, &reader, &head);
+        if let Some(index) = &self.index {
+            index.settle();
+            let oldest = self.keeper.retain_height(&reader, &head);
+            index.forget_below(&mut batch, oldest);
+        }
         if let Some(genesis) = genesis.filter(|_| reader.head().is_none()) {
             for (key, value) in &genesis.writes {
                 batch.state(key, value.as_deref());
@@ -613,6 +629,7 @@ impl Node {
     pub fn rollback(&self, height: u64) -> Result<Head, NodeError> {
         let (_, wanted) = self.reader_at(height)?;
         self.keeper.snapshots.remove_above(wanted.height)?;
+        Index::new(Arc::clone(&self.rocks)).forget_above(wanted.height);
         loop {
             let reader = self.reader();
             let head = reader.head().ok_or(NodeError::NoBlock)?;

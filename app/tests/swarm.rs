@@ -46,6 +46,7 @@ struct Life {
     recent: u64,
     cache_bytes: usize,
     tree_bytes: usize,
+    index: bool,
     threads: ThreadPool,
     bench: Option<Bench>,
 }
@@ -59,6 +60,7 @@ impl Life {
             recent: [1, 20, 100, 7][at],
             cache_bytes: [1 << 20, 8 << 20, 64 << 20, 2 << 20][at],
             tree_bytes: [1 << 14, 1 << 18, 64 << 20, 1 << 20][at],
+            index: [false, true, false, true][at],
             threads: ThreadPoolBuilder::new().num_threads(threads).build().unwrap(),
             bench: None,
         }
@@ -70,6 +72,7 @@ impl Life {
             recent: self.recent,
             cache_bytes: self.cache_bytes,
             tree_bytes: self.tree_bytes,
+            index: self.index,
         };
         let upkeep =
             Upkeep { snapshot_blocks: SNAPSHOT_BLOCKS, snapshots_kept: 2, ..Upkeep::default() };
