@@ -226,7 +226,15 @@ fn in_memory(users: &[User]) {
         check(&mut cold, decoded, &memory);
         check(&mut warm, again, &memory);
         let proposer = Address::of_consensus(&[7; 32]).0;
-        let input = BlockInput { chain_id: CHAIN, height, time_s, proposer, txs: &slices };
+        let input = BlockInput {
+            chain_id: CHAIN,
+            height,
+            time_s,
+            proposer,
+            txs: &slices,
+            votes: &[],
+            misbehavior: &[],
+        };
         ante.measure(TRANSFERS, || assert!(chain::process(&base, &input, &memory).is_ok()));
         let output = execute.measure(TRANSFERS, || chain::execute_block(&base, &input, &memory));
         base.apply(output.writes);
@@ -293,8 +301,15 @@ fn on_disk(dir: &Path, users: &[User]) {
         let reader = bench.node.reader();
         let time_s = START_S as u64 + height as u64;
         let proposer = Address::of_consensus(&[7; 32]).0;
-        let input =
-            BlockInput { chain_id: CHAIN, height: height as u64, time_s, proposer, txs: &slices };
+        let input = BlockInput {
+            chain_id: CHAIN,
+            height: height as u64,
+            time_s,
+            proposer,
+            txs: &slices,
+            votes: &[],
+            misbehavior: &[],
+        };
         assert!(chain::process(&reader, &input, &memory).is_ok());
         execute.measure(TRANSFERS, || chain::execute_block(&reader, &input, &memory));
         drop(reader);

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use plasma_modules::{
     Recorded,
-    chain::{TxResult, ValidatorUpdate},
+    chain::{Misbehavior, Offence, TxResult, ValidatorUpdate, Vote},
 };
 use tendermint_abci::Application;
 use tendermint_proto::{
@@ -28,6 +28,7 @@ use tendermint_proto::{
     v0_38::{
         abci::{self as pb, CheckTxType, response_process_proposal::ProposalStatus},
         crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
+        types::BlockIdFlag,
     },
 };
 
@@ -201,7 +202,41 @@ fn decided<'a>(
     txs: &'a [&'a [u8]],
 ) -> Decided<'a> {
     let proposer = proposer.first_chunk().copied().unwrap_or_default();
-    Decided { height: height(at), time_s: seconds(time), proposer, txs }
+    let (height, time_s) = (height(at), seconds(time));
+    Decided { height, time_s, proposer, txs, votes: &[], misbehavior: &[] }
+}
+
+/// A validator's consensus address and power.
+fn whose(validator: Option<pb::Validator>) -> ([u8; 20], u64) {
+    let pb::Validator { address, power } = validator.unwrap_or_default();
+    let address = address.first_chunk().copied().unwrap_or_default();
+    (address, u64::try_from(power).unwrap_or_default())
+}
+
+fn votes(commit: Option<pb::CommitInfo>) -> Vec<Vote> {
+    let vote = |pb::VoteInfo { validator, block_id_flag }: pb::VoteInfo| {
+        let (validator, power) = whose(validator);
+        Vote { validator, power, signed: block_id_flag != i32::from(BlockIdFlag::Absent) }
+    };
+    commit.unwrap_or_default().votes.into_iter().map(vote).collect()
+}
+
+/// What CometBFT has proven; a kind that it does not know yet is no offence here.
+fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
+    let offence = |of: &pb::Misbehavior| match of.r#type() {
+        pb::MisbehaviorType::DuplicateVote => Some(Offence::DuplicateVote),
+        pb::MisbehaviorType::LightClientAttack => Some(Offence::LightClientAttack),
+        pb::MisbehaviorType::Unknown => None,
+    };
+    let one = |of: pb::Misbehavior| {
+        let offence = offence(&of)?;
+        let pb::Misbehavior { r#type: _, validator, height: at, time, total_voting_power } = of;
+        let (validator, power) = whose(validator);
+        let total_power = u64::try_from(total_voting_power).unwrap_or_default();
+        let (height, time_s) = (height(at), seconds(time));
+        Some(Misbehavior { offence, validator, power, height, time_s, total_power })
+    };
+    proven.into_iter().filter_map(one).collect()
 }
 
 /// Whether CometBFT's index finds transactions by an attribute. Each entry costs its node more than
@@ -378,7 +413,13 @@ impl Application for App {
 
     fn finalize_block(&self, request: pb::RequestFinalizeBlock) -> pb::ResponseFinalizeBlock {
         let txs = slices(&request.txs);
-        let block = decided(request.height, request.time, &request.proposer_address, &txs);
+        let votes = votes(request.decided_last_commit);
+        let misbehavior = misbehavior(request.misbehavior);
+        let block = Decided {
+            votes: &votes,
+            misbehavior: &misbehavior,
+            ..decided(request.height, request.time, &request.proposer_address, &txs)
+        };
         let executed = or_abort("FinalizeBlock", || self.node.finalize(block));
         let response = pb::ResponseFinalizeBlock {
             events: events(executed.events),

@@ -15,7 +15,7 @@ use std::{
 
 use plasma_modules::{
     Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
-    chain::{self, BlockInput, TxResult, ValidatorUpdate},
+    chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
     types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
@@ -82,12 +82,16 @@ pub struct Decided<'a> {
     pub proposer: [u8; 20],
     /// Its transactions.
     pub txs: &'a [&'a [u8]],
+    /// Who voted for the block before; nobody, of a proposal.
+    pub votes: &'a [Vote],
+    /// Proven offences; none, of a proposal.
+    pub misbehavior: &'a [Misbehavior],
 }
 
 impl<'a> Decided<'a> {
     fn input(self, chain_id: &'a str) -> BlockInput<'a> {
-        let Self { height, time_s, proposer, txs } = self;
-        BlockInput { chain_id, height, time_s, proposer, txs }
+        let Self { height, time_s, proposer, txs, votes, misbehavior } = self;
+        BlockInput { chain_id, height, time_s, proposer, txs, votes, misbehavior }
     }
 }
 
@@ -525,7 +529,7 @@ impl Node {
             self.look_ahead(base, &head.chain_id, decided.txs);
             chain::open_block(&warm, &input, &self.signatures)
         });
-        let output = chain::close_block(&warm, opened);
+        let output = chain::close_block(&warm, opened, &input);
         let changes = history::changes(&warm, output.writes);
         drop(working);
         let tree = genesis.map_or_else(|| self.tree(), |genesis| genesis.update.tree().clone());

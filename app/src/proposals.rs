@@ -10,14 +10,16 @@ use sha2::{Digest, Sha256};
 /// dropped the antes run again.
 pub const PROPOSALS_MAX: usize = 4;
 
-/// What a block is executed from: the state below it and every byte of its input.
+/// What a block is opened from: the state below it and every byte of its input, but for what CometBFT
+/// says of validators, which only its second half reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockKey([u8; 32]);
 
 impl BlockKey {
     /// Names a block on top of the state with that app hash.
     pub fn new(app_hash: &[u8; 32], input: &BlockInput<'_>) -> Self {
-        let BlockInput { chain_id, height, time_s, proposer, txs } = input;
+        let BlockInput { chain_id, height, time_s, proposer, txs, votes: _, misbehavior: _ } =
+            input;
         let mut hash = Sha256::new();
         hash.update(app_hash);
         hash.update(chain_id.len().to_be_bytes());

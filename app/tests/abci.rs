@@ -139,7 +139,14 @@ fn a_block_out_of_turn_is_refused_loudly() {
     }
     let (info, dump) = (bench.info(), bench.dump());
     for height in [0, 1, 3, 5, u64::MAX] {
-        let block = Decided { height, time_s: 2_000_000_000, proposer: [0; 20], txs: &[] };
+        let block = Decided {
+            height,
+            time_s: 2_000_000_000,
+            proposer: [0; 20],
+            txs: &[],
+            votes: &[],
+            misbehavior: &[],
+        };
         let error = bench.node.finalize(block).unwrap_err();
         assert!(matches!(error, NodeError::Height { got, expected: 4 } if got == height));
         let text = error.to_string();

@@ -32,6 +32,10 @@ use crate::{
     types::{Hash, hash32, sha256},
 };
 
+mod input;
+
+pub use input::{BlockInput, Misbehavior, Offence, Vote};
+
 /// The block's randomness, 32 bytes.
 const BEACON: Item<Vec<u8>> = Item::new(Table::Beacon);
 /// Absent until the first block.
@@ -71,21 +75,6 @@ impl TxResult {
         let Refusal { codespace, code, log } = refusal;
         Self { codespace, code, log, gas_wanted, gas_used, ..Self::default() }
     }
-}
-
-/// A block to execute.
-#[derive(Clone, Copy, Debug)]
-pub struct BlockInput<'a> {
-    /// The chain.
-    pub chain_id: &'a str,
-    /// The block's height.
-    pub height: u64,
-    /// The header's time, whole seconds.
-    pub time_s: u64,
-    /// Consensus address of the proposer.
-    pub proposer: [u8; 20],
-    /// Transactions, in order.
-    pub txs: &'a [&'a [u8]],
 }
 
 /// What a block did.
@@ -205,13 +194,14 @@ pub fn current_block(store: &dyn Read, chain_id: &str, height: u64, time_s: u64)
     Block { chain_id: chain_id.into(), height, time_s, beacon: beacon(store) }
 }
 
-/// Executes a block: beacon, transactions in order, end of block, invariants of what moved.
+/// Executes a block: beacon, every ante, begin of block, messages, end of block, invariants of what
+/// moved.
 pub fn execute_block(
     base: &dyn Read,
     input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
 ) -> BlockOutput {
-    close_block(base, open_block(base, input, memory))
+    close_block(base, open_block(base, input, memory), input)
 }
 
 /// A block whose transactions have paid and whose messages have not run: between [`open_block`] and
@@ -251,10 +241,16 @@ pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn Signatur
     Opened { writes: state.into_writes(), ..opened }
 }
 
-/// The second half, on the same `base`: messages, end of block.
-pub fn close_block(base: &dyn Read, opened: Opened) -> BlockOutput {
+/// The second half, on the same `base`: begin of block, messages, end of block. What CometBFT says of
+/// validators is read here alone: proposals are judged without it.
+pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> BlockOutput {
     let Opened { block, proposer: _, writes, txs } = opened;
     let mut state = Overlay::resume(base, writes);
+    let mut events = Vec::new();
+    let mut fee = FeePaid::default();
+    let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
+    staking::begin_block(&mut ctx, input.votes, input.misbehavior);
+
     let txs: Vec<_> = txs
         .into_iter()
         .map(|admitted| match admitted {
@@ -264,20 +260,19 @@ pub fn close_block(base: &dyn Read, opened: Opened) -> BlockOutput {
         .collect();
 
     let gas = txs.iter().map(|tx| tx.gas_used).fold(0, u64::saturating_add);
-    let mut events = Vec::new();
-    let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
     auth::end_block(&mut ctx);
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
     authz::end_block(&mut ctx);
+    let validator_updates = staking::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
 
     let writes = state.into_writes();
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
         fault(&text, &block.height.to_be_bytes());
     }
-    BlockOutput { writes, txs, events, validator_updates: Vec::new() }
+    BlockOutput { writes, txs, events, validator_updates }
 }
 
 /// A transaction that has paid and whose messages have not run yet.

@@ -87,7 +87,7 @@ proptest! {
             // Whoever opened the block, and whether it was opened before, its end is the same.
             let executed = chain::execute_block(&chain.store, &input, seen);
             for opened in [opened, processed] {
-                let closed = chain::close_block(&chain.store, opened);
+                let closed = chain::close_block(&chain.store, opened, &input);
                 prop_assert_eq!(&closed.writes, &executed.writes);
                 prop_assert_eq!(&closed.txs, &executed.txs);
                 prop_assert_eq!(&closed.events, &executed.events);

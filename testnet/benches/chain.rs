@@ -81,7 +81,14 @@ fn open(dir: &Path, name: &str, accounts: &[(Address, Amount)]) -> Result<Node> 
 fn block(node: &Node, height: u64, txs: &[Vec<u8>]) -> Result<(Duration, Duration)> {
     let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
     let start = Instant::now();
-    let decided = Decided { height, time_s: 1_700_000_000 + height, proposer: [0; 20], txs: &txs };
+    let decided = Decided {
+        height,
+        time_s: 1_700_000_000 + height,
+        proposer: [0; 20],
+        txs: &txs,
+        votes: &[],
+        misbehavior: &[],
+    };
     let executed = node.finalize(decided)?;
     let finalized = start.elapsed();
     if let Some(result) = executed.txs.iter().find(|result| result.code != 0) {

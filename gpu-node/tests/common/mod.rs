@@ -48,7 +48,15 @@ impl Ledger {
         let refs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let proposer = Address::of_consensus(&[0xe0; 32]).0;
         let (height, time_s) = (self.height, self.time_s());
-        let input = BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs: &refs };
+        let input = BlockInput {
+            chain_id: CHAIN_ID,
+            height,
+            time_s,
+            proposer,
+            txs: &refs,
+            votes: &[],
+            misbehavior: &[],
+        };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         self.store.apply(output.writes);
         chain::check_invariants(&self.store).unwrap();

@@ -149,7 +149,15 @@ impl Chain {
     pub fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
         let proposer = Address::of_consensus(&VALIDATOR).0;
         let (height, time_s) = (self.height + 1, self.time_s + 1);
-        BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs }
+        BlockInput {
+            chain_id: CHAIN_ID,
+            height,
+            time_s,
+            proposer,
+            txs,
+            votes: &[],
+            misbehavior: &[],
+        }
     }
 
     pub fn run(&mut self, txs: &[&[u8]]) -> BlockOutput {

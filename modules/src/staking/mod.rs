@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod block;
 mod error;
 mod genesis;
 mod handler;
@@ -7,6 +8,7 @@ mod invariant;
 mod query;
 mod state;
 
+pub use block::{begin_block, end_block};
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
 pub use handler::{add_rewards, fund_community, operator_of};

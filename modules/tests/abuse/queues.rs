@@ -66,6 +66,8 @@ fn drains(what: &str, mut store: Memory, table: Table, items: usize, per_block: 
             time_s: TIME_S + LATE_S + blocks,
             proposer: [0; 20],
             txs: &[],
+            votes: &[],
+            misbehavior: &[],
         };
         let started = Instant::now();
         let output = chain::execute_block(&store, &input, &NoMemory);

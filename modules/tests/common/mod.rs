@@ -209,7 +209,15 @@ impl Chain {
     pub fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
         let proposer = Address::of_consensus(&[0xe0; 32]).0;
         let (height, time_s) = (self.height + 1, self.time_s + 1);
-        BlockInput { chain_id: CHAIN_ID, height, time_s, proposer, txs }
+        BlockInput {
+            chain_id: CHAIN_ID,
+            height,
+            time_s,
+            proposer,
+            txs,
+            votes: &[],
+            misbehavior: &[],
+        }
     }
 
     pub fn block(&mut self, txs: &[Vec<u8>]) -> Vec<TxResult> {
@@ -227,6 +235,8 @@ impl Chain {
             time_s: self.time_s,
             proposer,
             txs: &txs,
+            votes: &[],
+            misbehavior: &[],
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         for (key, value) in output.writes.clone() {

@@ -305,6 +305,8 @@ fn accounts_of_dust_have_their_price() {
             time_s: chain.time_s,
             proposer: [0; 20],
             txs: &txs,
+            votes: &[],
+            misbehavior: &[],
         };
         let output = chain::execute_block(&chain.store, &input, &tx::NoMemory);
         assert!(output.txs.iter().all(|tx| tx.code == 0), "{}", output.txs[0].log);
