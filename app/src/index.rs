@@ -367,9 +367,13 @@ fn block(reader: &Reader<'_>, height: u64) -> Option<FoundBlock> {
 
 /// The transactions of a chunk, whose key is given too.
 fn unpack(key: &[u8], packed: &[u8]) -> Vec<FoundTx> {
-    let damaged = || stop("the index of transactions is damaged", hex::encode(key));
-    let (height, first) = key.get(1..).and_then(read_place).unwrap_or_else(damaged);
-    let blob = lz4_flex::decompress_size_prepended(packed).unwrap_or_else(|_| damaged());
+    let unpacked = try_unpack(key, packed);
+    unpacked.unwrap_or_else(|| stop("the index of transactions is damaged", hex::encode(key)))
+}
+
+fn try_unpack(key: &[u8], packed: &[u8]) -> Option<Vec<FoundTx>> {
+    let (height, first) = read_place(key.get(1..)?)?;
+    let blob = lz4_flex::decompress_size_prepended(packed).ok()?;
     let (mut blob, mut found, mut index) = (&blob[..], Vec::new(), first);
     while !blob.is_empty() {
         let mut next = || {
@@ -378,12 +382,12 @@ fn unpack(key: &[u8], packed: &[u8]) -> Vec<FoundTx> {
             blob = rest;
             Some(part)
         };
-        let (tx, result) = next().zip(next()).unwrap_or_else(damaged);
-        let result = ExecTxResult::decode(result).unwrap_or_else(|_| damaged());
+        let (tx, result) = next().zip(next())?;
+        let result = ExecTxResult::decode(result).ok()?;
         found.push(FoundTx { height, index, tx: tx.to_vec(), result });
         index += 1;
     }
-    found
+    Some(found)
 }
 
 fn txs_of<'a>(reader: &'a Reader<'_>, height: u64) -> impl Iterator<Item = FoundTx> + use<'a> {

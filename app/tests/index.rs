@@ -13,8 +13,7 @@ use plasma_app::{
 use sha2::{Digest, Sha256};
 use tendermint_abci::Application;
 
-const KEEP: Keep =
-    Keep { recent: 100, cache_bytes: 1 << 20, tree_bytes: 1 << 20, index: true };
+const KEEP: Keep = Keep { recent: 100, cache_bytes: 1 << 20, tree_bytes: 1 << 20, index: true };
 
 fn open(dir: &Path) -> Bench {
     Bench::open_with(dir, KEEP, Upkeep::default())
@@ -169,7 +168,7 @@ fn the_index_begins_where_it_is_opened_and_ends_with_cometbfts_blocks() {
     let (oldest, newest) = bench.node.index().unwrap().heights().unwrap();
     assert_eq!(newest, 150);
     // They are let go of a hundred at a time.
-    assert!(oldest > 100 && oldest <= 141, "{oldest}");
+    assert!((100..=141).contains(&oldest), "{oldest}");
     assert_eq!(found(&bench, &send(oldest as i64 - 1)[0]), None);
     assert_eq!(found(&bench, &send(oldest as i64)[0]).unwrap().height, oldest);
     let sender = format!("transfer.sender = '{}'", users[1].address.text());

@@ -273,10 +273,10 @@ fn four_validators_agree_on_what_carriers_bring() {
     };
     // Most by two front doors, some by the stock path of a third node.
     let by_stock = signed.split_off(SENDERS - 20);
+    let run = |flow: Flow, signed: Vec<Vec<Vec<u8>>>| {
+        load::run(&runtime, &flow, Load::new(&flow, &signed, true)).unwrap()
+    };
     let (sent, mixed, small, carried) = thread::scope(|scope| {
-        let run = |flow: Flow, signed: Vec<Vec<Vec<u8>>>| {
-            load::run(&runtime, &flow, Load::new(&flow, &signed, true)).unwrap()
-        };
         let flood = scope.spawn(|| run(flow(&doors[..2], 50), signed));
         let mixed = scope.spawn(|| run(flow(&stock[2..3], 1), by_stock));
         let small = scope.spawn(|| {

@@ -95,15 +95,13 @@ fn the_index_answers_as_cometbfts_own() {
     let address = |index: usize| accounts.wallet(index).address().text();
     let height = sent[4].1;
     let hash = STANDARD.encode(
-        (0..32).map(|at| u8::from_str_radix(&sent[4].0[2 * at..2 * at + 2], 16).unwrap()).collect::<Vec<_>>(),
+        (0..32)
+            .map(|at| u8::from_str_radix(&sent[4].0[2 * at..2 * at + 2], 16).unwrap())
+            .collect::<Vec<_>>(),
     );
     let other = STANDARD.encode([7; 32]);
     let one_of = |query: &str| json!({ "query": query, "per_page": "4", "page": "1" });
-    let both = format!(
-        "transfer.sender='{}' AND transfer.recipient='{}'",
-        address(0),
-        address(1)
-    );
+    let both = format!("transfer.sender='{}' AND transfer.recipient='{}'", address(0), address(1));
     let mut questions = vec![
         ("tx", json!({ "hash": hash })),
         ("tx", json!({ "hash": hash, "prove": true })),
@@ -129,7 +127,10 @@ fn the_index_answers_as_cometbfts_own() {
         format!("{both} AND tx.height>{height}"),
         format!("{both} AND tx.height<={height}"),
         "message.action='/cosmos.bank.v1beta1.MsgSend'".into(),
-        format!("message.action='/cosmos.bank.v1beta1.MsgSend' AND message.sender='{}'", address(3)),
+        format!(
+            "message.action='/cosmos.bank.v1beta1.MsgSend' AND message.sender='{}'",
+            address(3)
+        ),
         format!("coin_received.receiver='{}'", address(2)),
         format!("tx.acc_seq='{}/1'", address(2)),
         "tx.acc_seq EXISTS".into(),
@@ -166,7 +167,11 @@ fn the_index_answers_as_cometbfts_own() {
         let by_door = call(&client, &door, method, params.clone());
         assert!(by_stock["error"].is_object(), "{method} {params}: {by_stock}");
         let (code, kind) = (&by_stock["error"]["code"], &by_stock["error"]["message"]);
-        assert_eq!((code, kind), (&by_door["error"]["code"], &by_door["error"]["message"]), "{method} {params}");
+        assert_eq!(
+            (code, kind),
+            (&by_door["error"]["code"], &by_door["error"]["message"]),
+            "{method} {params}"
+        );
     }
     // By URI.
     for path in [
@@ -189,7 +194,8 @@ fn the_index_answers_as_cometbfts_own() {
         { "jsonrpc": "2.0", "id": 2, "method": "header", "params": { "height": "2" } },
         { "jsonrpc": "2.0", "id": 3, "method": "tx_search", "params": one_of(&both) },
     ]);
-    let post = |url: &str| -> Value { client.post(url).json(&batch).send().unwrap().json().unwrap() };
+    let post =
+        |url: &str| -> Value { client.post(url).json(&batch).send().unwrap().json().unwrap() };
     assert_eq!(post(&stock), post(&door));
     assert!(last > 1);
 }
@@ -213,8 +219,7 @@ fn a_chain_whose_cometbft_has_no_index_answers_at_every_door() {
     assert_eq!(answer["result"]["txs_results"][0]["code"], 0, "{answer}");
     // Waiting for the block.
     let tx = accounts.transfer(CHAIN_ID, 0, 2);
-    let answer =
-        call(&client, &door, "broadcast_tx_commit", json!({ "tx": STANDARD.encode(&tx) }));
+    let answer = call(&client, &door, "broadcast_tx_commit", json!({ "tx": STANDARD.encode(&tx) }));
     assert_eq!(answer["result"]["tx_result"]["code"], 0, "{answer}");
     assert_eq!(answer["result"]["hash"], tx::hash(&tx));
     // REST.
@@ -231,7 +236,11 @@ fn a_chain_whose_cometbft_has_no_index_answers_at_every_door() {
     assert_eq!(missing["code"], 5, "{missing}");
     let sender = accounts.wallet(0).address().text();
     let many = get(&format!("/cosmos/tx/v1beta1/txs?query=transfer.sender%3D%27{sender}%27"));
-    assert_eq!((&many["total"], &many["txs"][0]["body"]["memo"]), (&json!("3"), &json!("")), "{many}");
+    assert_eq!(
+        (&many["total"], &many["txs"][0]["body"]["memo"]),
+        (&json!("3"), &json!("")),
+        "{many}"
+    );
     // After both processes were killed all of it is there, and new blocks come.
     network.validators[0].kill();
     network.validators[0].restart().unwrap();

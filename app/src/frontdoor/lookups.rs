@@ -374,11 +374,7 @@ impl Frontdoor {
     }
 
     /// Looks on a thread that may block, and lets CometBFT add blocks.
-    async fn found(
-        self: &Arc<Self>,
-        call: Lookup,
-        params: Params,
-    ) -> Result<Option<Value>, Fault> {
+    async fn found(self: &Arc<Self>, call: Lookup, params: Params) -> Result<Option<Value>, Fault> {
         let permit = Arc::clone(&self.lookups).acquire_owned().await;
         let door = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || {

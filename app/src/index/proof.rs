@@ -80,7 +80,8 @@ mod tests {
         for total in 1..40usize {
             let txs: Vec<Vec<u8>> = (0..total).map(|n| n.to_be_bytes().to_vec()).collect();
             let hashes: Vec<Vec<u8>> = txs.iter().map(|tx| Sha256::digest(tx).to_vec()).collect();
-            let wanted = simple_hash_from_byte_vectors::<tendermint::crypto::default::Sha256>(&hashes);
+            let wanted =
+                simple_hash_from_byte_vectors::<tendermint::crypto::default::Sha256>(&hashes);
             for index in 0..total {
                 let proof = prove(txs.iter().map(Vec::as_slice), index).unwrap();
                 assert_eq!((proof.root, proof.total), (wanted, total));

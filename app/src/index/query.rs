@@ -127,7 +127,8 @@ impl<'a> Scanner<'a> {
                 Token::Word(word.into())
             }
         } else if first == '\'' {
-            let Some((text, _)) = self.rest().get(1..).and_then(|rest| rest.split_once('\'')) else {
+            let Some((text, _)) = self.rest().get(1..).and_then(|rest| rest.split_once('\''))
+            else {
                 return Err(unexpected("an open string".into(), "a closing '"));
             };
             self.at += text.len() + 2;
@@ -243,7 +244,7 @@ impl Test {
             Self::Contains(_) | Self::Time => return NONE,
         };
         let Some((whole, part)) = decimal(than) else { return NONE };
-        let whole = if whole.is_empty() { Some(0) } else { whole.parse().ok() };
+        let whole: Option<u64> = if whole.is_empty() { Some(0) } else { whole.parse().ok() };
         // Beyond all heights: only what is below holds.
         let Some(whole) = whole else {
             return if holds.contains(&Ordering::Less) { (0, u64::MAX) } else { NONE };
@@ -324,16 +325,18 @@ mod tests {
         let test = |text: &str| Query::parse(&format!("a.b {text}")).unwrap().0.remove(0).test;
         assert!(test("> 99").holds("100") && !test("> 100").holds("100"));
         assert!(test(">= 100").holds("0100.0") && test("< 0.25").holds("0.2"));
-        assert!(test("> 340282366920938463463374607431768211456").holds(
-            "340282366920938463463374607431768211457"
-        ));
+        assert!(
+            test("> 340282366920938463463374607431768211456")
+                .holds("340282366920938463463374607431768211457")
+        );
         assert!(!test("> 1").holds("2uxpl") && !test("> 1").holds(""));
         assert!(!test("> TIME 2013-05-03T14:45:00Z").holds("2014-05-03T14:45:00Z"));
     }
 
     #[test]
     fn heights_are_a_range() {
-        let range = |text: &str| Query::parse(&format!("tx.height {text}")).unwrap().0[0].test.heights();
+        let range =
+            |text: &str| Query::parse(&format!("tx.height {text}")).unwrap().0[0].test.heights();
         assert_eq!(range("= 5"), (5, 5));
         assert_eq!(range("= '5'"), (5, 5));
         assert_eq!(range("> 5"), (6, u64::MAX));

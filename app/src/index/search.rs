@@ -158,9 +158,8 @@ impl<'q> Plan<'q> {
         mut each: impl FnMut(u64, Vec<Posting>) -> Result<(), SearchError>,
     ) -> Result<(), SearchError> {
         let mut rows = Rows(ROWS_MAX);
-        let cursor = |(key, value): &(&str, &str)| {
-            Cursor::new(reader, of, key, value, self.from, self.to)
-        };
+        let cursor =
+            |(key, value): &(&str, &str)| Cursor::new(reader, of, key, value, self.from, self.to);
         let mut cursors: Vec<Cursor<'_>> = self.equal.iter().map(cursor).collect();
         loop {
             let mut height = 0;
@@ -299,8 +298,7 @@ impl Index {
         if plan.equal.is_empty() {
             for (height, _) in blocks(&reader, &plan)? {
                 let events = || block(&reader, height).map(|block| block.response.events);
-                if plan.other.is_empty()
-                    || events().is_some_and(|events| plan.holds(&events, None))
+                if plan.other.is_empty() || events().is_some_and(|events| plan.holds(&events, None))
                 {
                     found.push(height);
                 }

@@ -24,7 +24,8 @@ impl Connection {
     /// # Errors
     /// It is no such address.
     pub fn new(url: &str) -> Result<Self> {
-        let address = url.strip_prefix("http://").with_context(|| format!("{url} is not http://"))?;
+        let address =
+            url.strip_prefix("http://").with_context(|| format!("{url} is not http://"))?;
         Ok(Self { address: address.trim_end_matches('/').to_owned(), open: None })
     }
 
