@@ -1,5 +1,5 @@
 //! plasmad's own index of transactions: by hash, by height, and by the attributes of their events,
-//! as CometBFT's `kv` index has them, for a small part of its price. See docs/decisions/0011.
+//! as CometBFT's `kv` index has them, for a small part of its price. See docs/decisions/0012.
 //!
 //! | column family | key | value |
 //! |---|---|---|
