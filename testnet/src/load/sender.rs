@@ -316,10 +316,16 @@ impl Blocks {
             let mut last = 0;
             while !stopped.load(Ordering::Relaxed) {
                 // A node that does not answer now may do so later.
-                if let Ok(metas) = metas(&client, &url, last + 1).await {
+                if let Ok(committed) = committed(&client, &url).await
+                    && committed > last
+                    && let Ok(metas) = metas(&client, &url, last + 1).await
+                {
                     let at = Instant::now();
                     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (height, txs) in metas {
+                    // A block is there before it is executed; its transactions leave the mempool after.
+                    for (height, txs) in
+                        metas.into_iter().filter(|(height, _)| *height <= committed)
+                    {
                         last = last.max(height);
                         if let Some(room) = &room {
                             room.add_permits(usize::try_from(txs).unwrap_or_default());
@@ -345,6 +351,13 @@ impl Drop for Blocks {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// Height of the last block that the application has committed.
+async fn committed(client: &Client, url: &str) -> Result<u64> {
+    let answer: Value = client.get(format!("{url}/abci_info")).send().await?.json().await?;
+    let height = answer["result"]["response"]["last_block_height"].as_str();
+    Ok(height.context("no block yet")?.parse()?)
 }
 
 async fn metas(client: &Client, url: &str, from: u64) -> Result<Vec<(u64, u64)>> {
