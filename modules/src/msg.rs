@@ -13,14 +13,14 @@ use plasma_proto::{
         staking::v1beta1 as staking_pb,
         vesting::v1beta1 as vesting,
     },
-    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
+    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, reward::v1 as reward_pb},
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, staking,
-    staking::distribution, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, reward,
+    staking, staking::distribution, token, tx::canonical,
 };
 
 macro_rules! messages {
@@ -142,6 +142,8 @@ messages! {
     CancelJob: market_pb::MsgCancelJob, market::CancelJob, market::cancel_job;
     /// A provider passes a job on.
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
+    /// A provider takes what it was rewarded with.
+    ClaimReward: reward_pb::MsgClaimReward, reward::ClaimReward, reward::claim_reward;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
     /// Asks the stakers to carry out messages.

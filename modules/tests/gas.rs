@@ -41,6 +41,7 @@ use plasma_proto::{
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
             MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::Message;
@@ -203,6 +204,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgWithdrawBond { operator: me.clone(), amount_uxpl }), vec![]),
         (any(&publish), vec![len(manifest().encoded_len())]),
         (any(&submit), vec![8]),
+        (any(&MsgClaimReward { operator: me.clone() }), vec![]),
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),

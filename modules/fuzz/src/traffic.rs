@@ -46,6 +46,7 @@ use plasma_proto::{
             MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
             MsgSubmitJob, MsgUpdateProvider, MsgWithdrawBond, Outcome, Output, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::{Message, Name};
@@ -411,6 +412,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (ALICE, submit(LONELY)),
         (OPERATOR, any(&MsgAddBond { operator: text(OPERATOR), amount_uxpl: units.clone() })),
         (OPERATOR, any(&MsgWithdrawBond { operator: text(OPERATOR), amount_uxpl: units })),
+        (OPERATOR, any(&MsgClaimReward { operator: text(OPERATOR) })),
         (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
         (
             OPERATOR,
