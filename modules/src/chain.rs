@@ -17,6 +17,7 @@ use plasma_proto::{
         chain::v1::LastBlock,
         genesis::v1::{AuthGenesis, Balance, GenesisState},
         staking::v1::Validator,
+        token::v1::Params,
     },
 };
 use prost::Message;
@@ -25,7 +26,7 @@ use crate::{
     Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
     Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
     error::fault,
-    feegrant, market,
+    feegrant, governance, market,
     msg::Msg,
     price, reward, staking, token,
     tx::{self, Decoded, Purpose},
@@ -102,6 +103,7 @@ pub fn default_genesis() -> GenesisState {
         reward: Some(reward::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
+        governance: Some(governance::default_genesis()),
         beacon: Vec::new(),
     }
 }
@@ -161,6 +163,7 @@ pub fn init(
         reward,
         attestation,
         authz,
+        governance,
         beacon,
     } = genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
@@ -180,6 +183,7 @@ pub fn init(
     reward::init(store, reward.as_ref().ok_or_else(|| missing("reward"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
+    governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
     Ok(validators)
 }
@@ -196,6 +200,7 @@ pub fn export(store: &dyn Read) -> GenesisState {
         reward: Some(reward::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
+        governance: Some(governance::export(store)),
         beacon: beacon(store).to_vec(),
     }
 }
@@ -285,8 +290,10 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     price::end_block(&mut ctx, &settled);
     reward::end_block(&mut ctx, &settled);
     authz::end_block(&mut ctx);
+    governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     let validator_updates = staking::end_block(&mut ctx);
-    token::end_block(&mut ctx, gas);
+    let bytes = input.txs.iter().map(|tx| framed(tx.len())).fold(0, usize::saturating_add);
+    token::end_block(&mut ctx, gas, u64::try_from(bytes).unwrap_or(u64::MAX));
 
     let writes = state.into_writes();
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
@@ -455,7 +462,9 @@ pub fn prepare<'t>(
 ) -> (Vec<&'t [u8]>, Opened) {
     let mut opened = Opened::new(base, input);
     let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let (mut bytes_left, mut gas_left) = (bytes_max, token::params(base).block_gas_max);
+    let params = token::params(base);
+    let bytes_max = bytes_max.min(block_bytes_max(&params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, params.block_gas_max);
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
@@ -471,8 +480,8 @@ pub fn prepare<'t>(
 }
 
 /// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
-/// on top of those before it, and together they stay within the block's gas. `Ok` is the block,
-/// opened.
+/// on top of those before it, and together they stay within the block's gas and bytes. `Ok` is the
+/// block, opened.
 pub fn process(
     base: &dyn Read,
     input: &BlockInput<'_>,
@@ -480,9 +489,13 @@ pub fn process(
 ) -> Result<Opened, Refusal> {
     let mut opened = Opened::new(base, input);
     let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let gas_max = token::params(base).block_gas_max;
-    let mut gas_left = gas_max;
+    let params = token::params(base);
+    let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(&params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
     for bytes in input.txs {
+        bytes_left = bytes_left
+            .checked_sub(framed(bytes.len()))
+            .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {bytes_max} bytes")))?;
         let tx = tx::decode(bytes, Purpose::Execute)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
@@ -494,9 +507,13 @@ pub fn process(
     Ok(Opened { writes: state.into_writes(), ..opened })
 }
 
+fn block_bytes_max(params: &Params) -> usize {
+    usize::try_from(params.block_bytes_max).unwrap_or(usize::MAX)
+}
+
 /// Bytes that a transaction takes in a block: those of a carrier and a tag. CometBFT counts a
 /// proposal so.
-fn framed(len: usize) -> usize {
+pub fn framed(len: usize) -> usize {
     carrier::framed(len).saturating_add(1)
 }
 
@@ -518,10 +535,18 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     price::rebuild_derived(store, put);
     reward::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
+    governance::rebuild_derived(store, put);
 }
 
-/// Every module's sentences about its state hold.
+/// Every index holds the keys that the objects ask for and no others: the app hash does not vouch for
+/// them. `Err` names the index. Takes memory for the number of indexes, not of keys.
+pub fn indexes_match_objects(store: &dyn Read) -> Result<(), String> {
+    crate::store::compare(store, rebuild_derived)
+}
+
+/// The indexes are those of the objects, and every module's sentences about its state hold.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    indexes_match_objects(store)?;
     auth::check_invariants(store)?;
     token::check_invariants(store)?;
     feegrant::check_invariants(store)?;
@@ -530,7 +555,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     price::check_invariants(store)?;
     reward::check_invariants(store)?;
     attestation::check_invariants(store)?;
-    authz::check_invariants(store)
+    authz::check_invariants(store)?;
+    governance::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

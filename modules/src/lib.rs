@@ -38,6 +38,7 @@ pub mod authz;
 pub mod carrier;
 pub mod chain;
 pub mod feegrant;
+pub mod governance;
 pub mod market;
 pub mod msg;
 pub mod price;

@@ -27,8 +27,8 @@ pub use handler::{cancel_job, decline_job, publish_model, submit_job};
 pub use invariant::{
     bonds_are_sum_of_providers, busy_is_count_of_jobs, check_invariants,
     escrow_is_sum_of_open_jobs, every_job_balances_its_escrow, every_object_has_its_appointment,
-    indexes_match_objects, jobs_are_counted_once, locked_is_sum_of_jobs,
-    queued_is_sum_of_withdrawals, receipt_keys_belong_to_providers,
+    jobs_are_counted_once, locked_is_sum_of_jobs, queued_is_sum_of_withdrawals,
+    receipt_keys_belong_to_providers,
 };
 pub use msg::{
     AddBond, CancelJob, DeclineJob, DeregisterProvider, PublishModel, RegisterProvider, SubmitJob,

@@ -23,6 +23,8 @@ pub struct GenesisState {
     pub price: ::core::option::Option<PriceGenesis>,
     #[prost(message, optional, tag = "19")]
     pub reward: ::core::option::Option<RewardGenesis>,
+    #[prost(message, optional, tag = "20")]
+    pub governance: ::core::option::Option<GovernanceGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -387,5 +389,36 @@ impl ::prost::Name for AuthzGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AuthzGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GovernanceGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::super::cosmos::gov::v1::Params>,
+    #[prost(string, tag = "2")]
+    pub constitution: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub next_proposal_id: u64,
+    /// In order of id.
+    #[prost(message, repeated, tag = "4")]
+    pub proposals: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Proposal>,
+    /// Of proposals under way, in order of proposal and depositor.
+    #[prost(message, repeated, tag = "5")]
+    pub deposits: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Deposit>,
+    /// Of proposals under way, in order of proposal and voter.
+    #[prost(message, repeated, tag = "6")]
+    pub votes: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Vote>,
+    /// One per proposal under way, in order of id.
+    #[prost(message, repeated, tag = "7")]
+    pub stages: ::prost::alloc::vec::Vec<super::super::governance::v1::Stage>,
+}
+impl ::prost::Name for GovernanceGenesis {
+    const NAME: &'static str = "GovernanceGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.GovernanceGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.GovernanceGenesis".into()
     }
 }
