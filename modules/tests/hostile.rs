@@ -8,7 +8,7 @@ use plasma_modules::{msg::Msg, types::sha256};
 use proptest::prelude::*;
 
 /// Inputs that must reach every handler.
-const CASES: u32 = 150;
+const CASES: u32 = 400;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..2_000)
