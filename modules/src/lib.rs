@@ -40,6 +40,7 @@ pub mod chain;
 pub mod feegrant;
 pub mod market;
 pub mod msg;
+pub mod params;
 pub mod proof;
 pub mod query;
 pub mod staking;

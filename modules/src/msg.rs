@@ -7,7 +7,7 @@ use plasma_proto::{
         authz::v1beta1 as authz_pb, bank::v1beta1 as bank, feegrant::v1beta1 as feegrant_pb,
         vesting::v1beta1 as vesting,
     },
-    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
+    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, token::v1 as token_pb},
 };
 use prost::{Message, Name};
 use prost_types::Any;
@@ -113,6 +113,10 @@ messages! {
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+    /// Governance changes fees and limits of transfers.
+    UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
+    /// Governance changes the market's numbers.
+    UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
 }
 
 impl Msg {

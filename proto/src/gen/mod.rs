@@ -147,6 +147,11 @@ pub mod plasma {
             include!("plasma.genesis.v1.rs");
         }
     }
+    pub mod governance {
+        pub mod v1 {
+            include!("plasma.governance.v1.rs");
+        }
+    }
     pub mod market {
         pub mod v1 {
             include!("plasma.market.v1.rs");

@@ -1,0 +1,4 @@
+//! (merge)
+pub mod consensus;
+pub mod grants;
+pub mod upgrade;
