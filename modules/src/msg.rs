@@ -4,7 +4,8 @@ use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::{
     cosmos::{
-        authz::v1beta1 as authz_pb, bank::v1beta1 as bank, feegrant::v1beta1 as feegrant_pb,
+        authz::v1beta1 as authz_pb, bank::v1beta1 as bank, consensus::v1 as consensus_pb,
+        feegrant::v1beta1 as feegrant_pb, upgrade::v1beta1 as upgrade_pb,
         vesting::v1beta1 as vesting,
     },
     plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, token::v1 as token_pb},
@@ -13,11 +14,32 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, token,
+    tx::canonical,
 };
 
 macro_rules! messages {
-    ($($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
+    (
+        $($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+
+        => by governance alone {
+            $($(#[$gov_doc:meta])* $gov_name:ident: $gov_wire:ty, $gov_checked:ty, $gov_handle:path;)+
+        }
+    ) => {
+        messages! {
+            @all
+            $($(#[$doc])* $name: $wire, $checked, $handle;)+
+            $($(#[$gov_doc])* $gov_name: $gov_wire, $gov_checked, $gov_handle;)+
+        }
+
+        impl Msg {
+            /// The types of those that no transaction carries: their signer is governance, which has no
+            /// key and acts by proposals.
+            pub fn governance_type_urls() -> Vec<String> {
+                [$(<$gov_wire>::type_url(),)+].into()
+            }
+        }
+    };
+    (@all $($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
         /// A message that is well formed, whatever the state.
         #[derive(Clone, Debug)]
         pub enum Msg {
@@ -113,10 +135,19 @@ messages! {
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
-    /// Governance changes fees and limits of transfers.
-    UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
-    /// Governance changes the market's numbers.
-    UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
+
+    => by governance alone {
+        /// Changes fees and limits of transfers.
+        UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
+        /// Changes the market's numbers.
+        UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
+        /// Changes what CometBFT holds blocks to.
+        UpdateConsensus: consensus_pb::MsgUpdateParams, governance::consensus::UpdateConsensus, governance::consensus::update_consensus;
+        /// Plans an upgrade.
+        PlanUpgrade: upgrade_pb::MsgSoftwareUpgrade, governance::upgrade::PlanUpgrade, governance::upgrade::plan_upgrade;
+        /// Takes the plan of an upgrade back.
+        CancelUpgrade: upgrade_pb::MsgCancelUpgrade, governance::upgrade::CancelUpgrade, governance::upgrade::cancel_upgrade;
+    }
 }
 
 impl Msg {

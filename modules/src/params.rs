@@ -61,8 +61,8 @@ impl fmt::Display for Number {
     }
 }
 
-/// How far one change may move a number: to `times` as much or to one part in `times`, or up or down
-/// by `by`, whichever is further.
+/// How far one change may move a number: to `times` as much or to one part in `times` (rounded up, so
+/// that every change can be taken back by another), or up or down by `by`, whichever is further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     times: u128,
@@ -82,7 +82,7 @@ impl Step {
 
     /// The least and the most that a change of `old` may lead to.
     pub fn reach(self, old: u128) -> (u128, u128) {
-        let less = old.checked_div(self.times).unwrap_or(old).min(old.saturating_sub(self.by));
+        let less = old.div_ceil(self.times.max(1)).min(old.saturating_sub(self.by));
         let more = old.saturating_mul(self.times).max(old.saturating_add(self.by));
         (less, more)
     }
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(Step::twice_or(10).reach(100), (50, 200));
         assert_eq!(Step::by(5).reach(100), (95, 105));
         assert_eq!(Step::by(5).reach(3), (0, 8));
-        assert_eq!(Step::twice_or(1).reach(u128::MAX), (u128::MAX / 2, u128::MAX));
+        assert_eq!(Step::twice_or(1).reach(u128::MAX), (u128::MAX / 2 + 1, u128::MAX));
         for old in [0, 1, 7, 1_000] {
             let (least, most) = Step::twice_or(3).reach(old);
             assert!(Step::twice_or(3).reach(most).0 <= old, "a change can be taken back");

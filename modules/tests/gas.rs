@@ -9,15 +9,19 @@ use plasma_modules::{
     ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
     attestation::{text_hash, tokens_hash},
     msg::Msg,
+    params::authority,
+    rules,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
+        consensus::v1 as consensus_pb,
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
         },
+        upgrade::v1beta1::{MsgCancelUpgrade, MsgSoftwareUpgrade, Plan},
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
             MsgCreateVestingAccount, Period,
@@ -25,12 +29,15 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        market::v1 as market_pb,
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
             MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
         },
+        token::v1 as token_pb,
     },
+    tendermint::types::BlockParams,
 };
 use prost::Message;
 use prost_types::Any;
@@ -197,7 +204,45 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
     ];
     all.extend(grants());
+    all.extend(by_governance());
     all
+}
+
+/// What proposals carry.
+fn by_governance() -> Vec<(Any, Vec<u64>)> {
+    let authority = authority().text();
+    let consensus = rules::default_consensus();
+    let block = consensus.block.map(|block| BlockParams { max_gas: 2_000_000_000, ..block });
+    #[allow(deprecated)]
+    let plan = Plan { name: "second".into(), height: 9, ..Plan::default() };
+    vec![
+        (
+            any(&token_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: plasma_modules::token::default_genesis().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&market_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::market::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&consensus_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                block,
+                evidence: consensus.evidence,
+                validator: consensus.validator,
+                abci: None,
+            }),
+            vec![],
+        ),
+        (any(&MsgSoftwareUpgrade { authority: authority.clone(), plan: Some(plan) }), vec![]),
+        (any(&MsgCancelUpgrade { authority }), vec![]),
+    ]
 }
 
 /// Of vesting, feegrant and authz.

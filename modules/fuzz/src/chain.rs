@@ -157,6 +157,7 @@ impl Chain {
             txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         }
     }
 

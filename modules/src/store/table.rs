@@ -9,6 +9,8 @@ pub enum Table {
     Beacon = 0x01,
     /// `Item<chain.LastBlock>`
     LastBlock = 0x02,
+    /// `Item<tendermint.ConsensusParams>`
+    Consensus = 0x03,
 
     /// `Map<Address, BaseAccount>`
     AuthAccounts = 0x10,
@@ -94,6 +96,21 @@ pub enum Table {
     AuthzByGrantee = 0x91,
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
+
+    /// `Map<u64, governance.Grant>`
+    Grants = 0xa8,
+    /// `Item<u64>`
+    GrantsNext = 0xa9,
+    /// Derived: (recipient, grant id).
+    GrantsByRecipient = 0xaa,
+    /// Derived: (status, grant id).
+    GrantsByStatus = 0xab,
+    /// Derived: (deadline in seconds, grant id), of open grants with a deadline.
+    GrantsDue = 0xac,
+    /// `Map<(), upgrade.Plan>`: one or none.
+    UpgradePlan = 0xad,
+    /// `Map<sha256 of the name, governance.AppliedUpgrade>`
+    UpgradesApplied = 0xae,
 }
 
 impl Table {
@@ -117,5 +134,8 @@ impl Table {
             || id == Self::MarketJobsByRequester.id()
             || id == Self::MarketJobsByProvider.id()
             || id == Self::MarketJobsByState.id()
+            || id == Self::GrantsByRecipient.id()
+            || id == Self::GrantsByStatus.id()
+            || id == Self::GrantsDue.id()
     }
 }

@@ -83,7 +83,10 @@ mod tests {
             (Params { account_min_uxpl: 0, ..DEFAULT }, "account_min_uxpl"),
         ] {
             let error = check(&bad).unwrap_err();
-            assert!(matches!(error, ParamError::OutOfBounds { name: n, .. } if n == name), "{bad:?}");
+            assert!(
+                matches!(error, ParamError::OutOfBounds { name: n, .. } if n == name),
+                "{bad:?}"
+            );
         }
     }
 }

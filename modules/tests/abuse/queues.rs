@@ -68,6 +68,7 @@ fn drains(what: &str, mut store: Memory, table: Table, items: usize, per_block: 
             txs: &[],
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let started = Instant::now();
         let output = chain::execute_block(&store, &input, &NoMemory);

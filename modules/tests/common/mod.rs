@@ -217,6 +217,7 @@ impl Chain {
             txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         }
     }
 
@@ -237,6 +238,7 @@ impl Chain {
             txs: &txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         for (key, value) in output.writes.clone() {

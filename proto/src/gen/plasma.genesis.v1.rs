@@ -19,6 +19,8 @@ pub struct GenesisState {
     pub feegrant: ::core::option::Option<FeegrantGenesis>,
     #[prost(message, optional, tag = "17")]
     pub authz: ::core::option::Option<AuthzGenesis>,
+    #[prost(message, optional, tag = "20")]
+    pub governance: ::core::option::Option<GovernanceGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -225,5 +227,27 @@ impl ::prost::Name for AuthzGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AuthzGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GovernanceGenesis {
+    /// The upgrade that is planned, if one is.
+    #[prost(message, optional, tag = "22")]
+    pub upgrade_plan: ::core::option::Option<super::super::super::cosmos::upgrade::v1beta1::Plan>,
+    /// In order of height.
+    #[prost(message, repeated, tag = "23")]
+    pub applied_upgrades: ::prost::alloc::vec::Vec<super::super::governance::v1::AppliedUpgrade>,
+    /// What CometBFT holds blocks to. block.max_gas is 0: it is token.params.block_gas_max.
+    #[prost(message, optional, tag = "24")]
+    pub consensus: ::core::option::Option<super::super::super::tendermint::types::ConsensusParams>,
+}
+impl ::prost::Name for GovernanceGenesis {
+    const NAME: &'static str = "GovernanceGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.GovernanceGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.GovernanceGenesis".into()
     }
 }

@@ -123,7 +123,8 @@ pub fn update_consensus(
 /// Writes what a genesis says. `Err` is what is wrong with it.
 pub(super) fn init(store: &mut dyn Write, consensus: &ConsensusParams) -> Result<(), Refusal> {
     let ConsensusParams { block, evidence, validator, version, abci } = consensus;
-    let missing = || Sdk::InvalidRequest("genesis: a part of governance.consensus is missing".into());
+    let missing =
+        || Sdk::InvalidRequest("genesis: a part of governance.consensus is missing".into());
     let (block, evidence) = (block.ok_or_else(missing)?, evidence.ok_or_else(missing)?);
     check_fixed(validator.as_ref().ok_or_else(missing)?, &abci.unwrap_or_default())?;
     check_together(&block, &evidence)?;

@@ -71,15 +71,13 @@ fn versions(
         .map(|name| ModuleVersion { name: name.into(), version })
         .collect();
     if module_versions.is_empty() {
-        let text = alloc::format!("x/upgrade: QueryModuleVersions module {} not found", ask.module_name);
+        let text =
+            alloc::format!("x/upgrade: QueryModuleVersions module {} not found", ask.module_name);
         return Err(QueryError::not_found(text));
     }
     Ok(QueryModuleVersionsResponse { module_versions })
 }
 
-fn authority(
-    _: &View<'_>,
-    _: QueryAuthorityRequest,
-) -> Result<QueryAuthorityResponse, QueryError> {
+fn authority(_: &View<'_>, _: QueryAuthorityRequest) -> Result<QueryAuthorityResponse, QueryError> {
     Ok(QueryAuthorityResponse { address: params::authority().text() })
 }

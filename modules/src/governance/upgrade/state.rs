@@ -1,8 +1,6 @@
 use alloc::{format, string::String, vec::Vec};
 
-use plasma_proto::{
-    cosmos::upgrade::v1beta1::Plan, plasma::governance::v1::AppliedUpgrade,
-};
+use plasma_proto::{cosmos::upgrade::v1beta1::Plan, plasma::governance::v1::AppliedUpgrade};
 
 use super::msg::check_plan;
 use crate::{Map, Read, Refusal, Sdk, Table, Write, types::sha256};
