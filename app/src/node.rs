@@ -48,6 +48,9 @@ use crate::{
 /// catches up without a long pause.
 const PRUNED_BLOCKS_MAX: u64 = 16;
 
+/// Blocks from one warning of an unknown upgrade to the next.
+const WARN_BLOCKS: u64 = 100;
+
 /// Transactions that are worth a thread's waking.
 const AHEAD_TXS_MIN: usize = 8;
 
@@ -300,11 +303,11 @@ impl Node {
         self.with_newest(|base, _| rules::consensus(base))
     }
 
-    /// The upgrade that is planned, and whether this program knows it.
-    pub fn planned_upgrade(&self) -> Option<(Plan, bool)> {
+    /// The upgrade that is planned, if this program does not know it.
+    pub fn unknown_upgrade(&self) -> Option<Plan> {
         let plan = upgrade::plan(&self.reader())?;
         let known = self.upgrades.iter().any(|upgrade| upgrade.name == plan.name);
-        Some((plan, known))
+        (!known).then_some(plan)
     }
 
     /// The counters.
@@ -618,9 +621,23 @@ impl Node {
         self.keeper.committed(&self.rocks, &head);
         drop((check, pending, working));
         self.heads.send_replace(head.height);
+        self.warn_of_upgrade(head.height);
         self.metrics.pruned(oldest.unwrap_or(head.height));
         self.metrics.committed(started.elapsed(), head.height);
         Ok(head)
+    }
+
+    /// Says now and then that an upgrade comes for which this program is too old.
+    fn warn_of_upgrade(&self, height: u64) {
+        if !height.is_multiple_of(WARN_BLOCKS) {
+            return;
+        }
+        if let Some(Plan { name, height: at, info, .. }) = self.unknown_upgrade() {
+            tracing::warn!(
+                "upgrade {name:?} comes at height {at} and this program does not know it: install the \
+                 release that does before then ({info})"
+            );
+        }
     }
 
     /// Lets go of what lies before the recent blocks, when `height` is the head. The oldest block

@@ -287,6 +287,7 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
     authz::end_block(&mut ctx);
+    governance::end_block(&mut ctx);
     let validator_updates = staking::end_block(&mut ctx);
     token::end_block(&mut ctx, gas);
 
@@ -520,6 +521,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     feegrant::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
+    governance::rebuild_derived(store, put);
 }
 
 /// Every module's sentences about its state hold.
@@ -530,7 +532,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
     attestation::check_invariants(store)?;
-    authz::check_invariants(store)
+    authz::check_invariants(store)?;
+    governance::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

@@ -5,16 +5,23 @@ use alloc::{format, string::String, vec::Vec};
 use plasma_proto::{
     cosmos::{
         authz::v1beta1 as authz_pb, bank::v1beta1 as bank, consensus::v1 as consensus_pb,
-        feegrant::v1beta1 as feegrant_pb, upgrade::v1beta1 as upgrade_pb,
-        vesting::v1beta1 as vesting,
+        distribution::v1beta1 as distribution_pb, feegrant::v1beta1 as feegrant_pb,
+        mint::v1beta1 as mint_pb, upgrade::v1beta1 as upgrade_pb, vesting::v1beta1 as vesting,
     },
-    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, token::v1 as token_pb},
+    plasma::{
+        attestation::v1 as attestation_pb, governance::v1 as governance_pb,
+        market::v1 as market_pb, token::v1 as token_pb,
+    },
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, token,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant,
+    governance::{self, grants},
+    market,
+    staking::{distribution, mint},
+    token,
     tx::canonical,
 };
 
@@ -115,6 +122,16 @@ messages! {
     Exec: authz_pb::MsgExec, authz::Exec, chain::exec;
     /// Takes a grant back.
     Revoke: authz_pb::MsgRevoke, authz::Revoke, authz::revoke;
+    /// Pays out what a delegation is owed.
+    WithdrawReward: distribution_pb::MsgWithdrawDelegatorReward, distribution::WithdrawReward, distribution::withdraw_reward;
+    /// Pays out an operator's commission.
+    WithdrawCommission: distribution_pb::MsgWithdrawValidatorCommission, distribution::WithdrawCommission, distribution::withdraw_commission;
+    /// Says where an account's rewards go.
+    SetWithdrawAddress: distribution_pb::MsgSetWithdrawAddress, distribution::SetWithdrawAddress, distribution::set_withdraw_address;
+    /// Gives money to the community pool.
+    FundPool: distribution_pb::MsgFundCommunityPool, distribution::FundPool, distribution::fund_pool;
+    /// Gives money to a validator and its delegators.
+    DepositRewards: distribution_pb::MsgDepositValidatorRewardsPool, distribution::DepositRewards, distribution::deposit_rewards;
     /// Joins the market.
     RegisterProvider: market_pb::MsgRegisterProvider, market::RegisterProvider, market::register_provider;
     /// Changes what a provider offers.
@@ -135,12 +152,26 @@ messages! {
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+    /// A reviewer finds that a milestone of a grant is reached.
+    ApproveMilestone: governance_pb::MsgApproveMilestone, grants::ApproveMilestone, grants::approve_milestone;
+    /// Ends a grant.
+    CancelGrant: governance_pb::MsgCancelGrant, grants::CancelGrant, grants::cancel_grant;
 
     => by governance alone {
         /// Changes fees and limits of transfers.
         UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
         /// Changes the market's numbers.
         UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
+        /// Changes the numbers of rewards.
+        UpdateDistributionParams: distribution_pb::MsgUpdateParams, distribution::UpdateParams, distribution::update_params;
+        /// Pays somebody from the community pool.
+        SpendPool: distribution_pb::MsgCommunityPoolSpend, distribution::SpendPool, distribution::spend_pool;
+        /// Changes the numbers of inflation.
+        UpdateMintParams: mint_pb::MsgUpdateParams, mint::UpdateParams, mint::update_params;
+        /// Sets money aside for a builder.
+        CreateGrant: governance_pb::MsgCreateGrant, grants::CreateGrant, grants::create_grant;
+        /// Pays a milestone of a grant.
+        ReleaseMilestone: governance_pb::MsgReleaseMilestone, grants::ReleaseMilestone, grants::release_milestone;
         /// Changes what CometBFT holds blocks to.
         UpdateConsensus: consensus_pb::MsgUpdateParams, governance::consensus::UpdateConsensus, governance::consensus::update_consensus;
         /// Plans an upgrade.

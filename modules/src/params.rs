@@ -13,7 +13,7 @@ use alloc::{
 };
 use core::fmt;
 
-use crate::{Address, Coded, Ctx, Event, Sdk};
+use crate::{Address, Coded, Ctx, Dec, Event, Sdk};
 
 /// Module account in whose name governance acts.
 const GOV: &str = "gov";
@@ -264,6 +264,16 @@ pub fn natural<T: Copy + TryInto<u128>>(value: &T) -> Option<Number> {
 pub fn seconds(value: &Option<prost_types::Duration>) -> Option<Number> {
     let duration = value.filter(|duration| duration.nanos == 0)?;
     u128::try_from(duration.seconds).ok().map(Number::whole)
+}
+
+/// Reads a decimal as protobuf holds a `cosmos.Dec`; the empty text of an unset field is none.
+pub fn decimal(value: &String) -> Option<Number> {
+    Dec::parse(value).map(|value| Number::scaled(value.scaled()))
+}
+
+/// Basis points in units of a decimal.
+pub const fn bps(bps: u128) -> u128 {
+    bps.saturating_mul(ONE / 10_000)
 }
 
 /// Every number is within its bounds.

@@ -11,16 +11,23 @@ use plasma_modules::{
     msg::Msg,
     params::authority,
     rules,
+    staking::distribution::operator_text,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
         consensus::v1 as consensus_pb,
+        distribution::v1beta1 as distribution_pb,
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
         },
+        mint::v1beta1 as mint_pb,
         upgrade::v1beta1::{MsgCancelUpgrade, MsgSoftwareUpgrade, Plan},
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
@@ -29,6 +36,9 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        governance::v1::{
+            Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant, MsgReleaseMilestone,
+        },
         market::v1 as market_pb,
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
@@ -205,12 +215,16 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     ];
     all.extend(grants());
     all.extend(by_governance());
+    all.extend(rewards());
     all
 }
 
 /// What proposals carry.
 fn by_governance() -> Vec<(Any, Vec<u64>)> {
     let authority = authority().text();
+    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
+    let milestone = Milestone { title: "it runs".into(), amount_uxpl: "5".into() };
+    let staking = plasma_modules::staking::default_genesis();
     let consensus = rules::default_consensus();
     let block = consensus.block.map(|block| BlockParams { max_gas: 2_000_000_000, ..block });
     #[allow(deprecated)]
@@ -241,7 +255,44 @@ fn by_governance() -> Vec<(Any, Vec<u64>)> {
             vec![],
         ),
         (any(&MsgSoftwareUpgrade { authority: authority.clone(), plan: Some(plan) }), vec![]),
-        (any(&MsgCancelUpgrade { authority }), vec![]),
+        (any(&MsgCancelUpgrade { authority: authority.clone() }), vec![]),
+        (
+            any(&distribution_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.distribution.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&distribution_pb::MsgCommunityPoolSpend {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                amount: vec![coin(5)],
+            }),
+            vec![],
+        ),
+        (
+            any(&mint_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.mint.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCreateGrant {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                title: "a wallet".into(),
+                milestones: vec![milestone.clone(), milestone],
+                reviewers: vec![you.clone()],
+                threshold: 1,
+                deadline_unix_s: 0,
+            }),
+            vec![3],
+        ),
+        (any(&MsgApproveMilestone { reviewer: you, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgReleaseMilestone { authority, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgCancelGrant { sender: me, grant_id: 1 }), vec![]),
     ]
 }
 
@@ -312,6 +363,28 @@ fn grants() -> Vec<(Any, Vec<u64>)> {
         ),
         (any(&MsgRevoke { granter: me, grantee: you, msg_type_url: url }), vec![]),
     ]
+}
+
+/// Of distribution.
+fn rewards() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address, Account::new(2).address);
+    let (delegator_address, validator_address) = (me.text(), operator_text(you));
+    let withdraw = MsgWithdrawDelegatorReward {
+        delegator_address: delegator_address.clone(),
+        validator_address: validator_address.clone(),
+    };
+    let commission =
+        MsgWithdrawValidatorCommission { validator_address: validator_address.clone() };
+    let set = MsgSetWithdrawAddress { delegator_address, withdraw_address: you.text() };
+    let fund = MsgFundCommunityPool { amount: vec![coin(5)], depositor: me.text() };
+    let deposit = MsgDepositValidatorRewardsPool {
+        depositor: me.text(),
+        validator_address,
+        amount: vec![coin(5)],
+    };
+    [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
+        .map(|message| (message, vec![]))
+        .into()
 }
 
 #[test]

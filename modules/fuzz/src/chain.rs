@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use plasma_modules::{
     Address, Amount, Memory, SignatureMemory, Write,
     auth::{self, Multisig, PublicKey},
-    chain::{self, BlockInput, BlockOutput},
+    chain::{self, BlockInput, BlockOutput, Vote},
+    governance::grants::GRANTS_ACCOUNT,
     market,
     tx::{self, amino},
     types::sha256,
@@ -21,6 +22,7 @@ use plasma_proto::{
     },
     plasma::{
         genesis::v1::GenesisState,
+        governance::v1::{Grant, GrantStatus, Milestone},
         market::v1::{Job, JobState},
         staking::v1::Validator,
     },
@@ -37,7 +39,13 @@ const FEE: u128 = 1_000_000;
 /// Consensus key of the only validator.
 pub const VALIDATOR: [u8; 32] = [9; 32];
 
+/// The power of its genesis stake.
+pub const POWER: u64 = 1_000;
+
 /// Accounts with one key.
+pub const VALIDATOR_OPERATOR: u8 = VALIDATOR[0];
+/// Seeds of accounts lie below.
+pub const SEEDS: usize = 10;
 pub const ALICE: u8 = 1;
 pub const OPERATOR: u8 = 2;
 pub const BOB: u8 = 3;
@@ -53,6 +61,13 @@ impl SignatureMemory for Trusting {
     }
 
     fn learn(&self, _: [u8; 32]) {}
+}
+
+/// The only validator signs every block.
+fn votes() -> &'static [Vote] {
+    static VOTES: OnceLock<[Vote; 1]> = OnceLock::new();
+    let validator = Address::of_consensus(&VALIDATOR).0;
+    VOTES.get_or_init(|| [Vote { validator, power: POWER, signed: true }])
 }
 
 fn curve() -> &'static Secp256k1<SignOnly> {
@@ -107,6 +122,27 @@ pub struct Terms {
     pub granter: Option<u8>,
 }
 
+/// Grants at genesis.
+pub const GRANTS: u64 = 24;
+
+/// One for bob, in many parts that any of two reviewers pays.
+fn grant(id: u64) -> Grant {
+    let part = |_| Milestone { title: "a part".into(), amount_uxpl: (XPL / 20).to_string() };
+    Grant {
+        id,
+        recipient: text(BOB),
+        title: "a tool".into(),
+        milestones: (0..20).map(part).collect(),
+        reviewers: vec![text(ALICE), text(OPERATOR)],
+        threshold: 1 + u32::try_from(id % 2).unwrap_or_default(),
+        deadline_unix_s: TIME_S + 10 * id,
+        status: GrantStatus::Open.into(),
+        paid_uxpl: "0".into(),
+        returned_uxpl: "0".into(),
+        ..Grant::default()
+    }
+}
+
 /// A chain in memory.
 #[derive(Clone)]
 pub struct Chain {
@@ -129,10 +165,13 @@ impl Chain {
 
     /// Rich accounts, and windows that a few blocks outlast.
     pub fn genesis() -> GenesisState {
-        let accounts: Vec<_> =
-            (ALICE..=GROUP).map(|seed| (address(seed), Amount::new(1_000_000 * XPL))).collect();
+        let accounts: Vec<_> = (ALICE..=GROUP)
+            .chain([VALIDATOR_OPERATOR])
+            .map(|seed| (address(seed), Amount::new(1_000_000 * XPL)))
+            .chain([(Address::of_module(GRANTS_ACCOUNT), Amount::new(u128::from(GRANTS) * XPL))])
+            .collect();
         let validator = Validator {
-            operator: text(VALIDATOR[0]),
+            operator: text(VALIDATOR_OPERATOR),
             consensus_pubkey: VALIDATOR.into(),
             moniker: "v".into(),
             tokens_uxpl: (1_000 * XPL).to_string(),
@@ -142,6 +181,9 @@ impl Chain {
         let params = params.expect("the market has parameters");
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);
         (params.unbond_blocks, params.unbond_s) = (2, 2);
+        let governance = genesis.governance.as_mut().expect("governance has a genesis");
+        governance.grants = (1..=GRANTS).map(grant).collect();
+        governance.next_grant_id = GRANTS + 1;
         genesis
     }
 
@@ -155,7 +197,7 @@ impl Chain {
             time_s,
             proposer,
             txs,
-            votes: &[],
+            votes: votes(),
             misbehavior: &[],
             upgrades: chain::UPGRADES,
         }

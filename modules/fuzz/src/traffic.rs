@@ -4,13 +4,19 @@ use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
     Address,
     attestation::{receipt_digest, text_hash, tokens_hash},
+    governance::grants,
     market::{self, register_digest},
+    staking::distribution::operator_text,
     types::sha256,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{GenericAuthorization, Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output as BankOutput, SendAuthorization},
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
             PeriodicAllowance,
@@ -22,6 +28,7 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        governance::v1::{GrantStatus, MsgApproveMilestone, MsgCancelGrant},
         market::v1::{
             Ask, Hardware, Job, JobState, Manifest, ModelFile, MsgAddBond, MsgCancelJob,
             MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
@@ -33,7 +40,8 @@ use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, XPL, address, any, coin, text,
+    ALICE, BOB, CHAIN_ID, Chain, GRANTS, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address,
+    any, coin, text,
 };
 
 /// A model that somebody serves, and one that nobody does.
@@ -215,6 +223,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         period_can_spend: some(),
         period_reset: Some(in_s(10)),
     };
+    let validator = operator_text(address(VALIDATOR_OPERATOR));
     let period = |length: i64| Period { length, amount: some() };
     let mut messages = vec![
         (ALICE, send(ALICE, address(BOB), XPL)),
@@ -281,6 +290,33 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
                 msg_type_url: MsgSend::type_url(),
             }),
         ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawDelegatorReward {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                validator_address: validator.clone(),
+            }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawValidatorCommission { validator_address: validator.clone() }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgSetWithdrawAddress {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                withdraw_address: if salt % 2 == 1 { text(BOB) } else { fresh(7).text() },
+            }),
+        ),
+        (BOB, any(&MsgFundCommunityPool { amount: some(), depositor: text(BOB) })),
+        (
+            ALICE,
+            any(&MsgDepositValidatorRewardsPool {
+                depositor: text(ALICE),
+                validator_address: validator,
+                amount: some(),
+            }),
+        ),
         (ALICE, publish(&format!("model {salt}"))),
         (BOB, register(BOB)),
         (ALICE, submit(SERVED)),
@@ -298,6 +334,21 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             }),
         ),
     ];
+    let open = |id: &u64| {
+        let grant = grants::grant(&chain.store, *id)?;
+        (grant.status() == GrantStatus::Open).then_some(grant)
+    };
+    if let Some(grant) = (1..=GRANTS).find_map(|id| open(&id)) {
+        let (grant_id, milestone) = (grant.id, grant.released);
+        for seed in [ALICE, OPERATOR] {
+            let reviewer = text(seed);
+            let approval = MsgApproveMilestone { reviewer, grant_id, milestone };
+            messages.push((seed, any(&approval)));
+        }
+    }
+    if let Some(grant) = (1..=GRANTS).rev().find_map(|id| open(&id)) {
+        messages.push((BOB, any(&MsgCancelGrant { sender: text(BOB), grant_id: grant.id })));
+    }
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
     messages.extend(

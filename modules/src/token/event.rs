@@ -12,6 +12,7 @@ pub(super) enum Event {
     Received { receiver: Address, amount: String },
     Transfer { recipient: Address, sender: Address, amount: String },
     Sender { sender: Address },
+    Coinbase { minter: Address, amount: String },
     Burn { burner: Address, amount: String },
 }
 
@@ -22,6 +23,7 @@ impl crate::Event for Event {
             Self::Received { .. } => "coin_received",
             Self::Transfer { .. } => "transfer",
             Self::Sender { .. } => "message",
+            Self::Coinbase { .. } => "coinbase",
             Self::Burn { .. } => "burn",
         }
     }
@@ -40,6 +42,9 @@ impl crate::Event for Event {
                 ("amount", amount.clone()),
             ],
             Self::Sender { sender } => vec![("sender", sender.to_string())],
+            Self::Coinbase { minter, amount } => {
+                vec![("minter", minter.to_string()), ("amount", amount.clone())]
+            }
             Self::Burn { burner, amount } => {
                 vec![("burner", burner.to_string()), ("amount", amount.clone())]
             }

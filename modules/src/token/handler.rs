@@ -9,7 +9,7 @@ use super::{
     Error, MultiSend, Send,
     event::Event,
     msg::Coins,
-    state::{BALANCES, FEE_MARKET, OWNERS, PARAMS, SUPPLY},
+    state::{BALANCES, FEE_MARKET, OWNERS, PARAMS, SUPPLY, TOTALS},
 };
 use crate::{Address, Amount, Ctx, Denom, Read, Sdk, Write, auth};
 
@@ -111,6 +111,25 @@ fn give(ctx: &mut Ctx<'_>, to: Address, coins: &Coins) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes uxpl and gives it to `to`, which may be any account. For other modules: `minter` is who
+/// answers for it.
+pub fn mint(ctx: &mut Ctx<'_>, minter: Address, to: Address, amount: Amount) -> Result<(), Error> {
+    if amount == Amount::ZERO {
+        return Ok(());
+    }
+    let denom = Denom::uxpl();
+    let overflow = || Error::SupplyOverflow(Denom::uxpl());
+    let sum = supply(ctx.store, &denom).plus(amount).ok_or_else(overflow)?;
+    let mut totals = TOTALS.get(ctx.store).unwrap_or_default();
+    let minted = Amount::stored(&totals.minted_uxpl).plus(amount).ok_or_else(overflow)?;
+    totals.minted_uxpl = minted.text();
+    TOTALS.set(ctx.store, &totals);
+    set_supply(ctx.store, &denom, sum);
+    let coins = Coins::one(denom, amount);
+    ctx.emit(&Event::Coinbase { minter, amount: format!("{coins}") });
+    give(ctx, to, &coins)
+}
+
 /// Destroys uxpl. For other modules.
 pub fn burn(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
     if amount == Amount::ZERO {
@@ -122,6 +141,10 @@ pub fn burn(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Erro
         .minus(amount)
         .ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
     set_supply(ctx.store, &denom, left);
+    let mut totals = TOTALS.get(ctx.store).unwrap_or_default();
+    let burned = Amount::stored(&totals.burned_uxpl).plus(amount);
+    totals.burned_uxpl = burned.ok_or_else(|| Error::SupplyOverflow(denom.clone()))?.text();
+    TOTALS.set(ctx.store, &totals);
     let amount = format!("{}", Coins::one(denom, amount));
     ctx.emit(&Event::Spent { spender: from, amount: amount.clone() });
     ctx.emit(&Event::Burn { burner: from, amount });

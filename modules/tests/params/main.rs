@@ -4,6 +4,7 @@
 mod common;
 
 mod bounds;
+mod grants;
 mod upgrades;
 
 use common::{Account, Chain, XPL, genesis};

@@ -16,16 +16,13 @@ use super::{
 use crate::{Address, Amount, Ctx, error::fault, params, staking, token};
 
 /// `MsgCreateGrant`: the money leaves the community pool at once.
-pub fn create_grant(
-    ctx: &mut Ctx<'_>,
-    msg: CreateGrant,
-) -> Result<MsgCreateGrantResponse, Error> {
+pub fn create_grant(ctx: &mut Ctx<'_>, msg: CreateGrant) -> Result<MsgCreateGrantResponse, Error> {
     let CreateGrant { recipient, title, milestones, reviewers, threshold, deadline_s, whole } = msg;
     if deadline_s != 0 && deadline_s <= ctx.block.time_s {
         return Err(Error::BadTerms { field: "the deadline", why: "must be still to come, or 0" });
     }
     let pool = |error| Error::Pool(crate::Refusal::from(error));
-    staking::spend_community(ctx, account(), whole).map_err(pool)?;
+    staking::distribution::take_community(ctx, account(), whole).map_err(pool)?;
     let id = NEXT.get(ctx.store).unwrap_or(1);
     let next = id.checked_add(1).unwrap_or_else(|| fault("a count is full", b""));
     NEXT.set(ctx.store, &next);
@@ -34,7 +31,7 @@ pub fn create_grant(
         recipient: recipient.text(),
         title,
         milestones,
-        reviewers: reviewers.into_iter().map(Address::text).collect(),
+        reviewers: reviewers.iter().map(Address::text).collect(),
         threshold,
         deadline_unix_s: deadline_s,
         status: GrantStatus::Open.into(),
@@ -90,10 +87,7 @@ pub fn release_milestone(
 }
 
 /// `MsgCancelGrant`: governance takes it back, or the recipient gives it back.
-pub fn cancel_grant(
-    ctx: &mut Ctx<'_>,
-    msg: CancelGrant,
-) -> Result<MsgCancelGrantResponse, Error> {
+pub fn cancel_grant(ctx: &mut Ctx<'_>, msg: CancelGrant) -> Result<MsgCancelGrantResponse, Error> {
     let CancelGrant { sender, grant_id } = msg;
     let grant = open(ctx, grant_id)?;
     if sender != params::authority() && sender != Address::stored(&grant.recipient) {
@@ -130,7 +124,7 @@ fn release(ctx: &mut Ctx<'_>, mut grant: Grant) -> Result<(), Error> {
     let amount = next.map_or_else(lost, |next| Amount::stored(&next.amount_uxpl));
     token::transfer(ctx, account(), recipient, amount)?;
     let paid = Amount::stored(&grant.paid_uxpl).plus(amount);
-    grant.paid_uxpl = paid.map_or_else(lost, Amount::text);
+    grant.paid_uxpl = paid.unwrap_or_else(lost).text();
     grant.released = milestone.saturating_add(1);
     grant.approvals = Vec::new();
     ctx.emit(&Event::Released { grant_id, milestone, recipient, amount });

@@ -2,9 +2,7 @@ use alloc::vec::Vec;
 
 use plasma_proto::plasma::governance::v1::{Grant, GrantStatus};
 
-use crate::{
-    Address, Amount, IndexEntry, IndexedMap, Item, Key, Read, Table, Write, error::fault,
-};
+use crate::{Address, Amount, IndexEntry, IndexedMap, Item, Key, Read, Table, Write, error::fault};
 
 /// Module account of what is granted and not paid.
 pub const GRANTS_ACCOUNT: &str = "grants";
@@ -71,8 +69,7 @@ pub(super) fn sum_of(
 
 /// What a grant still holds.
 pub(super) fn unspent(grant: &Grant) -> Amount {
-    let (paid, back) =
-        (Amount::stored(&grant.paid_uxpl), Amount::stored(&grant.returned_uxpl));
+    let (paid, back) = (Amount::stored(&grant.paid_uxpl), Amount::stored(&grant.returned_uxpl));
     whole(grant)
         .and_then(|whole| whole.minus(paid)?.minus(back))
         .unwrap_or_else(|| fault("a grant spent more than it has", &grant.id.to_be_bytes()))
