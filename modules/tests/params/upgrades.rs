@@ -42,14 +42,15 @@ fn schedule(plan: Plan) -> Any {
     any(&MsgSoftwareUpgrade { authority: authority().text(), plan: Some(plan) })
 }
 
-fn input<'a>(chain: &Chain, txs: &'a [&'a [u8]], upgrades: &'a [Upgrade]) -> BlockInput<'a> {
+fn input<'a>(chain: &'a Chain, txs: &'a [&'a [u8]], upgrades: &'a [Upgrade]) -> BlockInput<'a> {
     BlockInput { upgrades, ..chain.next(txs) }
 }
 
 /// The next block, as a release that knows `upgrades` makes it.
 fn block(chain: &mut Chain, txs: &[Vec<u8>], upgrades: &[Upgrade]) -> BlockOutput {
     let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
-    let input = input(chain, &txs, upgrades);
+    let from = chain.clone();
+    let input = input(&from, &txs, upgrades);
     upgrade::due(&chain.store, input.height, upgrades).unwrap();
     let output = chain::execute_block(&chain.store, &input, &tx::NoMemory);
     (chain.height, chain.time_s) = (input.height, input.time_s);
