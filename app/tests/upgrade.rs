@@ -269,7 +269,10 @@ fn cometbft_has_consensus_parameters_from_the_state_and_the_version_with_them() 
             assert_eq!(params.version.unwrap().app, 2);
             assert_eq!(params.block.unwrap().max_gas, 2_000_000_000);
             assert_eq!(params.validator.unwrap().pub_key_types, ["ed25519"]);
-            assert_eq!(params.evidence.unwrap().max_age_num_blocks, rules::EVIDENCE_AGE_BLOCKS);
+            assert_eq!(
+                params.evidence.unwrap().max_age_num_blocks,
+                genesis::EVIDENCE_AGE_BLOCKS.cast_signed()
+            );
             assert_eq!(params.abci.unwrap().vote_extensions_enable_height, 0);
         }
     }

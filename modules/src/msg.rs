@@ -6,7 +6,8 @@ use plasma_proto::{
     cosmos::{
         authz::v1beta1 as authz_pb, bank::v1beta1 as bank, consensus::v1 as consensus_pb,
         distribution::v1beta1 as distribution_pb, feegrant::v1beta1 as feegrant_pb,
-        mint::v1beta1 as mint_pb, upgrade::v1beta1 as upgrade_pb, vesting::v1beta1 as vesting,
+        mint::v1beta1 as mint_pb, slashing::v1beta1 as slashing_pb, staking::v1beta1 as staking_pb,
+        upgrade::v1beta1 as upgrade_pb, vesting::v1beta1 as vesting,
     },
     plasma::{
         attestation::v1 as attestation_pb, governance::v1 as governance_pb,
@@ -20,7 +21,7 @@ use crate::{
     Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant,
     governance::{self, grants},
     market,
-    staking::{distribution, mint},
+    staking::{self, distribution, mint},
     token,
     tx::canonical,
 };
@@ -116,6 +117,20 @@ messages! {
     RevokeAllowance: feegrant_pb::MsgRevokeAllowance, feegrant::RevokeAllowance, feegrant::revoke_allowance;
     /// Removes allowances that are past their time.
     PruneAllowances: feegrant_pb::MsgPruneAllowances, feegrant::PruneAllowances, feegrant::prune_allowances;
+    /// Becomes a validator.
+    CreateValidator: staking_pb::MsgCreateValidator, staking::CreateValidator, staking::create_validator;
+    /// Changes what a validator says of itself and takes.
+    EditValidator: staking_pb::MsgEditValidator, staking::EditValidator, staking::edit_validator;
+    /// Stakes with a validator.
+    Delegate: staking_pb::MsgDelegate, staking::Delegate, staking::delegate;
+    /// Takes stake back.
+    Undelegate: staking_pb::MsgUndelegate, staking::Undelegate, staking::undelegate;
+    /// Moves stake to another validator.
+    Redelegate: staking_pb::MsgBeginRedelegate, staking::Redelegate, staking::redelegate;
+    /// Stakes again what is unbonding.
+    CancelUnbonding: staking_pb::MsgCancelUnbondingDelegation, staking::CancelUnbonding, staking::cancel_unbonding;
+    /// Leaves jail.
+    Unjail: slashing_pb::MsgUnjail, staking::Unjail, staking::unjail;
     /// Lets another account send a type of message as oneself.
     Grant: authz_pb::MsgGrant, authz::Grant, authz::grant;
     /// Sends messages as those who granted them.
@@ -162,6 +177,10 @@ messages! {
         UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
         /// Changes the market's numbers.
         UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
+        /// Changes the numbers of stake.
+        UpdateStakingParams: staking_pb::MsgUpdateParams, staking::UpdateParams, staking::update_params;
+        /// Changes the numbers of punishments.
+        UpdateSlashingParams: slashing_pb::MsgUpdateParams, staking::UpdateSlashingParams, staking::update_slashing_params;
         /// Changes the numbers of rewards.
         UpdateDistributionParams: distribution_pb::MsgUpdateParams, distribution::UpdateParams, distribution::update_params;
         /// Pays somebody from the community pool.

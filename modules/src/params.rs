@@ -207,7 +207,7 @@ macro_rules! update_params {
         /// Changes the room's parameters, in governance's name alone.
         #[derive(Clone, Debug)]
         pub struct UpdateParams {
-            pub(super) params: $params,
+            pub(crate) params: $params,
         }
 
         impl UpdateParams {

@@ -11,7 +11,11 @@ use plasma_proto::tendermint::types::{
 };
 use prost_types::Duration;
 
-use crate::{Item, Read, Table, token};
+use crate::{
+    Item, Read, Table,
+    staking::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S},
+    token,
+};
 
 /// The rules of a chain before its first upgrade.
 pub const GENESIS_VERSION: u64 = 1;
@@ -20,10 +24,6 @@ pub const GENESIS_VERSION: u64 = 1;
 pub const BLOCK_BYTES_MAX: i64 = 2 << 20;
 /// Evidence of a new chain's block, bytes.
 pub const EVIDENCE_BYTES_MAX: i64 = 512 << 10;
-/// A new chain's evidence counts as long as stake is unbonding: 21 days.
-pub const EVIDENCE_AGE_S: i64 = 21 * 24 * 3600;
-/// The same in blocks of one second. CometBFT drops evidence that is older than both.
-pub const EVIDENCE_AGE_BLOCKS: i64 = EVIDENCE_AGE_S;
 /// The one kind of consensus key.
 pub(crate) const PUB_KEY_TYPE: &str = "ed25519";
 
@@ -35,8 +35,8 @@ pub fn default_consensus() -> ConsensusParams {
     ConsensusParams {
         block: Some(BlockParams { max_bytes: BLOCK_BYTES_MAX, max_gas: 0 }),
         evidence: Some(EvidenceParams {
-            max_age_num_blocks: EVIDENCE_AGE_BLOCKS,
-            max_age_duration: Some(Duration { seconds: EVIDENCE_AGE_S, nanos: 0 }),
+            max_age_num_blocks: EVIDENCE_AGE_BLOCKS.cast_signed(),
+            max_age_duration: Some(Duration { seconds: EVIDENCE_AGE_S.cast_signed(), nanos: 0 }),
             max_bytes: EVIDENCE_BYTES_MAX,
         }),
         validator: Some(ValidatorParams { pub_key_types: key_types() }),
@@ -64,9 +64,11 @@ pub fn consensus(store: &dyn Read) -> ConsensusParams {
     params
 }
 
-/// How long evidence of an offence counts at least, seconds.
-pub fn evidence_age_s(store: &dyn Read) -> u64 {
-    let evidence = consensus(store).evidence.unwrap_or_default();
+/// Seconds and blocks after which evidence of an offence is void, if both have passed: CometBFT's rule.
+pub fn evidence_age(store: &dyn Read) -> (u64, u64) {
+    let params = CONSENSUS.get(store).unwrap_or_else(default_consensus);
+    let evidence = params.evidence.unwrap_or_default();
     let age = evidence.max_age_duration.unwrap_or_default();
-    u64::try_from(age.seconds).unwrap_or_default()
+    let natural = |number: i64| u64::try_from(number).unwrap_or_default();
+    (natural(age.seconds), natural(evidence.max_age_num_blocks))
 }

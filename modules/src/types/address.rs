@@ -10,6 +10,10 @@ use crate::{error::Sdk, store::Key};
 
 /// Human-readable part of account addresses.
 pub const HRP: &str = "xpl";
+/// Human-readable part of validators' operator addresses.
+pub const HRP_OPERATOR: &str = "xplvaloper";
+/// Human-readable part of validators' consensus addresses.
+pub const HRP_CONSENSUS: &str = "xplvalcons";
 
 /// An account: the twenty bytes of a key's hash, or of a module's name.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,10 +47,24 @@ impl Address {
 
     /// Reads bech32 text with the prefix `xpl`.
     pub fn parse(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP, text)
+    }
+
+    /// Reads a validator's operator, `xplvaloper`: the account's bytes under another prefix.
+    pub fn parse_operator(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP_OPERATOR, text)
+    }
+
+    /// Reads a validator's consensus address, `xplvalcons`.
+    pub fn parse_consensus(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP_CONSENSUS, text)
+    }
+
+    fn parse_as(prefix: &str, text: &str) -> Result<Self, Sdk> {
         let bad = |why: &str| Sdk::InvalidAddress(alloc::format!("{text:?} {why}"));
         let checked = CheckedHrpstring::new::<Bech32>(text).map_err(|_| bad("is not bech32"))?;
-        if checked.hrp().as_str() != HRP {
-            return Err(bad("does not begin with xpl1"));
+        if checked.hrp().as_str() != prefix {
+            return Err(bad(&alloc::format!("does not begin with {prefix}1")));
         }
         let bytes: Vec<u8> = checked.byte_iter().collect();
         bytes.try_into().map(Self).map_err(|_| bad("does not hold 20 bytes"))
@@ -57,10 +75,30 @@ impl Address {
         Self::parse(text).unwrap_or_else(|_| crate::error::fault("bad address", text.as_bytes()))
     }
 
-    /// As bech32 text, the form of every address in a message.
+    /// Reads a stored operator's address.
+    pub fn stored_operator(text: &str) -> Self {
+        Self::parse_operator(text)
+            .unwrap_or_else(|_| crate::error::fault("bad operator", text.as_bytes()))
+    }
+
+    /// As bech32 text, the form of every account in a message.
     pub fn text(&self) -> String {
-        // A prefix of three letters and twenty bytes always fit.
-        bech32::encode::<Bech32>(Hrp::parse_unchecked(HRP), &self.0).unwrap_or_default()
+        self.text_as(HRP)
+    }
+
+    /// As bech32 text of a validator's operator.
+    pub fn operator_text(&self) -> String {
+        self.text_as(HRP_OPERATOR)
+    }
+
+    /// As bech32 text of a validator's consensus address.
+    pub fn consensus_text(&self) -> String {
+        self.text_as(HRP_CONSENSUS)
+    }
+
+    fn text_as(&self, prefix: &str) -> String {
+        // A prefix of ten letters and twenty bytes always fit.
+        bech32::encode::<Bech32>(Hrp::parse_unchecked(prefix), &self.0).unwrap_or_default()
     }
 }
 
@@ -102,5 +140,18 @@ mod tests {
         for text in ["", "xpl1", &other, &long, &wrong, &address.text().to_uppercase()[1..]] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn each_form_is_read_as_itself_alone() {
+        let address = Address([7; 20]);
+        let (account, operator, consensus) =
+            (address.text(), address.operator_text(), address.consensus_text());
+        assert!(operator.starts_with("xplvaloper1") && consensus.starts_with("xplvalcons1"));
+        assert_eq!(Address::parse_operator(&operator), Ok(address));
+        assert_eq!(Address::parse_consensus(&consensus), Ok(address));
+        assert!(Address::parse(&operator).is_err() && Address::parse(&consensus).is_err());
+        assert!(Address::parse_operator(&account).is_err());
+        assert!(Address::parse_consensus(&operator).is_err());
     }
 }

@@ -26,7 +26,6 @@ pub use msg::{
 };
 pub use params::{UpdateParams, check as check_params, update_params};
 pub use pools::{add_rewards, community, fund_community, spend_community, take_community};
-pub use stake::operator_text;
 pub use state::DISTRIBUTION;
 
 pub(super) use allocate::allocate;
