@@ -267,6 +267,7 @@ pub fn seconds(value: &Option<prost_types::Duration>) -> Option<Number> {
 }
 
 /// Reads a decimal as protobuf holds a `cosmos.Dec`; the empty text of an unset field is none.
+#[expect(clippy::ptr_arg, reason = "a field of that type")]
 pub fn decimal(value: &String) -> Option<Number> {
     Dec::parse(value).map(|value| Number::scaled(value.scaled()))
 }

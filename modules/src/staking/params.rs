@@ -13,7 +13,7 @@ use prost_types::Duration;
 
 use super::{
     slashing,
-    state::{PARAMS, SLASHING_PARAMS, duration_s},
+    state::{PARAMS, SLASHING_PARAMS},
 };
 use crate::{
     Amount, Ctx, Dec, Denom, Read, Write,

@@ -182,7 +182,7 @@ pub(super) fn punish(ctx: &mut Ctx<'_>, proven: &[Misbehavior]) -> Result<(), Er
             *of;
         let age_s = ctx.block.time_s.saturating_sub(time_s);
         let age_blocks = ctx.block.height.saturating_sub(height);
-        let (last_s, last_blocks) = rules::evidence_age(ctx.store);
+        let (last_s, last_blocks) = crate::rules::evidence_age(ctx.store);
         if age_s > last_s && age_blocks > last_blocks {
             continue;
         }
