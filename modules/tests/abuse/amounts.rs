@@ -48,8 +48,19 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 8] =
-    ["sdk", "token", "auth", "feegrant", "market", "attestation", "authz", "grants"];
+const CODESPACES: [&str; 11] = [
+    "grants",
+    "sdk",
+    "token",
+    "auth",
+    "feegrant",
+    "staking",
+    "slashing",
+    "distribution",
+    "market",
+    "attestation",
+    "authz",
+];
 
 /// A record of a message: field number, key and value, and the value alone where it has a length.
 #[derive(Clone)]
