@@ -9,7 +9,8 @@ use std::{
 use plasma_modules::{
     Block, Overlay, Read, SignatureMemory, Writes,
     chain::{self, TxResult},
-    types::sha256,
+    tx::Decoded,
+    types::{Hash, sha256},
 };
 
 use crate::{history::Changes, hot::Hot, meta::Head, node::Waiting};
@@ -38,6 +39,7 @@ impl Check {
         if self.block.is_none() {
             let height = head.height + 1;
             self.block = Some(chain::next_block(base, &head.chain_id, height, head.time_s));
+            self.waiting.start(base);
         }
         self.on_disk = on_disk;
     }
@@ -66,7 +68,23 @@ impl Check {
         done
     }
 
-    /// Whether `tx` may wait; if so its fee and sequences stay.
+    /// Whether `tx`, whose hash is `name`, may wait; if so its fee and sequences stay.
+    pub fn check_decoded(
+        &mut self,
+        base: &dyn Read,
+        name: Hash,
+        tx: Decoded,
+        memory: &dyn SignatureMemory,
+    ) -> thread::Result<TxResult> {
+        let result =
+            self.over(base, |waiting, block| chain::check_decoded(waiting, block, tx, memory))?;
+        if result.code == 0 {
+            memory.learn(name);
+        }
+        Ok(result)
+    }
+
+    /// The same for one that was checked before, on an earlier state.
     pub fn check(
         &mut self,
         base: &dyn Read,

@@ -4,10 +4,10 @@
 //! So a process that dies anywhere comes back at the last committed block, and CometBFT sends it
 //! the next one again.
 
+mod room;
 mod waiting;
 
 use std::{
-    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
@@ -27,7 +27,7 @@ use plasma_proto::{
 use rayon::prelude::*;
 use tokio::sync::watch;
 pub(crate) use waiting::Waiting;
-pub use waiting::{Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
+pub use waiting::{ALONE_TXS_MAX, Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
 
 use crate::{
     check::Check,
@@ -131,6 +131,16 @@ pub enum NodeError {
         wanted: String,
         /// What the state has, hex.
         found: String,
+    },
+    /// An index is not what the objects ask for.
+    #[error(
+        "the state on disk is not that of block {height}: {why}; restore a backup or sync anew into an empty home"
+    )]
+    Index {
+        /// The head.
+        height: u64,
+        /// Which index, and what is wrong.
+        why: String,
     },
     /// The genesis is refused.
     #[error("the genesis is refused: {0}")]
@@ -256,7 +266,7 @@ impl Node {
             if upkeep.scrub_at_start {
                 let (reader, never) = (rocks.reader(), AtomicBool::new(false));
                 let sweep = Sweep::new(&reader, "the check at start", 0, &never);
-                same_hash(head, scrub::app_hash(&sweep).unwrap_or_default())?;
+                scrub::check(&sweep, head).unwrap_or(Ok(()))?;
             }
             same_hash(head, tree.app_hash())?;
         }
@@ -465,13 +475,6 @@ impl Node {
             check.start(base, head, on_disk);
             work(check, base)
         })
-    }
-
-    /// Whether a transaction may wait, on top of those that wait already.
-    fn check_on(&self, check: &mut Check, tx: &[u8]) -> Result<TxResult, NodeError> {
-        let result =
-            self.with_check(check, |check, base| check.check(base, tx, &self.signatures))?;
-        Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
@@ -785,7 +788,8 @@ fn after(changes: &Changes) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     changes.iter().map(|(key, (_, after))| (key.as_slice(), after.as_deref()))
 }
 
-fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
+/// Whether a state is the head's, by its app hash.
+pub(crate) fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
     if head.app_hash == found {
         return Ok(());
     }

@@ -13,7 +13,7 @@ use prost::Message;
 
 use crate::{
     Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, governance, market,
-    prefix_end, staking, store::entry, token,
+    prefix_end, price, reward, staking, store::entry, token,
 };
 
 /// Entries on a page, at most, and where the request does not say.
@@ -124,6 +124,8 @@ impl Router {
         feegrant::routes(&mut router);
         staking::routes(&mut router);
         market::routes(&mut router);
+        price::routes(&mut router);
+        reward::routes(&mut router);
         attestation::routes(&mut router);
         authz::routes(&mut router);
         governance::routes(&mut router);

@@ -16,9 +16,7 @@ use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
-        consensus::v1 as consensus_pb,
         crypto::ed25519::PubKey,
-        distribution::v1beta1 as distribution_pb,
         distribution::v1beta1::{
             MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
             MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
@@ -27,13 +25,12 @@ use plasma_proto::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
         },
-        mint::v1beta1 as mint_pb,
+        gov::{v1 as gov, v1beta1 as gov_legacy},
         slashing::v1beta1::MsgUnjail,
         staking::v1beta1::{
             CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
             MsgCreateValidator, MsgDelegate, MsgEditValidator, MsgUndelegate,
         },
-        upgrade::v1beta1::{MsgCancelUpgrade, MsgSoftwareUpgrade, Plan},
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
             MsgCreateVestingAccount, Period,
@@ -41,15 +38,26 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
-        governance::v1::{
-            Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant, MsgReleaseMilestone,
-        },
-        market::v1 as market_pb,
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
             MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
         },
+        reward::v1::MsgClaimReward,
+    },
+};
+use plasma_proto::{
+    cosmos::{
+        consensus::v1 as consensus_pb,
+        distribution::v1beta1 as distribution_pb,
+        mint::v1beta1 as mint_pb,
+        upgrade::v1beta1::{MsgCancelUpgrade, MsgSoftwareUpgrade, Plan},
+    },
+    plasma::{
+        governance::v1::{
+            Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant, MsgReleaseMilestone,
+        },
+        market::v1 as market_pb,
         token::v1 as token_pb,
     },
     tendermint::types::BlockParams,
@@ -214,105 +222,91 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgWithdrawBond { operator: me.clone(), amount_uxpl }), vec![]),
         (any(&publish), vec![len(manifest().encoded_len())]),
         (any(&submit), vec![8]),
+        (any(&MsgClaimReward { operator: me.clone() }), vec![]),
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
     ];
     all.extend(grants());
-    all.extend(by_governance());
     all.extend(stakes());
     all.extend(rewards());
+    all.extend(proposals());
+    all.extend(by_governance());
     all
 }
 
-/// What proposals carry.
-fn by_governance() -> Vec<(Any, Vec<u64>)> {
-    let authority = authority().text();
-    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
-    let milestone = Milestone { title: "it runs".into(), amount_uxpl: "5".into() };
-    let staking = plasma_modules::staking::default_genesis();
-    let consensus = rules::default_consensus();
-    let block = consensus.block.map(|block| BlockParams { max_gas: 2_000_000_000, ..block });
-    #[allow(deprecated)]
-    let plan = Plan { name: "second".into(), height: 9, ..Plan::default() };
+/// Of governance.
+fn proposals() -> Vec<(Any, Vec<u64>)> {
+    let me = Account::new(1).address.text();
+    let authority = plasma_modules::governance::authority().text();
+    let inside =
+        any(&MsgPublishModel { publisher: authority, manifest: Some(manifest()), royalty_bps: 0 });
+    let inside_gas = Msg::from_any(&inside).unwrap().gas();
+    let (title, summary, metadata) = ("A plan", "What is planned", "{}");
+    let texts = len(title.len() + summary.len());
+    let text = gov_legacy::TextProposal { title: title.into(), description: summary.into() };
+    let whole = || "1000000000000000000".to_owned();
     vec![
         (
-            any(&token_pb::MsgUpdateParams {
-                authority: authority.clone(),
-                params: plasma_modules::token::default_genesis().params,
+            any(&gov::MsgSubmitProposal {
+                messages: vec![inside.clone(), inside.clone()],
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
+                metadata: metadata.into(),
+                title: title.into(),
+                summary: summary.into(),
+                expedited: true,
+            }),
+            vec![texts + 2 + 2 * len(inside.value.len()), 2 * inside_gas],
+        ),
+        (
+            any(&gov::MsgDeposit { proposal_id: 1, depositor: me.clone(), amount: vec![coin(5)] }),
+            vec![],
+        ),
+        (
+            any(&gov::MsgVote {
+                proposal_id: 1,
+                voter: me.clone(),
+                option: 1,
+                metadata: String::new(),
             }),
             vec![],
         ),
         (
-            any(&market_pb::MsgUpdateParams {
-                authority: authority.clone(),
-                params: Some(plasma_modules::market::default_params()),
+            any(&gov::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me.clone(),
+                options: vec![gov::WeightedVoteOption { option: 1, weight: "1".into() }],
+                metadata: String::new(),
             }),
             vec![],
         ),
+        (any(&gov::MsgCancelProposal { proposal_id: 1, proposer: me.clone() }), vec![]),
         (
-            any(&consensus_pb::MsgUpdateParams {
-                authority: authority.clone(),
-                block,
-                evidence: consensus.evidence,
-                validator: consensus.validator,
-                abci: None,
+            any(&gov_legacy::MsgSubmitProposal {
+                content: Some(any(&text)),
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
             }),
-            vec![],
-        ),
-        (any(&MsgSoftwareUpgrade { authority: authority.clone(), plan: Some(plan) }), vec![]),
-        (any(&MsgCancelUpgrade { authority: authority.clone() }), vec![]),
-        (
-            any(&plasma_proto::cosmos::staking::v1beta1::MsgUpdateParams {
-                authority: authority.clone(),
-                params: staking.params.clone(),
-            }),
-            vec![],
+            vec![texts],
         ),
         (
-            any(&plasma_proto::cosmos::slashing::v1beta1::MsgUpdateParams {
-                authority: authority.clone(),
-                params: staking.slashing_params.clone(),
-            }),
-            vec![],
-        ),
-        (
-            any(&distribution_pb::MsgUpdateParams {
-                authority: authority.clone(),
-                params: staking.distribution.unwrap().params,
-            }),
-            vec![],
-        ),
-        (
-            any(&distribution_pb::MsgCommunityPoolSpend {
-                authority: authority.clone(),
-                recipient: me.clone(),
+            any(&gov_legacy::MsgDeposit {
+                proposal_id: 1,
+                depositor: me.clone(),
                 amount: vec![coin(5)],
             }),
             vec![],
         ),
+        (any(&gov_legacy::MsgVote { proposal_id: 1, voter: me.clone(), option: 1 }), vec![]),
         (
-            any(&mint_pb::MsgUpdateParams {
-                authority: authority.clone(),
-                params: staking.mint.unwrap().params,
+            any(&gov_legacy::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me,
+                options: vec![gov_legacy::WeightedVoteOption { option: 1, weight: whole() }],
             }),
             vec![],
         ),
-        (
-            any(&MsgCreateGrant {
-                authority: authority.clone(),
-                recipient: me.clone(),
-                title: "a wallet".into(),
-                milestones: vec![milestone.clone(), milestone],
-                reviewers: vec![you.clone()],
-                threshold: 1,
-                deadline_unix_s: 0,
-            }),
-            vec![3],
-        ),
-        (any(&MsgApproveMilestone { reviewer: you, grant_id: 1, milestone: 0 }), vec![]),
-        (any(&MsgReleaseMilestone { authority, grant_id: 1, milestone: 0 }), vec![]),
-        (any(&MsgCancelGrant { sender: me, grant_id: 1 }), vec![]),
     ]
 }
 
@@ -479,6 +473,97 @@ fn rewards() -> Vec<(Any, Vec<u64>)> {
     [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
         .map(|message| (message, vec![]))
         .into()
+}
+
+/// What proposals carry.
+fn by_governance() -> Vec<(Any, Vec<u64>)> {
+    let authority = authority().text();
+    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
+    let milestone = Milestone { title: "it runs".into(), amount_uxpl: "5".into() };
+    let staking = plasma_modules::staking::default_genesis();
+    let consensus = rules::default_consensus();
+    let block = consensus.block.map(|block| BlockParams { max_gas: 2_000_000_000, ..block });
+    #[allow(deprecated)]
+    let plan = Plan { name: "second".into(), height: 9, ..Plan::default() };
+    vec![
+        (
+            any(&token_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: plasma_modules::token::default_genesis().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&market_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::market::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&consensus_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                block,
+                evidence: consensus.evidence,
+                validator: consensus.validator,
+                abci: None,
+            }),
+            vec![],
+        ),
+        (any(&MsgSoftwareUpgrade { authority: authority.clone(), plan: Some(plan) }), vec![]),
+        (any(&MsgCancelUpgrade { authority: authority.clone() }), vec![]),
+        (
+            any(&plasma_proto::cosmos::staking::v1beta1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.params.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&plasma_proto::cosmos::slashing::v1beta1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.slashing_params.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&distribution_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.distribution.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&distribution_pb::MsgCommunityPoolSpend {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                amount: vec![coin(5)],
+            }),
+            vec![],
+        ),
+        (
+            any(&mint_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.mint.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCreateGrant {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                title: "a wallet".into(),
+                milestones: vec![milestone.clone(), milestone],
+                reviewers: vec![you.clone()],
+                threshold: 1,
+                deadline_unix_s: 0,
+            }),
+            vec![3],
+        ),
+        (any(&MsgApproveMilestone { reviewer: you, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgReleaseMilestone { authority, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgCancelGrant { sender: me, grant_id: 1 }), vec![]),
+    ]
 }
 
 #[test]

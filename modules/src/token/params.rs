@@ -17,6 +17,7 @@ pub(super) const DEFAULT: Params = Params {
     memo_bytes_max: 256,
     transfer_min_uxpl: 1,
     account_min_uxpl: 100,
+    block_bytes_max: 2_097_152,
 };
 
 bounded! {
@@ -27,6 +28,8 @@ bounded! {
         memo_bytes_max: whole, 0, 4_096, Step::twice_or(64);
         transfer_min_uxpl: whole, 1, XPL, Step::twice_or(10);
         account_min_uxpl: whole, 1, 1_000 * XPL, Step::twice_or(100);
+        // The largest transaction fits, and so does the block into CometBFT's largest.
+        block_bytes_max: whole, 131_072, 104_857_600, Step::twice_or(0);
     }
 }
 

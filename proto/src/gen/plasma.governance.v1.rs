@@ -133,6 +133,25 @@ impl GrantStatus {
         }
     }
 }
+/// Since when a proposal is in its stage. A stage lasts until its time and its blocks have passed.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Stage {
+    #[prost(uint64, tag = "1")]
+    pub proposal_id: u64,
+    /// Height of the block in which it was submitted, or its voting began.
+    #[prost(uint64, tag = "2")]
+    pub since_height: u64,
+}
+impl ::prost::Name for Stage {
+    const NAME: &'static str = "Stage";
+    const PACKAGE: &'static str = "plasma.governance.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.governance.v1.Stage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.governance.v1.Stage".into()
+    }
+}
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct QueryGrantRequest {
     #[prost(uint64, tag = "1")]

@@ -2,7 +2,7 @@
 
 /// Every message, by name.
 #[rustfmt::skip]
-pub static MESSAGES: [Message; 132] = [
+pub static MESSAGES: [Message; 133] = [
 Message { name: "cosmos.auth.v1beta1.BaseAccount", amino_name: "cosmos-sdk/BaseAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "account_number", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -93,11 +93,11 @@ Field { number: 2, name: "amount", kind: Kind::String, repeated: false, packed: 
 Field { number: 1, name: "denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.consensus.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/consensus/MsgUpdateParams", form: Form::Object, fields: &[
-Field { number: 5, name: "abci", kind: Kind::Message(128), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "abci", kind: Kind::Message(129), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "block", kind: Kind::Message(129), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "evidence", kind: Kind::Message(130), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "validator", kind: Kind::Message(131), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "block", kind: Kind::Message(130), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "evidence", kind: Kind::Message(131), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "validator", kind: Kind::Message(132), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.ed25519.PrivKey", amino_name: "tendermint/PrivKeyEd25519", form: Form::KeyField, fields: &[
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -697,13 +697,17 @@ Field { number: 5, name: "referral_bps", kind: Kind::Uint32, repeated: false, pa
 Field { number: 4, name: "royalty_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "stakers_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.reward.v1.MsgClaimReward", amino_name: "plasma/MsgClaimReward", form: Form::Object, fields: &[
+Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.token.v1.MsgUpdateParams", amino_name: "plasma/token/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(127), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(128), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.token.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 6, name: "account_min_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "base_fee_min_nuxpl_per_gas", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "block_bytes_max", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "block_gas_max", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "byte_price_nuxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "memo_bytes_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
