@@ -21,7 +21,7 @@ use plasma_proto::{
         },
     },
     plasma::{
-        genesis::v1::GenesisState,
+        genesis::v1::{Balance, GenesisState},
         governance::v1::{Grant, GrantStatus, Milestone},
         market::v1::{Job, JobState},
         staking::v1::Validator,
@@ -170,7 +170,6 @@ impl Chain {
         let accounts: Vec<_> = (ALICE..=GROUP)
             .chain([VALIDATOR_OPERATOR])
             .map(|seed| (address(seed), Amount::new(1_000_000 * XPL)))
-            .chain([(Address::of_module(GRANTS_ACCOUNT), Amount::new(u128::from(GRANTS) * XPL))])
             .collect();
         let validator = |operator: u8, key: [u8; 32], xpl: u128| Validator {
             operator: text(operator),
@@ -203,6 +202,12 @@ impl Chain {
         params.max_deposit_period = seconds(30);
         params.voting_period = seconds(30);
         params.expedited_voting_period = seconds(10);
+        let balances = &mut genesis.token.as_mut().expect("token has a genesis").balances;
+        let grants = Address::of_module(GRANTS_ACCOUNT);
+        let held = Balance { address: grants.text(), coins: vec![coin(u128::from(GRANTS) * XPL)] };
+        let before = |of: &Balance| Address::parse(&of.address).is_ok_and(|of| of < grants);
+        let at = balances.partition_point(before);
+        balances.insert(at, held);
         let governance = genesis.governance.as_mut().expect("governance has a genesis");
         governance.grants = (1..=GRANTS).map(grant).collect();
         governance.next_grant_id = GRANTS + 1;
