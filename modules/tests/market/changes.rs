@@ -116,11 +116,13 @@ fn new_jobs_get_the_new_numbers_and_the_chain_goes_on_from_its_export() {
     let old = net.submit(job_for(USERS[0], &net.model())).unwrap();
     let far = as_far_as_it_goes(params());
     change(&mut net, far).unwrap();
-    let refusal = net.submit(job_for(USERS[0], &net.model())).unwrap_err();
+    let asked =
+        MsgSubmitJob { deadline_unix_s: net.block.time_s + 30, ..job_for(USERS[0], &net.model()) };
+    let refusal = net.submit(asked.clone()).unwrap_err();
     assert_eq!((refusal.codespace, refusal.code), ("market", 23), "{refusal}");
     let near = Params { deadline_max_s: far.deadline_max_s + 600, ..far };
     change(&mut net, near).unwrap();
-    let new = net.submit(job_for(USERS[0], &net.model())).unwrap();
+    let new = net.submit(asked).unwrap();
     let terms = |id: u64| net.job(id).terms.unwrap();
     assert_eq!(terms(old).split, params().split);
     assert_eq!(terms(new).split, far.split);
