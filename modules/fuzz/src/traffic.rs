@@ -270,10 +270,24 @@ fn governing(chain: &Chain) -> Vec<(u8, Any)> {
     messages
 }
 
-/// What is carried out first, one block each: models, a provider, an assigned job, an open one that
-/// nobody serves, allowances and grants, a proposal that is voted on and one that waits.
+/// What is carried out first, one block each: stake and some that unbonds, models, a provider, an
+/// assigned job, an open one that nobody serves, allowances and grants, a proposal that is voted on and
+/// one that waits.
 pub fn story() -> Vec<(u8, Any)> {
+    let validator_address = address(VALIDATOR_OPERATOR).operator_text();
+    let stake = MsgDelegate {
+        delegator_address: text(ALICE),
+        validator_address: validator_address.clone(),
+        amount: Some(coin(20 * XPL)),
+    };
+    let unbond = MsgUndelegate {
+        delegator_address: text(VALIDATOR_OPERATOR),
+        validator_address,
+        amount: Some(coin(5 * XPL)),
+    };
     vec![
+        (ALICE, any(&stake)),
+        (VALIDATOR_OPERATOR, any(&unbond)),
         (ALICE, publish(SERVED)),
         (ALICE, publish(LONELY)),
         (OPERATOR, register(OPERATOR)),
@@ -525,7 +539,8 @@ fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             amount: amount(1),
         })
     };
-    let unbonding = staking::unbonding(&chain.store, address(ALICE), address(VALIDATOR_OPERATOR));
+    let operator = address(VALIDATOR_OPERATOR);
+    let unbonding = staking::unbonding(&chain.store, operator, operator);
     let entry = unbonding.and_then(|stake| stake.entries.first().map(|one| one.creation_height));
     let bps = |n: u32| Dec::bps(n).text();
     vec![
