@@ -197,6 +197,7 @@ fn keeps_up(what: &str, mut store: Memory, table: Table, message: impl Fn(&Accou
             txs: &txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&store, &input, &NoMemory);
         for result in &output.txs {
