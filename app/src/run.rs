@@ -278,6 +278,10 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut running = Running::start(home, config, Some(logs)).await?;
+    if let Err(error) = running.node().ready() {
+        running.stop().await;
+        return Err(error.into());
+    }
     let mut comet = None;
     if with_cometbft {
         match Comet::start(home, config, cometbft).await {

@@ -55,7 +55,8 @@ fn random_blocks_carry_out_messages_of_every_type() {
     println!("{sum:#?}");
     assert!(sum.taken * 4 > sum.txs, "{sum:?}");
     assert!(sum.taken < sum.txs, "{sum:?}");
-    for url in Msg::type_urls() {
+    let alone = Msg::governance_type_urls();
+    for url in Msg::type_urls().into_iter().filter(|url| !alone.contains(url)) {
         assert!(sum.kinds.contains_key(&format!("{url}Response")), "{url}: {:?}", sum.kinds);
     }
 }
