@@ -234,6 +234,7 @@ fn in_memory(users: &[User]) {
             txs: &slices,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         ante.measure(TRANSFERS, || assert!(chain::process(&base, &input, &memory).is_ok()));
         let output = execute.measure(TRANSFERS, || chain::execute_block(&base, &input, &memory));
@@ -309,6 +310,7 @@ fn on_disk(dir: &Path, users: &[User]) {
             txs: &slices,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         assert!(chain::process(&reader, &input, &memory).is_ok());
         execute.measure(TRANSFERS, || chain::execute_block(&reader, &input, &memory));

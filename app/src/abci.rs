@@ -21,14 +21,18 @@ use bytes::Bytes;
 use plasma_modules::{
     Recorded,
     chain::{Misbehavior, Offence, TxResult, ValidatorUpdate, Vote},
+    governance::upgrade::Due,
+};
+use plasma_proto::tendermint::types::{
+    AbciParams, BlockParams, ConsensusParams, EvidenceParams, ValidatorParams, VersionParams,
 };
 use tendermint_abci::Application;
 use tendermint_proto::{
-    google::protobuf::Timestamp,
+    google::protobuf::{Duration, Timestamp},
     v0_38::{
         abci::{self as pb, CheckTxType, response_process_proposal::ProposalStatus},
         crypto::{ProofOp, ProofOps, PublicKey, public_key::Sum},
-        types::BlockIdFlag,
+        types::{self, BlockIdFlag},
     },
 };
 
@@ -36,6 +40,7 @@ use crate::{
     VERSION, commit,
     doors::Doors,
     files::genesis,
+    index::IndexedBlock,
     node::{Decided, Node, NodeError},
     statesync::{Applied, Offered, Snapshot},
 };
@@ -43,8 +48,8 @@ use crate::{
 pub use listener::{Connections, ListenError, Listener, MESSAGE_BYTES_MAX};
 pub use timed::Timed;
 
-/// Version of the state machine's rules; governance raises it with an upgrade.
-pub const APP_VERSION: u64 = 1;
+/// Exit status of a program that does not know the rules of the next block.
+pub const EXIT_UPGRADE: u8 = 78;
 
 /// Result code of a call that could not be answered, codespace `sdk`.
 const CODE_INVALID: u32 = 18;
@@ -168,10 +173,28 @@ fn abort(call: &str, why: impl std::fmt::Display) -> ! {
     std::process::abort()
 }
 
+/// Stops the process before a block whose rules it does not know. Nothing of the block was done, so
+/// that the release that knows them goes on with it.
+fn stop_for(due: &Due) -> ! {
+    tracing::error!("{due}; the node stops");
+    eprintln!("plasmad: {due}");
+    std::process::exit(EXIT_UPGRADE.into())
+}
+
+/// Lets a call go on unless an upgrade is due that this program does not know: it then must not
+/// propose, vote or execute.
+fn unless_due<T>(done: Result<T, NodeError>) -> Result<T, NodeError> {
+    if let Err(NodeError::Upgrade(due)) = &done {
+        stop_for(due)
+    }
+    done
+}
+
 /// Runs a call whose failure is the end.
 fn or_abort<T>(call: &str, work: impl FnOnce() -> Result<T, NodeError>) -> T {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => done,
+        Ok(Err(NodeError::Upgrade(due))) => stop_for(&due),
         Ok(Err(error)) => abort(call, error),
         Err(panic) => abort(call, panic_text(&*panic)),
     }
@@ -301,6 +324,28 @@ fn validators(updates: Vec<ValidatorUpdate>) -> Vec<pb::ValidatorUpdate> {
     updates.into_iter().map(update).collect()
 }
 
+/// Consensus parameters as CometBFT reads them: all parts, each whole.
+fn consensus(params: &ConsensusParams) -> types::ConsensusParams {
+    let ConsensusParams { block, evidence, validator, version, abci } = params.clone();
+    types::ConsensusParams {
+        block: block
+            .map(|BlockParams { max_bytes, max_gas }| types::BlockParams { max_bytes, max_gas }),
+        evidence: evidence.map(
+            |EvidenceParams { max_age_num_blocks, max_age_duration, max_bytes }| {
+                let age =
+                    max_age_duration.map(|age| Duration { seconds: age.seconds, nanos: age.nanos });
+                types::EvidenceParams { max_age_num_blocks, max_age_duration: age, max_bytes }
+            },
+        ),
+        validator: validator
+            .map(|ValidatorParams { pub_key_types }| types::ValidatorParams { pub_key_types }),
+        version: version.map(|VersionParams { app }| types::VersionParams { app }),
+        abci: abci.map(|AbciParams { vote_extensions_enable_height }| types::AbciParams {
+            vote_extensions_enable_height,
+        }),
+    }
+}
+
 /// The same validators in the genesis file's list and in its app_state.
 fn same_validators(listed: &[pb::ValidatorUpdate], staked: &[pb::ValidatorUpdate]) -> bool {
     let sorted = |updates: &[pb::ValidatorUpdate]| {
@@ -323,7 +368,7 @@ impl Application for App {
         pb::ResponseInfo {
             data: "plasma".into(),
             version: VERSION.into(),
-            app_version: APP_VERSION,
+            app_version: self.node.rules_version(),
             last_block_height: head.as_ref().map_or(0, |head| head.height.cast_signed()),
             last_block_app_hash: head.map(|head| head.app_hash.to_vec()).unwrap_or_default().into(),
         }
@@ -335,8 +380,10 @@ impl Application for App {
             Err(error) => abort("InitChain", format!("app_state of the genesis file: {error:#}")),
         };
         let time_s = seconds(request.time);
-        let (updates, app_hash) = or_abort("InitChain", || {
-            self.node.init_chain(&request.chain_id, time_s, height(request.initial_height), &state)
+        let ((updates, app_hash), params) = or_abort("InitChain", || {
+            let first = height(request.initial_height);
+            let begun = self.node.init_chain(&request.chain_id, time_s, first, &state)?;
+            Ok((begun, self.node.consensus()?))
         });
         let validators = validators(updates);
         if !same_validators(&request.validators, &validators) {
@@ -348,7 +395,7 @@ impl Application for App {
         }
         tracing::info!(chain_id = request.chain_id, app_hash = hex::encode(app_hash), "genesis");
         pb::ResponseInitChain {
-            consensus_params: None,
+            consensus_params: Some(consensus(&params)),
             validators,
             app_hash: app_hash.to_vec().into(),
         }
@@ -392,7 +439,7 @@ impl Application for App {
         let txs = slices(&shown);
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         let taken = self.survive("PrepareProposal", || self.node.prepare(proposal, bytes_max));
-        let taken = taken.and_then(Result::ok).unwrap_or_default();
+        let taken = taken.and_then(|taken| unless_due(taken).ok()).unwrap_or_default();
         // Slices of the candidates' own bytes, in their order: nothing is copied.
         let mut wholes = shown.iter();
         let mut whole = wholes.next();
@@ -412,7 +459,7 @@ impl Application for App {
         let txs = slices(&request.txs);
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         let verdict = self.survive("ProcessProposal", || self.node.process(proposal));
-        let status = match verdict {
+        let status = match verdict.map(unless_due) {
             Some(Ok(Ok(()))) => ProposalStatus::Accept,
             Some(Ok(Err(refusal))) => {
                 tracing::warn!(height = request.height, %refusal, "proposal rejected");
@@ -437,13 +484,18 @@ impl Application for App {
             ..decided(request.height, request.time, &request.proposer_address, &txs)
         };
         let executed = or_abort("FinalizeBlock", || self.node.finalize(block));
-        pb::ResponseFinalizeBlock {
+        let response = pb::ResponseFinalizeBlock {
             events: events(executed.events),
             tx_results: executed.txs.into_iter().map(tx_result).collect(),
             validator_updates: validators(executed.validator_updates),
-            consensus_param_updates: None,
+            consensus_param_updates: executed.consensus.as_ref().map(consensus),
             app_hash: executed.app_hash.to_vec().into(),
+        };
+        if let Some(index) = self.node.index() {
+            let Decided { height, time_s, .. } = block;
+            index.write(&IndexedBlock { height, time_s, txs: &txs, response: &response });
         }
+        response
     }
 
     fn commit(&self) -> pb::ResponseCommit {

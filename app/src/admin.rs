@@ -65,6 +65,7 @@ impl Admin {
             waiting_txs,
             waiting_bytes,
             held_bytes: node.held_bytes(),
+            upgrade_height: node.unknown_upgrade().map_or(0, |plan| plan.height.unsigned_abs()),
             ..Scrape::default()
         };
         if let Ok((reader, _)) = node.reader_at(0) {

@@ -23,6 +23,8 @@ pub const TREE_BYTES: usize = 512 << 20;
 const TREE_MIB_MIN: usize = 8;
 /// Age of the last block up to which a node is ready, seconds, unless the file says otherwise.
 pub const READY_BLOCK_AGE_S: u64 = 60;
+/// Least memory of CometBFT before it does nothing but collect garbage, MiB.
+const COMETBFT_MIB_MIN: u64 = 128;
 const MIB: usize = 1 << 20;
 
 /// Name of the file in a home.
@@ -34,7 +36,7 @@ pub const FILE: &str = "plasma.toml";
 pub struct Config {
     /// The socket of CometBFT.
     pub abci: Abci,
-    /// CometBFT's own port.
+    /// CometBFT.
     pub cometbft: Cometbft,
     /// The gRPC port.
     pub grpc: Door,
@@ -46,6 +48,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The front door of transactions.
     pub frontdoor: Frontdoor,
+    /// The index of transactions.
+    pub index: Index,
     /// The database.
     pub store: Store,
     /// Snapshots for nodes that join.
@@ -64,12 +68,16 @@ pub struct Abci {
     pub listen: String,
 }
 
-/// CometBFT's own port.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// CometBFT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cometbft {
     /// Its RPC, `http://HOST:PORT`; empty is `rpc.laddr` of the config.toml in CometBFT's home.
     pub rpc: String,
+    /// GOGC of the CometBFT that plasmad starts.
+    pub gc_percent: u32,
+    /// Its GOMEMLIMIT, MiB.
+    pub memory_mib: u64,
 }
 
 /// What peers may take of the gRPC, the REST and the front door's port, each.
@@ -134,6 +142,14 @@ pub struct Frontdoor {
     pub cors: bool,
 }
 
+/// The index of transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Index {
+    /// Whether plasmad keeps it, instead of CometBFT.
+    pub enabled: bool,
+}
+
 /// The database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -186,6 +202,12 @@ pub struct Log {
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+impl Default for Cometbft {
+    fn default() -> Self {
+        Self { rpc: String::new(), gc_percent: 400, memory_mib: 2_048 }
+    }
 }
 
 impl Default for Door {
@@ -290,6 +312,12 @@ impl Config {
             (1..=LISTED_MAX).contains(&config.snapshot.keep),
             "snapshot.keep must be from 1 to {LISTED_MAX}"
         );
+        let Cometbft { gc_percent, memory_mib, .. } = config.cometbft;
+        anyhow::ensure!(gc_percent > 0, "cometbft.gc_percent must be at least 1");
+        anyhow::ensure!(
+            memory_mib >= COMETBFT_MIB_MIN,
+            "cometbft.memory_mib must be at least {COMETBFT_MIB_MIN}"
+        );
         let Limits { connections_max, connections_per_address_max, .. } = config.limits;
         anyhow::ensure!(connections_max > 0, "limits.connections_max must be at least 1");
         anyhow::ensure!(
@@ -316,6 +344,7 @@ impl Config {
             recent,
             cache_bytes: cache_mib.saturating_mul(MIB),
             tree_bytes: tree_mib.saturating_mul(MIB),
+            index: self.index.enabled,
         }
     }
 
@@ -343,6 +372,7 @@ impl Config {
             limits,
             metrics,
             frontdoor,
+            index,
             store,
             snapshot,
             scrub,
@@ -362,6 +392,11 @@ listen = {listen}
 # broadcasts go there, as does what the front door hands on. Empty: rpc.laddr of
 # cometbft/config/config.toml in this home.
 rpc = {rpc}
+# What `plasmad start --with-cometbft` hands to it: garbage is collected when the heap has grown by so
+# many percent (GOGC; Go's own 100 collects several times as often under load), or when the process
+# comes near so many MiB (GOMEMLIMIT). GOGC and GOMEMLIMIT of plasmad's own environment go first.
+gc_percent = {gc_percent}
+memory_mib = {memory_mib}
 
 [grpc]
 enabled = {grpc_enabled}
@@ -403,6 +438,15 @@ listen = "{frontdoor_listen}"
 # cors_allowed_origins decides.
 cors = {frontdoor_cors}
 
+[index]
+# Whether plasmad keeps the index of transactions. Then tx, tx_search, block_search and block_results
+# are answered at the front door, GetTx and GetTxsEvent by gRPC and REST, all from the block on at
+# which this was set, for as long as CometBFT keeps the blocks; and CometBFT needs no index and no
+# results of its own, which cost it several times as much. In cometbft/config/config.toml:
+#   [tx_index] indexer = "null"      [storage] discard_abci_responses = true
+# See docs/frontdoor.md.
+enabled = {index_enabled}
+
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
 keep_recent = {keep_recent}
@@ -442,6 +486,8 @@ json = {json}
 "#,
             listen = toml::Value::from(abci.listen.as_str()),
             rpc = toml::Value::from(cometbft.rpc.as_str()),
+            gc_percent = cometbft.gc_percent,
+            memory_mib = cometbft.memory_mib,
             grpc_enabled = grpc.enabled,
             grpc_listen = grpc.listen,
             rest_enabled = rest.enabled,
@@ -458,6 +504,7 @@ json = {json}
             frontdoor_enabled = frontdoor.enabled,
             frontdoor_listen = frontdoor.listen,
             frontdoor_cors = frontdoor.cors,
+            index_enabled = index.enabled,
             keep_recent = store.keep_recent,
             archive = store.archive,
             retain_blocks = store.retain_blocks,
@@ -518,6 +565,8 @@ mod tests {
         assert!(error.contains("keep_recent"), "{error}");
         for (text, key) in [
             ("[store]\nretain_blocks = 1000", "retain_blocks"),
+            ("[cometbft]\ngc_percent = 0", "gc_percent"),
+            ("[cometbft]\nmemory_mib = 1", "memory_mib"),
             ("[snapshot]\nkeep = 11", "snapshot.keep"),
             ("[snapshot]\nkeep = 0", "snapshot.keep"),
         ] {

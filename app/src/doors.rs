@@ -7,6 +7,7 @@ mod calls;
 mod comet;
 mod decimals;
 pub mod grpc;
+mod indexed;
 pub mod json;
 mod limits;
 pub mod proof;

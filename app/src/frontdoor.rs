@@ -4,6 +4,7 @@
 
 mod bundles;
 mod calls;
+mod lookups;
 mod proxy;
 
 use std::{sync::Arc, time::Duration};
@@ -52,6 +53,8 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMIT_WAITERS_MAX: usize = 100;
 /// Requests whose transactions are being checked at once; the others wait.
 const CHECKERS_MAX: usize = 16;
+/// Questions that the index answers at once; the others wait.
+const LOOKUPS_MAX: usize = 16;
 
 type HttpClient = Client<HttpConnector, Body>;
 
@@ -64,6 +67,7 @@ pub struct Frontdoor {
     /// Something is held for a carrier.
     held: Notify,
     checkers: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     commit_waiters: Semaphore,
     websockets: Arc<Semaphore>,
 }
@@ -86,6 +90,7 @@ impl Frontdoor {
             client: Client::builder(TokioExecutor::new()).build(connector),
             held: Notify::new(),
             checkers: Arc::new(Semaphore::new(CHECKERS_MAX)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             commit_waiters: Semaphore::new(COMMIT_WAITERS_MAX),
             websockets: Arc::new(Semaphore::new(WEBSOCKETS_MAX)),
         })
@@ -116,6 +121,15 @@ impl Frontdoor {
             let query = request.uri().query().unwrap_or_default().to_owned();
             let place = request.extensions().get::<Arc<Place>>().cloned();
             return self.uri_call(method, &query, place).await;
+        }
+        if *request.method() == Method::GET
+            && self.node.index().is_some()
+            && let Some(call) = lookups::Lookup::named(path.trim_start_matches('/'))
+        {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            if let Some((status, body)) = self.uri_lookup(call, &query).await {
+                return self.reply(status, body);
+            }
         }
         proxy::pass(&self, request).await
     }

@@ -2,7 +2,7 @@
 //!
 //! [`abci`] is the door of consensus, [`doors`] those of everybody else, [`frontdoor`] that of
 //! transactions, [`node`] owns the chain, [`rocks`] the disk, [`commit`] the app hash and its proofs,
-//! [`statesync`] snapshots, [`scrub`] the check of what lies on disk, [`upkeep`] when they happen,
+//! [`index`] finds transactions, [`statesync`] snapshots, [`scrub`] the check of what lies on disk, [`upkeep`] when they happen,
 //! [`files`] and [`config`] what lies in a home folder, [`admin`] is the operator's port. The rules
 //! themselves are all in `plasma_modules`.
 
@@ -17,6 +17,7 @@ pub mod files;
 pub mod frontdoor;
 mod history;
 mod hot;
+pub mod index;
 pub mod logs;
 pub mod meta;
 pub mod metrics;

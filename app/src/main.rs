@@ -5,14 +5,16 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime};
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use plasma_app::{
-    VERSION, admin,
+    VERSION,
+    abci::EXIT_UPGRADE,
+    admin,
     config::{Config, db_dir},
     files::{
         self, GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, TestnetSpec,
         comet::CometSpec, genesis,
     },
     logs::Logs,
-    node::{Keep, Node},
+    node::{Keep, Node, NodeError},
     run,
 };
 use tracing_subscriber::EnvFilter;
@@ -216,7 +218,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("plasmad: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(NodeError::Upgrade(_)) => ExitCode::from(EXIT_UPGRADE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

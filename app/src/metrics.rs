@@ -111,6 +111,8 @@ pub struct Scrape {
     pub waiting_bytes: usize,
     /// Bytes of those that the front door has not put into a carrier yet.
     pub held_bytes: usize,
+    /// Height of a planned upgrade that this program does not know; 0 without one.
+    pub upgrade_height: u64,
 }
 
 /// Counters of one node.
@@ -127,6 +129,7 @@ pub struct Metrics {
     check_waiting: Gauge,
     check_waiting_bytes: Gauge,
     frontdoor_held_bytes: Gauge,
+    upgrade_height: Gauge,
     execute_s: Histogram,
     commit_s: Histogram,
     abci_s: Family<Call, Histogram, fn() -> Histogram>,
@@ -266,6 +269,7 @@ impl Metrics {
             check_waiting: Gauge::default(),
             check_waiting_bytes: Gauge::default(),
             frontdoor_held_bytes: Gauge::default(),
+            upgrade_height: Gauge::default(),
             execute_s: durations(),
             commit_s: durations(),
             abci_s: Family::new_with_constructor(durations),
@@ -329,6 +333,11 @@ impl Metrics {
             "frontdoor_held_bytes",
             "Bytes of those that are in no carrier yet",
             self.frontdoor_held_bytes.clone(),
+        );
+        into.register(
+            "upgrade_height",
+            "Height of a planned upgrade that this program does not know, 0 without one",
+            self.upgrade_height.clone(),
         );
         into.register_with_unit(
             "execute",
@@ -478,12 +487,14 @@ impl Metrics {
             waiting_txs,
             waiting_bytes,
             held_bytes,
+            upgrade_height,
         } = scrape;
         self.store.set(store);
         gauge(&self.abci_connections, *abci_connections as u64);
         gauge(&self.check_waiting, *waiting_txs as u64);
         gauge(&self.check_waiting_bytes, *waiting_bytes as u64);
         gauge(&self.frontdoor_held_bytes, *held_bytes as u64);
+        gauge(&self.upgrade_height, *upgrade_height);
         self.supply.set(*supply_uxpl as f64);
         gauge(&self.base_fee, *base_fee_nuxpl_per_gas);
         self.burned.set(*market_burned_uxpl as f64);

@@ -16,9 +16,14 @@ use std::{
 use plasma_modules::{
     Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
+    governance::upgrade::{self, Due, UPGRADES, Upgrade},
+    rules,
     types::{Hash, sha256},
 };
-use plasma_proto::plasma::genesis::v1::GenesisState;
+use plasma_proto::{
+    cosmos::upgrade::v1beta1::Plan, plasma::genesis::v1::GenesisState,
+    tendermint::types::ConsensusParams,
+};
 use rayon::prelude::*;
 use tokio::sync::watch;
 pub(crate) use waiting::Waiting;
@@ -29,6 +34,7 @@ use crate::{
     commit::{self, Proven, Store, Tree, Update},
     history::{self, Changes},
     hot::Hot,
+    index::Index,
     meta::Head,
     metrics::Metrics,
     proposals::{BlockKey, Proposals},
@@ -43,6 +49,9 @@ use crate::{
 /// catches up without a long pause.
 const PRUNED_BLOCKS_MAX: u64 = 16;
 
+/// Blocks from one warning of an unknown upgrade to the next.
+const WARN_BLOCKS: u64 = 100;
+
 /// Transactions that are worth a thread's waking.
 const AHEAD_TXS_MIN: usize = 8;
 
@@ -55,6 +64,8 @@ pub struct Keep {
     pub cache_bytes: usize,
     /// Bytes of the state tree in memory, between blocks.
     pub tree_bytes: usize,
+    /// Whether transactions are indexed here.
+    pub index: bool,
 }
 
 impl Default for Keep {
@@ -63,6 +74,7 @@ impl Default for Keep {
             recent: crate::config::KEEP_RECENT,
             cache_bytes: crate::config::CACHE_BYTES,
             tree_bytes: crate::config::TREE_BYTES,
+            index: false,
         }
     }
 }
@@ -85,9 +97,9 @@ pub struct Decided<'a> {
 }
 
 impl<'a> Decided<'a> {
-    fn input(self, chain_id: &'a str) -> BlockInput<'a> {
+    fn input(self, chain_id: &'a str, upgrades: &'a [Upgrade]) -> BlockInput<'a> {
         let Self { height, time_s, proposer, txs, votes, misbehavior } = self;
-        BlockInput { chain_id, height, time_s, proposer, txs, votes, misbehavior }
+        BlockInput { chain_id, height, time_s, proposer, txs, votes, misbehavior, upgrades }
     }
 }
 
@@ -102,6 +114,8 @@ pub struct Executed {
     pub events: Vec<Recorded>,
     /// Changes of the validator set.
     pub validator_updates: Vec<ValidatorUpdate>,
+    /// What CometBFT is to hold blocks to from now on, whole, if that changed.
+    pub consensus: Option<ConsensusParams>,
 }
 
 /// Why a node does not do what it was asked.
@@ -164,6 +178,9 @@ pub enum NodeError {
         /// Next here.
         expected: u64,
     },
+    /// Other rules than this program's hold for the next block.
+    #[error(transparent)]
+    Upgrade(#[from] Due),
     /// A block that cannot be undone.
     #[error(
         "block {0} cannot be undone: what it overwrote is pruned; restore a backup or sync anew"
@@ -216,6 +233,7 @@ pub struct Node {
     keeper: Keeper,
     rocks: Arc<Rocks>,
     keep: Keep,
+    index: Option<Index>,
     /// Of the head; held only to clone or replace it.
     tree: Mutex<Tree>,
     /// One proof of the past at a time: each may have to undo many keys.
@@ -224,6 +242,7 @@ pub struct Node {
     check: Mutex<Check>,
     working: Mutex<Working>,
     signatures: Signatures,
+    upgrades: &'static [Upgrade],
     heads: watch::Sender<u64>,
     metrics: Arc<Metrics>,
 }
@@ -260,6 +279,7 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let node = Self {
             keeper: Keeper::new(upkeep, &rocks, Arc::clone(&metrics)),
+            index: keep.index.then(|| Index::new(Arc::clone(&rocks))),
             rocks,
             keep: Keep { recent: keep.recent.max(1), ..keep },
             tree: Mutex::new(tree),
@@ -268,10 +288,42 @@ impl Node {
             check: Mutex::default(),
             working: Mutex::default(),
             signatures: Signatures::default(),
+            upgrades: UPGRADES,
             heads,
             metrics,
         };
         Ok(node)
+    }
+
+    /// The same node as a release that knows these upgrades.
+    #[must_use]
+    pub fn knowing(self, upgrades: &'static [Upgrade]) -> Self {
+        Self { upgrades, ..self }
+    }
+
+    /// Whether this program knows the rules of the next block: what a node asks before it starts.
+    pub fn ready(&self) -> Result<(), NodeError> {
+        match self.head() {
+            Some(head) => Ok(upgrade::due(&self.reader(), head.height + 1, self.upgrades)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The version of the rules that the newest state follows.
+    pub fn rules_version(&self) -> u64 {
+        self.with_newest(|base, _| rules::version(base)).unwrap_or(rules::GENESIS_VERSION)
+    }
+
+    /// What CometBFT is to hold blocks to, by the newest state.
+    pub fn consensus(&self) -> Result<ConsensusParams, NodeError> {
+        self.with_newest(|base, _| rules::consensus(base))
+    }
+
+    /// The upgrade that is planned, if this program does not know it.
+    pub fn unknown_upgrade(&self) -> Option<Plan> {
+        let plan = upgrade::plan(&self.reader())?;
+        let known = self.upgrades.iter().any(|upgrade| upgrade.name == plan.name);
+        (!known).then_some(plan)
     }
 
     /// The counters.
@@ -282,6 +334,11 @@ impl Node {
     /// Blocks whose state is kept, the head included.
     pub fn keep_recent(&self) -> u64 {
         self.keep.recent
+    }
+
+    /// The index of transactions, if this node has one.
+    pub fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
     }
 
     /// How the database is.
@@ -439,34 +496,35 @@ impl Node {
         bytes_max: usize,
     ) -> Result<Vec<&'t [u8]>, NodeError> {
         self.with_newest(|base, head| {
+            upgrade::due(base, proposal.height, self.upgrades)?;
             let mut working = lock(&self.working);
             let Working { hot, proposals } = &mut *working;
             let warm = hot.over(base, head.height);
-            let input = proposal.input(&head.chain_id);
+            let input = proposal.input(&head.chain_id, self.upgrades);
             let txs = carrier::expand(proposal.txs);
             let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.signatures);
             let input = BlockInput { txs: &taken, ..input };
             proposals.keep(BlockKey::new(&head.app_hash, &input), opened);
-            taken
-        })
+            Ok(taken)
+        })?
     }
 
     /// Whether a proposal is one that an honest proposer could make.
     pub fn process(&self, proposal: Decided<'_>) -> Result<Result<(), Refusal>, NodeError> {
         self.with_newest(|base, head| {
+            upgrade::due(base, proposal.height, self.upgrades)?;
             let mut working = lock(&self.working);
             let Working { hot, proposals } = &mut *working;
-            let input = proposal.input(&head.chain_id);
+            let input = proposal.input(&head.chain_id, self.upgrades);
             let key = BlockKey::new(&head.app_hash, &input);
             if proposals.has(key) {
-                return Ok(());
+                return Ok(Ok(()));
             }
             self.look_ahead(base, &head.chain_id, proposal.txs);
             let warm = hot.over(base, head.height);
-            let opened = chain::process(&warm, &input, &self.signatures)?;
-            proposals.keep(key, opened);
-            Ok(())
-        })
+            let opened = chain::process(&warm, &input, &self.signatures);
+            Ok(opened.map(|opened| proposals.keep(key, opened)))
+        })?
     }
 
     /// Checks the signatures of transactions that nobody has shown to this node yet, on all CPUs.
@@ -512,7 +570,8 @@ impl Node {
         if height != head.height + 1 {
             return Err(NodeError::Height { got: height, expected: head.height + 1 });
         }
-        let input = decided.input(&head.chain_id);
+        upgrade::due(base, height, self.upgrades)?;
+        let input = decided.input(&head.chain_id, self.upgrades);
         let mut working = lock(&self.working);
         let Working { hot, proposals } = &mut *working;
         let opened = proposals.take(BlockKey::new(&head.app_hash, &input));
@@ -536,6 +595,7 @@ impl Node {
             txs: output.txs,
             events: output.events,
             validator_updates: output.validator_updates,
+            consensus: output.consensus,
         })
     }
 
@@ -551,6 +611,11 @@ impl Node {
         let mut batch = self.rocks.batch();
         let oldest = self.prune(&mut batch, &reader, head.height);
         self.keeper.mark(&mut batch, &reader, &head);
+        if let Some(index) = &self.index {
+            index.settle();
+            let oldest = self.keeper.retain_height(&reader, &head);
+            index.forget_below(&mut batch, oldest);
+        }
         if let Some(genesis) = genesis.filter(|_| reader.head().is_none()) {
             for (key, value) in &genesis.writes {
                 batch.state(key, value.as_deref());
@@ -575,9 +640,23 @@ impl Node {
         self.keeper.committed(&self.rocks, &head);
         drop((check, pending, working));
         self.heads.send_replace(head.height);
+        self.warn_of_upgrade(head.height);
         self.metrics.pruned(oldest.unwrap_or(head.height));
         self.metrics.committed(started.elapsed(), head.height);
         Ok(head)
+    }
+
+    /// Says now and then that an upgrade comes for which this program is too old.
+    fn warn_of_upgrade(&self, height: u64) {
+        if !height.is_multiple_of(WARN_BLOCKS) {
+            return;
+        }
+        if let Some(Plan { name, height: at, info, .. }) = self.unknown_upgrade() {
+            tracing::warn!(
+                "upgrade {name:?} comes at height {at} and this program does not know it: install the \
+                 release that does before then ({info})"
+            );
+        }
     }
 
     /// Lets go of what lies before the recent blocks, when `height` is the head. The oldest block
@@ -620,6 +699,7 @@ impl Node {
     pub fn rollback(&self, height: u64) -> Result<Head, NodeError> {
         let (_, wanted) = self.reader_at(height)?;
         self.keeper.snapshots.remove_above(wanted.height)?;
+        Index::new(Arc::clone(&self.rocks)).forget_above(wanted.height);
         loop {
             let reader = self.reader();
             let head = reader.head().ok_or(NodeError::NoBlock)?;

@@ -18,8 +18,16 @@ pub(crate) struct BlockKey([u8; 32]);
 impl BlockKey {
     /// Names a block on top of the state with that app hash.
     pub fn new(app_hash: &[u8; 32], input: &BlockInput<'_>) -> Self {
-        let BlockInput { chain_id, height, time_s, proposer, txs, votes: _, misbehavior: _ } =
-            input;
+        let BlockInput {
+            chain_id,
+            height,
+            time_s,
+            proposer,
+            txs,
+            votes: _,
+            misbehavior: _,
+            upgrades: _,
+        } = input;
         let mut hash = Sha256::new();
         hash.update(app_hash);
         hash.update(chain_id.len().to_be_bytes());

@@ -9,10 +9,15 @@
 //! | `meta` | `head`; `past`, height | which block this is; time and app hash of recent blocks |
 //! | | `time`, height | time of every thousandth block, until CometBFT has let go of it |
 //! | | `restoring` | the state is half of a snapshot: it is thrown away at the next start |
+//! | `results`, `index` | see `index` | transactions and what they did, and where they are found |
 
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use plasma_modules::{Order, Pair, Read};
@@ -20,16 +25,25 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBIterator, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, Snapshot,
     WriteBatch, WriteOptions,
+    compaction_filter::Decision,
     properties::{self, PropName},
     statistics::{StatsLevel, Ticker},
 };
 
-use crate::{budget::Budget, history::History, meta::Head};
+use crate::{
+    budget::Budget,
+    history::History,
+    index::{self, Rows},
+    meta::Head,
+};
 
 const STATE: &str = "state";
 const UNDO: &str = "undo";
 const TREE: &str = "tree";
 const META: &str = "meta";
+const RESULTS: &str = "results";
+const INDEX: &str = "index";
+const FAMILIES: [&str; 6] = [STATE, UNDO, TREE, META, RESULTS, INDEX];
 const HEAD_KEY: &[u8] = b"head";
 const PAST_PREFIX: &[u8] = b"past";
 const TIME_PREFIX: &[u8] = b"time";
@@ -140,6 +154,8 @@ pub struct Rocks {
     db: DB,
     path: PathBuf,
     options: Options,
+    /// Entries of the index below this height are gone.
+    index_floor: Arc<AtomicU64>,
 }
 
 impl Rocks {
@@ -168,7 +184,8 @@ impl Rocks {
         options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
 
         let cache = Cache::new_lru_cache(cache_bytes);
-        let families = [STATE, UNDO, TREE, META].map(|name| {
+        let index_floor = Arc::new(AtomicU64::new(0));
+        let families = FAMILIES.map(|name| {
             let mut table = BlockBasedOptions::default();
             table.set_block_cache(&cache);
             table.set_format_version(TABLE_FORMAT);
@@ -177,7 +194,7 @@ impl Rocks {
             table.set_cache_index_and_filter_blocks(true);
             table.set_pin_l0_filter_and_index_blocks_in_cache(true);
             // History is found by seeking, and a filter only helps those who ask for one key.
-            if name == UNDO {
+            if name == UNDO || name == RESULTS {
                 table.set_block_size(SCAN_BLOCK_BYTES);
             } else {
                 table.set_block_size(POINT_BLOCK_BYTES);
@@ -186,10 +203,24 @@ impl Rocks {
             let mut family = Options::default();
             family.set_block_based_table_factory(&table);
             // Protobuf with addresses as text halves; hashes do not shrink, and LZ4 notices cheaply.
-            family.set_compression_type(DBCompressionType::Lz4);
+            // Results are compressed before they come here, so that the log is small too.
+            family.set_compression_type(match name {
+                RESULTS => DBCompressionType::None,
+                _ => DBCompressionType::Lz4,
+            });
             family.set_write_buffer_size(WRITE_BUFFER_BYTES);
             // Holds what is overwritten and deleted to a tenth of the whole.
             family.set_level_compaction_dynamic_level_bytes(true);
+            if name == INDEX {
+                let floor = Arc::clone(&index_floor);
+                family.set_compaction_filter("below the oldest block", move |_, key, value| {
+                    if index::height_of(key, value) < floor.load(Ordering::Relaxed) {
+                        Decision::Remove
+                    } else {
+                        Decision::Keep
+                    }
+                });
+            }
             ColumnFamilyDescriptor::new(name, family)
         });
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| {
@@ -201,7 +232,7 @@ impl Rocks {
                 OpenError::Rocks(path.to_owned(), error)
             }
         })?;
-        let rocks = Self { db, path: path.to_owned(), options };
+        let rocks = Self { db, path: path.to_owned(), options, index_floor };
         let bytes = rocks.reader().meta(HEAD_KEY);
         if let Some(bytes) = bytes {
             let found = Head::format(&bytes);
@@ -232,7 +263,7 @@ impl Rocks {
             let number = self.db.property_int_value_cf(self.family(name), property);
             number.ok().flatten().unwrap_or(0)
         };
-        let families = [STATE, UNDO, TREE, META].map(|name| FamilyStats {
+        let families = FAMILIES.map(|name| FamilyStats {
             name,
             sst_bytes: number(name, properties::TOTAL_SST_FILES_SIZE),
             memtable_bytes: number(name, properties::CUR_SIZE_ALL_MEM_TABLES),
@@ -262,7 +293,7 @@ impl Rocks {
     /// Throws everything away and, where a restore begins, says so on disk first.
     pub(crate) fn wipe(&self, restoring: bool) {
         let mut batch = self.batch();
-        for name in [STATE, UNDO, TREE, META] {
+        for name in FAMILIES {
             batch.clear(name);
         }
         batch.put(META, RESTORING_KEY, restoring.then_some(&[][..]));
@@ -281,9 +312,49 @@ impl Rocks {
         }
     }
 
+    /// Writes a block's rows of the index. They are on disk for sure once the batch of the block is.
+    pub(crate) fn write_index(&self, rows: Rows) {
+        let (results, index) = (self.family(RESULTS), self.family(INDEX));
+        let mut batch = WriteBatch::default();
+        for (key, value) in rows.results {
+            batch.put_cf(results, key, value);
+        }
+        for (key, value) in rows.index {
+            batch.put_cf(index, key, value);
+        }
+        if let Err(error) = self.db.write(batch) {
+            stop("the index could not be written (is the disk full?)", error);
+        }
+    }
+
+    /// Removes rows of the index by their keys.
+    pub(crate) fn delete_index(&self, rows: Rows) {
+        let (results, index) = (self.family(RESULTS), self.family(INDEX));
+        let mut batch = WriteBatch::default();
+        for (key, _) in rows.results {
+            batch.delete_cf(results, key);
+        }
+        for (key, _) in rows.index {
+            batch.delete_cf(index, key);
+        }
+        if let Err(error) = self.db.write(batch) {
+            stop("the index could not be written (is the disk full?)", error);
+        }
+    }
+
+    /// The oldest height of which the index tells.
+    pub(crate) fn index_floor(&self) -> u64 {
+        self.index_floor.load(Ordering::Relaxed)
+    }
+
+    /// Raises it: what is below is found no more, and is dropped by compaction.
+    pub(crate) fn set_index_floor(&self, height: u64) {
+        self.index_floor.fetch_max(height, Ordering::Relaxed);
+    }
+
     /// Gives the room of what was deleted back to the disk. May take minutes.
     pub fn compact(&self) {
-        for name in [STATE, UNDO, TREE, META] {
+        for name in FAMILIES {
             self.db.compact_range_cf(self.family(name), None::<&[u8]>, None::<&[u8]>);
         }
     }
@@ -330,6 +401,15 @@ impl Batch<'_> {
     pub fn head(&mut self, head: &Head) {
         self.put(META, HEAD_KEY, Some(&head.encode()));
         self.put(META, &past_key(head.height), Some(&head.encode()));
+    }
+
+    /// Lets go of transactions and results of the blocks below `height`.
+    pub fn results_below(&mut self, height: u64) {
+        let family = self.rocks.family(RESULTS);
+        for from in [index::block_key(0), index::chunk_key(0, 0)] {
+            let to = [&from[..1], &height.to_be_bytes()].concat();
+            self.batch.delete_range_cf(family, from, to);
+        }
     }
 
     /// Ends a restore, together with the head.
@@ -466,6 +546,53 @@ impl<'a> Reader<'a> {
         let mode = IteratorMode::From(from, direction(order));
         let records = self.snapshot.iterator_cf(family(self.db, UNDO), mode);
         Walk { records, budget: self.budget }
+    }
+
+    /// The value of a key of the index.
+    pub(crate) fn index(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.one(INDEX, key)
+    }
+
+    /// Entries of the index from `from` on.
+    pub(crate) fn index_walk(&self, from: &[u8]) -> Walk<'_> {
+        let mode = IteratorMode::From(from, Direction::Forward);
+        let records = self.snapshot.iterator_cf(family(self.db, INDEX), mode);
+        Walk { records, budget: self.budget }
+    }
+
+    /// The value of a key of results.
+    pub(crate) fn results(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.one(RESULTS, key)
+    }
+
+    /// Results from `from` on and below `to`.
+    pub(crate) fn results_from(
+        &self,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
+        self.results_by(from, to, IteratorMode::Start)
+    }
+
+    /// The same from the other end.
+    pub(crate) fn results_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
+        self.results_by(from, to, IteratorMode::End)
+    }
+
+    fn results_by(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        mode: IteratorMode<'_>,
+    ) -> impl Iterator<Item = Pair> + use<'_, 'a> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        self.snapshot.iterator_cf_opt(family(self.db, RESULTS), options, mode).map(pair)
     }
 
     fn meta(&self, key: &[u8]) -> Option<Vec<u8>> {

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     abci::{App, Listener, Timed},
     admin::{self, Admin},
-    config::{Config, cometbft_dir, db_dir},
+    config::{Cometbft, Config, cometbft_dir, db_dir},
     doors::{CometRpc, Doors, Gate, grpc, rest, rpc_url},
     frontdoor::{self, Frontdoor},
     logs::Logs,
@@ -173,6 +173,15 @@ fn find_cometbft(given: Option<&Path>) -> PathBuf {
     }
 }
 
+/// The environment that CometBFT is started with, beside plasmad's own, which goes first.
+pub fn cometbft_env(config: &Config) -> Vec<(&'static str, String)> {
+    let Cometbft { gc_percent, memory_mib, .. } = &config.cometbft;
+    let mut settings =
+        vec![("GOGC", gc_percent.to_string()), ("GOMEMLIMIT", format!("{memory_mib}MiB"))];
+    settings.retain(|(name, _)| std::env::var_os(name).is_none());
+    settings
+}
+
 /// CometBFT as a child of this process.
 pub struct Comet {
     child: Child,
@@ -181,7 +190,11 @@ pub struct Comet {
 impl Comet {
     /// Starts CometBFT with the home inside `home`. `program` is its path; without one it is looked
     /// for in `PATH`, then in `$GOPATH/bin`.
-    pub async fn start(home: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
+    pub async fn start(
+        home: &Path,
+        config: &Config,
+        program: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let program = find_cometbft(program);
         let version = Command::new(&program).arg("version").output().await.with_context(|| {
             format!(
@@ -203,6 +216,7 @@ impl Comet {
             .arg("start")
             .arg("--home")
             .arg(&comet_home)
+            .envs(cometbft_env(config))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -264,9 +278,13 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut running = Running::start(home, config, Some(logs)).await?;
+    if let Err(error) = running.node().ready() {
+        running.stop().await;
+        return Err(error.into());
+    }
     let mut comet = None;
     if with_cometbft {
-        match Comet::start(home, cometbft).await {
+        match Comet::start(home, config, cometbft).await {
             Ok(started) => comet = Some(started),
             Err(error) => {
                 running.stop().await;

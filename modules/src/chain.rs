@@ -19,6 +19,7 @@ use plasma_proto::{
         staking::v1::Validator,
         token::v1::Params,
     },
+    tendermint::types::ConsensusParams,
 };
 use prost::Message;
 
@@ -26,15 +27,18 @@ use crate::{
     Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
     Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
     error::fault,
-    feegrant, governance, market,
+    feegrant,
+    governance::{self, upgrade},
+    market,
     msg::Msg,
-    price, reward, staking, token,
+    price, reward, rules, staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
 
 mod input;
 
+pub use crate::governance::upgrade::UPGRADES;
 pub use input::{BlockInput, Misbehavior, Offence, Vote};
 
 /// The block's randomness, 32 bytes.
@@ -89,6 +93,8 @@ pub struct BlockOutput {
     pub events: Vec<Recorded>,
     /// Changes of the validator set.
     pub validator_updates: Vec<ValidatorUpdate>,
+    /// What CometBFT is to hold blocks to from the next one on, whole; `None` if that stays.
+    pub consensus: Option<ConsensusParams>,
 }
 
 /// A new chain's state, but for accounts and validators.
@@ -234,19 +240,24 @@ pub struct Opened {
     block: Block,
     proposer: Option<Address>,
     writes: Writes,
+    /// Of the upgrade that the block begins with.
+    events: Vec<Recorded>,
     txs: Vec<Result<Admitted, TxResult>>,
 }
 
 impl Opened {
-    /// A block without transactions, on top of `base`.
+    /// A block without transactions, on top of `base`, after the upgrade that it begins with.
     fn new(base: &dyn Read, input: &BlockInput<'_>) -> Self {
         let block = next_block(base, input.chain_id, input.height, input.time_s);
-        let proposer = staking::operator_of(base, &input.proposer);
         let mut state = Overlay::new(base);
+        let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+        let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
+        upgrade::begin_block(&mut ctx, input.upgrades);
+        let proposer = staking::operator_of(&state, &input.proposer);
         BEACON.set(&mut state, &block.beacon.to_vec());
         let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
         LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
-        Self { block, proposer, writes: state.into_writes(), txs: Vec::new() }
+        Self { block, proposer, writes: state.into_writes(), events, txs: Vec::new() }
     }
 }
 
@@ -266,9 +277,8 @@ pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn Signatur
 /// The second half, on the same `base`: begin of block, messages, end of block. What CometBFT says of
 /// validators is read here alone: proposals are judged without it.
 pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> BlockOutput {
-    let Opened { block, proposer: _, writes, txs } = opened;
+    let Opened { block, proposer: _, writes, mut events, txs } = opened;
     let mut state = Overlay::resume(base, writes);
-    let mut events = Vec::new();
     let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
     staking::begin_block(&mut ctx, input.votes, input.misbehavior);
@@ -299,7 +309,10 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
         fault(&text, &block.height.to_be_bytes());
     }
-    BlockOutput { writes, txs, events, validator_updates }
+    let now = Overlay::resume(base, writes);
+    let consensus = rules::consensus(&now);
+    let consensus = (consensus != rules::consensus(base)).then_some(consensus);
+    BlockOutput { writes: now.into_writes(), txs, events, validator_updates, consensus }
 }
 
 /// A transaction that has paid and whose messages have not run yet.

@@ -6,25 +6,55 @@ use plasma_proto::{
     cosmos::{
         authz::v1beta1 as authz_pb,
         bank::v1beta1 as bank,
+        consensus::v1 as consensus_pb,
         distribution::v1beta1 as distribution_pb,
         feegrant::v1beta1 as feegrant_pb,
         gov::{v1 as gov, v1beta1 as gov_legacy},
+        mint::v1beta1 as mint_pb,
         slashing::v1beta1 as slashing_pb,
         staking::v1beta1 as staking_pb,
+        upgrade::v1beta1 as upgrade_pb,
         vesting::v1beta1 as vesting,
     },
-    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, reward::v1 as reward_pb},
+    plasma::{
+        attestation::v1 as attestation_pb, governance::v1 as governance_pb,
+        market::v1 as market_pb, reward::v1 as reward_pb, token::v1 as token_pb,
+    },
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, reward,
-    staking, staking::distribution, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant,
+    governance::{self, grants},
+    market, reward,
+    staking::{self, distribution, mint},
+    token,
+    tx::canonical,
 };
 
 macro_rules! messages {
-    ($($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
+    (
+        $($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+
+        => by governance alone {
+            $($(#[$gov_doc:meta])* $gov_name:ident: $gov_wire:ty, $gov_checked:ty, $gov_handle:path;)+
+        }
+    ) => {
+        messages! {
+            @all
+            $($(#[$doc])* $name: $wire, $checked, $handle;)+
+            $($(#[$gov_doc])* $gov_name: $gov_wire, $gov_checked, $gov_handle;)+
+        }
+
+        impl Msg {
+            /// The types of those that no transaction carries: their signer is governance, which has no
+            /// key and acts by proposals.
+            pub fn governance_type_urls() -> Vec<String> {
+                [$(<$gov_wire>::type_url(),)+].into()
+            }
+        }
+    };
+    (@all $($(#[$doc:meta])* $name:ident: $wire:ty, $checked:ty, $handle:path;)+) => {
         /// A message that is well formed, whatever the state.
         #[derive(Clone, Debug)]
         pub enum Msg {
@@ -164,6 +194,37 @@ messages! {
     LegacyVote: gov_legacy::MsgVote, governance::LegacyVote, governance::legacy_vote;
     /// Votes for several options, in v1beta1.
     LegacyVoteWeighted: gov_legacy::MsgVoteWeighted, governance::LegacyWeightedVote, governance::legacy_vote_weighted;
+    /// A reviewer finds that a milestone of a grant is reached.
+    ApproveMilestone: governance_pb::MsgApproveMilestone, grants::ApproveMilestone, grants::approve_milestone;
+    /// Ends a grant.
+    CancelGrant: governance_pb::MsgCancelGrant, grants::CancelGrant, grants::cancel_grant;
+
+    => by governance alone {
+        /// Changes fees and limits of transfers.
+        UpdateTokenParams: token_pb::MsgUpdateParams, token::UpdateParams, token::update_params;
+        /// Changes the market's numbers.
+        UpdateMarketParams: market_pb::MsgUpdateParams, market::UpdateParams, market::update_params;
+        /// Changes the numbers of stake.
+        UpdateStakingParams: staking_pb::MsgUpdateParams, staking::UpdateParams, staking::update_params;
+        /// Changes the numbers of punishments.
+        UpdateSlashingParams: slashing_pb::MsgUpdateParams, staking::UpdateSlashingParams, staking::update_slashing_params;
+        /// Changes the numbers of rewards.
+        UpdateDistributionParams: distribution_pb::MsgUpdateParams, distribution::UpdateParams, distribution::update_params;
+        /// Pays somebody from the community pool.
+        SpendPool: distribution_pb::MsgCommunityPoolSpend, distribution::SpendPool, distribution::spend_pool;
+        /// Changes the numbers of inflation.
+        UpdateMintParams: mint_pb::MsgUpdateParams, mint::UpdateParams, mint::update_params;
+        /// Sets money aside for a builder.
+        CreateGrant: governance_pb::MsgCreateGrant, grants::CreateGrant, grants::create_grant;
+        /// Pays a milestone of a grant.
+        ReleaseMilestone: governance_pb::MsgReleaseMilestone, grants::ReleaseMilestone, grants::release_milestone;
+        /// Changes what CometBFT holds blocks to.
+        UpdateConsensus: consensus_pb::MsgUpdateParams, governance::consensus::UpdateConsensus, governance::consensus::update_consensus;
+        /// Plans an upgrade.
+        PlanUpgrade: upgrade_pb::MsgSoftwareUpgrade, governance::upgrade::PlanUpgrade, governance::upgrade::plan_upgrade;
+        /// Takes the plan of an upgrade back.
+        CancelUpgrade: upgrade_pb::MsgCancelUpgrade, governance::upgrade::CancelUpgrade, governance::upgrade::cancel_upgrade;
+    }
 }
 
 impl Msg {

@@ -8,7 +8,7 @@ use alloc::{format, vec::Vec};
 use plasma_proto::plasma::proof::v1::{BalanceKey, OfferKey, query_proof_request::Object};
 
 use crate::{
-    Address, Denom, Table, attestation, auth, market,
+    Address, Denom, Table, attestation, auth, governance, market,
     query::QueryError,
     staking, token,
     types::{Hash, hash32, unhex},
@@ -36,6 +36,7 @@ pub fn key(object: &Object) -> Result<Vec<u8>, QueryError> {
         }
         Object::Withdrawal(id) => market::withdrawal_key(*id),
         Object::Model(model_id) => market::model_key(&model(model_id)?),
+        Object::Grant(id) => governance::grants::grant_key(*id),
         Object::Validator(operator) => staking::validator_key(&Address::parse(operator)?),
     })
 }
@@ -77,7 +78,8 @@ mod tests {
         let id = "ab".repeat(32);
         let balance = BalanceKey { address: a.clone(), denom: "uxpl".into() };
         let offer = OfferKey { model_id: id.clone(), operator: a.clone() };
-        let cases: [(Object, String); 12] = [
+        let cases: [(Object, String); 13] = [
+            (Object::Grant(3), "a80000000000000003".into()),
             (Object::Key(vec![0x10, 1]), "1001".into()),
             (Object::Account(a.clone()), format!("10{text}")),
             (Object::Balance(balance), format!("19{text}047578706c")),

@@ -9,6 +9,8 @@ use plasma_modules::{
     ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
     attestation::{text_hash, tokens_hash},
     msg::Msg,
+    params::authority,
+    rules,
 };
 use plasma_proto::{
     cosmos::{
@@ -43,6 +45,22 @@ use plasma_proto::{
         },
         reward::v1::MsgClaimReward,
     },
+};
+use plasma_proto::{
+    cosmos::{
+        consensus::v1 as consensus_pb,
+        distribution::v1beta1 as distribution_pb,
+        mint::v1beta1 as mint_pb,
+        upgrade::v1beta1::{MsgCancelUpgrade, MsgSoftwareUpgrade, Plan},
+    },
+    plasma::{
+        governance::v1::{
+            Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant, MsgReleaseMilestone,
+        },
+        market::v1 as market_pb,
+        token::v1 as token_pb,
+    },
+    tendermint::types::BlockParams,
 };
 use prost::Message;
 use prost_types::Any;
@@ -213,6 +231,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     all.extend(stakes());
     all.extend(rewards());
     all.extend(proposals());
+    all.extend(by_governance());
     all
 }
 
@@ -454,6 +473,97 @@ fn rewards() -> Vec<(Any, Vec<u64>)> {
     [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
         .map(|message| (message, vec![]))
         .into()
+}
+
+/// What proposals carry.
+fn by_governance() -> Vec<(Any, Vec<u64>)> {
+    let authority = authority().text();
+    let (me, you) = (Account::new(1).address.text(), Account::new(2).address.text());
+    let milestone = Milestone { title: "it runs".into(), amount_uxpl: "5".into() };
+    let staking = plasma_modules::staking::default_genesis();
+    let consensus = rules::default_consensus();
+    let block = consensus.block.map(|block| BlockParams { max_gas: 2_000_000_000, ..block });
+    #[allow(deprecated)]
+    let plan = Plan { name: "second".into(), height: 9, ..Plan::default() };
+    vec![
+        (
+            any(&token_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: plasma_modules::token::default_genesis().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&market_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::market::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&consensus_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                block,
+                evidence: consensus.evidence,
+                validator: consensus.validator,
+                abci: None,
+            }),
+            vec![],
+        ),
+        (any(&MsgSoftwareUpgrade { authority: authority.clone(), plan: Some(plan) }), vec![]),
+        (any(&MsgCancelUpgrade { authority: authority.clone() }), vec![]),
+        (
+            any(&plasma_proto::cosmos::staking::v1beta1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.params.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&plasma_proto::cosmos::slashing::v1beta1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.slashing_params.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&distribution_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.distribution.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&distribution_pb::MsgCommunityPoolSpend {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                amount: vec![coin(5)],
+            }),
+            vec![],
+        ),
+        (
+            any(&mint_pb::MsgUpdateParams {
+                authority: authority.clone(),
+                params: staking.mint.unwrap().params,
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCreateGrant {
+                authority: authority.clone(),
+                recipient: me.clone(),
+                title: "a wallet".into(),
+                milestones: vec![milestone.clone(), milestone],
+                reviewers: vec![you.clone()],
+                threshold: 1,
+                deadline_unix_s: 0,
+            }),
+            vec![3],
+        ),
+        (any(&MsgApproveMilestone { reviewer: you, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgReleaseMilestone { authority, grant_id: 1, milestone: 0 }), vec![]),
+        (any(&MsgCancelGrant { sender: me, grant_id: 1 }), vec![]),
+    ]
 }
 
 #[test]

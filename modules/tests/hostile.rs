@@ -8,7 +8,7 @@ use plasma_modules::{msg::Msg, types::sha256};
 use proptest::prelude::*;
 
 /// Inputs that must reach every handler.
-const CASES: u32 = 150;
+const CASES: u32 = 400;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..2_000)
@@ -55,7 +55,8 @@ fn random_blocks_carry_out_messages_of_every_type() {
     println!("{sum:#?}");
     assert!(sum.taken * 4 > sum.txs, "{sum:?}");
     assert!(sum.taken < sum.txs, "{sum:?}");
-    for url in Msg::type_urls() {
+    let alone = Msg::governance_type_urls();
+    for url in Msg::type_urls().into_iter().filter(|url| !alone.contains(url)) {
         assert!(sum.kinds.contains_key(&format!("{url}Response")), "{url}: {:?}", sum.kinds);
     }
 }

@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use plasma_app::files::{GenesisAccount, NodeFiles, TestnetSpec, testnet};
+use plasma_app::{
+    config::Config,
+    files::{GenesisAccount, NodeFiles, TestnetSpec, testnet},
+    run::cometbft_env,
+};
 use plasma_modules::Address;
 use serde::Serialize;
 
@@ -85,6 +89,8 @@ impl Validator {
         self.plasmad = Some(Process::spawn(&name, plasmad, &logs.join("plasmad.log"))?);
         let mut cometbft = Command::new(&self.programs.cometbft);
         cometbft.arg("start").arg("--home").arg(self.home.join("cometbft"));
+        // As `plasmad start --with-cometbft` does.
+        cometbft.envs(cometbft_env(&Config::load(&self.home)?));
         cometbft.envs(self.cometbft_env.iter().map(|(name, value)| (name, value)));
         let name = format!("cometbft {}", self.index);
         self.cometbft = Some(Process::spawn(&name, cometbft, &logs.join("cometbft.log"))?);
@@ -189,7 +195,7 @@ impl Network {
         let mut validators = Vec::new();
         for (index, node) in nodes.into_iter().enumerate() {
             let at = |port: u16| format!("127.0.0.1:{port}");
-            let open = plasma_app::config::Config::load(&node.home)?.frontdoor.enabled;
+            let open = Config::load(&node.home)?.frontdoor.enabled;
             let urls = Urls {
                 rpc: format!("http://{}", at(node.ports.rpc)),
                 rest: format!("http://{}", at(node.ports.rest)),

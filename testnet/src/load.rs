@@ -1,6 +1,7 @@
 //! Load on a real network: transfers that were signed before the clock starts, sent as fast as the
 //! chain takes them or one at a time, and what that costs each process.
 
+mod http;
 mod meter;
 mod sender;
 
@@ -18,7 +19,9 @@ use plasma_app::files::GenesisAccount;
 use plasma_proto::cosmos::{bank::v1beta1::MsgSend, base::v1beta1::Coin};
 
 pub use meter::{Meter, Usage, resident_mb};
-pub use sender::{Blocks, Flow, Latencies, Seen, Sent, included_at, latencies, one_at_a_time, run};
+pub use sender::{
+    Blocks, Flow, Latencies, Load, Seen, Sent, included_at, latencies, one_at_a_time, run,
+};
 
 /// Gas limit of a transfer: what one costs, and a little.
 const GAS: u64 = 100_000;

@@ -14,7 +14,7 @@ use plasma_app::{config::Config, files::NodeFiles};
 use plasma_modules::{carrier, tx};
 use plasma_testnet::{
     comet::{Network, NetworkSpec},
-    load::{self, Accounts, Flow},
+    load::{self, Accounts, Flow, Load, Sent},
     process::Programs,
 };
 use reqwest::blocking::Client;
@@ -261,21 +261,24 @@ fn four_validators_agree_on_what_carriers_bring() {
     signed.pop();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = Client::new();
+    let rest = network.validators[0].urls.rest.clone();
     let flow = |urls: &[String], batch| Flow {
         urls: urls.to_vec(),
-        watch: stock[0].clone(),
+        rest: rest.clone(),
         method: "broadcast_tx_sync",
         batch,
         connections: 4,
         duration: PATIENCE,
+        room: None,
     };
     // Most by two front doors, some by the stock path of a third node.
     let by_stock = signed.split_off(SENDERS - 20);
+    let run = |flow: Flow, signed: Vec<Vec<Vec<u8>>>| {
+        load::run(&runtime, &flow, Load::new(&flow, &signed, true)).unwrap()
+    };
     let (sent, mixed, small, carried) = thread::scope(|scope| {
-        let flood =
-            scope.spawn(|| load::run(&runtime, &flow(&doors[..2], 50), signed, true).unwrap());
-        let mixed =
-            scope.spawn(|| load::run(&runtime, &flow(&stock[2..3], 1), by_stock, true).unwrap());
+        let flood = scope.spawn(|| run(flow(&doors[..2], 50), signed));
+        let mixed = scope.spawn(|| run(flow(&stock[2..3], 1), by_stock));
         let small = scope.spawn(|| {
             let flow = flow(&doors[2..3], 1);
             load::one_at_a_time(&runtime, &flow, &accounts, CHAIN_ID, SENDERS, 2).unwrap()
@@ -294,7 +297,9 @@ fn four_validators_agree_on_what_carriers_bring() {
         (flood.join().unwrap(), mixed.join().unwrap(), small.join().unwrap(), carried)
     });
     assert!(carried > 1_000, "{carried} bytes a message: not carriers");
-    let taken: HashSet<String> = sent.hashes.iter().chain(&mixed.hashes).cloned().collect();
+    let hashes = |sent: &Sent| sent.samples.iter().map(|(hash, _)| hash.clone()).collect();
+    let (flooded, by_stock): (Vec<String>, Vec<String>) = (hashes(&sent), hashes(&mixed));
+    let taken: HashSet<String> = flooded.iter().chain(&by_stock).cloned().collect();
     assert_eq!((sent.refused, mixed.refused), (0, 0), "{:?} {:?}", sent.reason, mixed.reason);
     assert_eq!(taken.len(), SENDERS * EACH);
     println!("small sender: {small:?}; {} + {} sent again", sent.full, mixed.full);
@@ -321,7 +326,7 @@ fn four_validators_agree_on_what_carriers_bring() {
     // The small sender got in while the flood lasted.
     let last_small = tx::hash(&accounts.transfer(CHAIN_ID, SENDERS, 0));
     let at = |hash: &String| blocks.iter().position(|txs| txs.contains(hash));
-    let last_flood = sent.hashes.iter().filter_map(at).max();
+    let last_flood = flooded.iter().filter_map(at).max();
     assert!(at(&last_small) <= last_flood, "{:?} {last_flood:?}", at(&last_small));
     // All nodes agree, the one that was killed too.
     network.wait_for_block(height + 1).unwrap();

@@ -16,6 +16,10 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use prost::Message;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci::{
     Request, Response, ResponseException, request::Value, response,
@@ -27,6 +31,8 @@ use super::{abort, panic_text};
 pub const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
+/// Bytes that are taken from the socket before those in front of them are answered.
+const AHEAD_BYTES_MAX: usize = 4 << 20;
 /// Replies are written once this many bytes wait, whatever else is coming.
 const REPLY_BYTES: usize = 48 << 10;
 /// A reply buffer that grew above this is given back.
@@ -86,6 +92,26 @@ impl Read for Stream {
         match self {
             Self::Unix(stream) => stream.read(out),
             Self::Tcp(stream) => stream.read(out),
+        }
+    }
+}
+
+/// What can also be read without waiting.
+pub(super) trait ReadReady: Read {
+    /// Reads what is there; nothing if there is nothing, or no more.
+    fn read_ready(&mut self, out: &mut [u8]) -> io::Result<usize>;
+}
+
+impl ReadReady for Stream {
+    fn read_ready(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = match self {
+            Self::Unix(stream) => recv(stream, out, RecvFlags::DONTWAIT),
+            Self::Tcp(stream) => recv(stream, out, RecvFlags::DONTWAIT),
+        };
+        match read {
+            Ok((read, _)) => Ok(read),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -283,7 +309,7 @@ fn frame(bytes: &[u8]) -> io::Result<Option<(u64, usize)>> {
 /// Serves one connection until its end.
 pub(super) fn serve<A: Application>(
     app: &A,
-    mut reader: impl Read,
+    mut reader: impl ReadReady,
     mut writer: impl Write,
     stopping: &AtomicBool,
 ) -> io::Result<()> {
@@ -303,6 +329,12 @@ pub(super) fn serve<A: Application>(
             let request = Request::decode(body).map_err(invalid)?;
             let flush = matches!(request.value, Some(Value::Flush(_)));
             answer(app, request).encode_length_delimited(&mut replies).map_err(invalid)?;
+            // CometBFT must not wait for room in the socket: its timer of 20 ns fires as fast as it can
+            // for as long as its writer is held up, and takes a core.
+            if input.len() < AHEAD_BYTES_MAX {
+                let read = reader.read_ready(&mut chunk)?;
+                input.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            }
             if flush || replies.len() > REPLY_BYTES {
                 writer.write_all(&replies)?;
                 replies.clear();

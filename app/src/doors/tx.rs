@@ -28,6 +28,7 @@ use super::{
     base::{block_id, block_of, height_of},
     calls::Calls,
     comet::{Broadcast, Taken},
+    indexed,
 };
 
 /// Transactions of one page, and where the request does not say.
@@ -164,7 +165,10 @@ fn get(asked: Asked<'_>, request: GetTxRequest) -> Result<GetTxResponse, Failure
         Hash::Sha256(bytes.ok_or_else(|| {
             invalid("hash must be the transaction's sha256, 64 hexadecimal digits")
         })?);
-    let (found, time) = asked.doors.comet()?.tx(hash)?;
+    let (found, time) = match asked.doors.node().index() {
+        Some(index) => indexed::tx(index, hash)?,
+        None => asked.doors.comet()?.tx(hash)?,
+    };
     let tx = decoded(&found.tx)?;
     Ok(GetTxResponse { tx: Some(tx), tx_response: Some(response(found, time)) })
 }
@@ -190,7 +194,10 @@ fn search(asked: Asked<'_>, request: GetTxsEventRequest) -> Result<GetTxsEventRe
     let per_page = u8::try_from(limit).ok().filter(|_| limit <= PAGE_MAX);
     let per_page = per_page.ok_or_else(|| invalid(format!("limit is at most {PAGE_MAX}")))?;
     let page = u32::try_from(page.max(1)).map_err(|_| invalid("there is no such page"))?;
-    let (found, times) = asked.doors.comet()?.search(query, page, per_page, order)?;
+    let (found, times) = match asked.doors.node().index() {
+        Some(index) => indexed::search(index, &query, page, per_page, &order)?,
+        None => asked.doors.comet()?.search(query, page, per_page, order)?,
+    };
     let mut reply = GetTxsEventResponse { total: found.total_count.into(), ..Default::default() };
     for tx in found.txs {
         let time = times.get(&tx.height).copied().unwrap_or_else(Time::unix_epoch);

@@ -172,7 +172,12 @@ trust_hash = ""
 trust_period = "{TRUST_PERIOD_H}h0m0s"
 
 [tx_index]
+# "null" where plasmad keeps the index: [index] in plasma.toml.
 indexer = "kv"
+
+[storage]
+# true where plasmad keeps the index: block_results is then answered at its front door.
+discard_abci_responses = false
 
 [instrumentation]
 prometheus = {has_metrics}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, ensure};
-use plasma_modules::{Address, Amount, chain, staking::UXPL_PER_POWER};
+use plasma_modules::{Address, Amount, chain, rules, staking::UXPL_PER_POWER};
 use plasma_proto::{
     DESCRIPTORS,
     plasma::{genesis::v1::GenesisState, staking::v1::Validator},
@@ -21,13 +21,7 @@ use crate::doors::json::{from_json, message_to_json};
 /// CometBFT drops evidence that is older than both, as the chain does.
 pub use plasma_modules::staking::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S};
 
-/// Block size, bytes; not below the evidence's.
-pub const BLOCK_BYTES_MAX: u64 = 2 << 20;
-/// Gas of a block.
-pub const BLOCK_GAS_MAX: u64 = 2_000_000_000;
-/// Evidence of a block, bytes.
-const EVIDENCE_BYTES_MAX: u64 = 512 << 10;
-const NANOS_PER_S: u64 = 1_000_000_000;
+const NANOS_PER_S: i64 = 1_000_000_000;
 
 /// Money at genesis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +131,8 @@ pub fn file(spec: &GenesisSpec) -> anyhow::Result<String> {
             (moniker.as_str(), *consensus_pubkey, tokens_uxpl / UXPL_PER_POWER)
         })
         .collect();
-    Ok(document(&spec.chain_id, &rfc3339(spec.time), 1, &validators, app_state))
+    let params = consensus_params(&checked);
+    Ok(document(&spec.chain_id, &rfc3339(spec.time), 1, &validators, &params, app_state))
 }
 
 /// The text of a `genesis.json` from which an exported chain goes on, at `initial_height`.
@@ -162,7 +157,34 @@ pub fn file_of(
         validators.push((name, *key, u128::from(member.power)));
     }
     let time = rfc3339(UNIX_EPOCH + std::time::Duration::from_secs(time_s));
-    Ok(document(chain_id, &time, initial_height, &validators, state_to_json(state)?))
+    let params = consensus_params(state);
+    Ok(document(chain_id, &time, initial_height, &validators, &params, state_to_json(state)?))
+}
+
+/// What CometBFT is to hold the first blocks to, as it writes it. The chain says the same at its start.
+fn consensus_params(state: &GenesisState) -> Value {
+    let named = state.governance.as_ref().and_then(|governance| governance.consensus.clone());
+    let params = named.unwrap_or_else(rules::default_consensus);
+    let gas = state.token.as_ref().and_then(|token| token.params.as_ref());
+    let block = params.block.unwrap_or_default();
+    let evidence = params.evidence.unwrap_or_default();
+    let age = evidence.max_age_duration.unwrap_or_default();
+    let app = params.version.unwrap_or_default().app;
+    let heights = params.abci.unwrap_or_default().vote_extensions_enable_height;
+    json!({
+        "block": {
+            "max_bytes": block.max_bytes.to_string(),
+            "max_gas": gas.map_or(0, |params| params.block_gas_max).to_string(),
+        },
+        "evidence": {
+            "max_age_num_blocks": evidence.max_age_num_blocks.to_string(),
+            "max_age_duration": age.seconds.saturating_mul(NANOS_PER_S).to_string(),
+            "max_bytes": evidence.max_bytes.to_string(),
+        },
+        "validator": { "pub_key_types": params.validator.unwrap_or_default().pub_key_types },
+        "version": { "app": app.to_string() },
+        "abci": { "vote_extensions_enable_height": heights.to_string() },
+    })
 }
 
 fn document(
@@ -170,6 +192,7 @@ fn document(
     time: &str,
     initial_height: u64,
     validators: &[(&str, [u8; 32], u128)],
+    consensus_params: &Value,
     app_state: Value,
 ) -> String {
     let validators: Vec<_> = validators
@@ -187,20 +210,7 @@ fn document(
         "genesis_time": time,
         "chain_id": chain_id,
         "initial_height": initial_height.to_string(),
-        "consensus_params": {
-            "block": {
-                "max_bytes": BLOCK_BYTES_MAX.to_string(),
-                "max_gas": BLOCK_GAS_MAX.to_string(),
-            },
-            "evidence": {
-                "max_age_num_blocks": EVIDENCE_AGE_BLOCKS.to_string(),
-                "max_age_duration": (EVIDENCE_AGE_S * NANOS_PER_S).to_string(),
-                "max_bytes": EVIDENCE_BYTES_MAX.to_string(),
-            },
-            "validator": { "pub_key_types": ["ed25519"] },
-            "version": { "app": crate::abci::APP_VERSION.to_string() },
-            "abci": { "vote_extensions_enable_height": "0" },
-        },
+        "consensus_params": consensus_params,
         "validators": validators,
         "app_hash": "",
         "app_state": app_state,

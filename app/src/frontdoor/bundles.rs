@@ -3,8 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Frontdoor, proxy};
 use crate::node::Carrier;
@@ -39,16 +38,9 @@ pub(super) async fn send(door: Arc<Frontdoor>) {
 
 /// Until the mempool has the carrier or refuses it.
 async fn deliver(door: &Frontdoor, carrier: &Carrier) {
-    let call = json!({
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "broadcast_tx_sync",
-        "params": { "tx": STANDARD.encode(&carrier.bytes) },
-    });
-    let call = bytes::Bytes::from(call.to_string());
     let mut told = false;
     loop {
-        let pause = match proxy::call(door, call.clone()).await {
+        let pause = match proxy::broadcast(door, &carrier.bytes).await {
             Ok(Value::Object(answer)) => {
                 let error = answer.get("error").map(|error| error["data"].to_string());
                 match (&error, answer.get("result").map(|result| &result["code"])) {

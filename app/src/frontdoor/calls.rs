@@ -19,10 +19,10 @@ use crate::{
 /// JSON-RPC's numbers, with CometBFT's words.
 const PARSE: (i64, &str) = (-32700, "Parse error. Invalid JSON");
 const INVALID_REQUEST: (i64, &str) = (-32600, "Invalid Request");
-const INVALID_PARAMS: (i64, &str) = (-32602, "Invalid params");
-const INTERNAL: (i64, &str) = (-32603, "Internal error");
+pub(super) const INVALID_PARAMS: (i64, &str) = (-32602, "Invalid params");
+pub(super) const INTERNAL: (i64, &str) = (-32603, "Internal error");
 /// The id in answers to URIs.
-const URI_ID: i64 = -1;
+pub(super) const URI_ID: i64 = -1;
 /// How long after a block its transactions are looked for: CometBFT's index follows a little later.
 const INDEXED: Duration = Duration::from_millis(100);
 /// How long after one look the next one is, while no block comes.
@@ -51,13 +51,13 @@ impl Broadcast {
 }
 
 /// An error of JSON-RPC.
-struct Fault {
+pub(super) struct Fault {
     kind: (i64, &'static str),
     data: String,
 }
 
 impl Fault {
-    fn of(kind: (i64, &'static str), data: impl std::fmt::Display) -> Self {
+    pub(super) fn of(kind: (i64, &'static str), data: impl std::fmt::Display) -> Self {
         Self { kind, data: data.to_string() }
     }
 
@@ -68,7 +68,7 @@ impl Fault {
     }
 }
 
-fn answered(id: &Value, result: Result<Value, Fault>) -> Value {
+pub(super) fn answered(id: &Value, result: Result<Value, Fault>) -> Value {
     match result {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err(fault) => fault.json(id),
@@ -173,7 +173,8 @@ impl Frontdoor {
             return self.fault(StatusCode::OK, Fault::of(INVALID_REQUEST, text));
         }
         let found: Vec<Option<Call>> = requests.iter().map(ours).collect();
-        if found.iter().all(Option::is_none) {
+        let looks = |request: &Value| self.looks(request).is_some();
+        if found.iter().all(Option::is_none) && !requests.iter().any(looks) {
             return proxy::post(self, body).await;
         }
         let mut replies = self.answer_all(requests, found, place).await;
@@ -224,6 +225,14 @@ impl Frontdoor {
         }
         // One by one, so that each answer has its place and CometBFT's limit on batches holds.
         for (at, request) in others {
+            if let Some(call) = self.looks(request)
+                && let Some(reply) = self.lookup(call, request).await
+            {
+                if request.get("id").is_some() {
+                    replies.push((at, reply));
+                }
+                continue;
+            }
             match proxy::call(self, Bytes::from(request.to_string())).await {
                 Ok(reply) => replies.push((at, reply)),
                 Err(_) if request.get("id").is_none() => {}
@@ -283,7 +292,7 @@ impl Frontdoor {
 
     /// The reply of a call whose transaction was checked.
     async fn result(
-        &self,
+        self: &Arc<Self>,
         method: Broadcast,
         tx: &[u8],
         offered: Result<Result<TxResult, Turned>, NodeError>,
@@ -325,7 +334,7 @@ impl Frontdoor {
     }
 
     /// Waits for a block with the transaction: its height, and its result there.
-    async fn included(&self, hash: &str) -> Result<(Value, Value), Fault> {
+    async fn included(self: &Arc<Self>, hash: &str) -> Result<(Value, Value), Fault> {
         let Ok(_permit) = self.commit_waiters.try_acquire() else {
             let text = format!("max_subscription_clients {} reached", super::COMMIT_WAITERS_MAX);
             return Err(Fault::of(INTERNAL, text));
@@ -333,12 +342,19 @@ impl Frontdoor {
         let end = Instant::now() + COMMIT_TIMEOUT;
         let mut heights = self.node.watch();
         let bytes = hex::decode(hash).unwrap_or_default();
+        let indexed = self.node.index().and_then(|_| <[u8; 32]>::try_from(&bytes[..]).ok());
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tx", "params": { "hash": STANDARD.encode(bytes) },
         });
         let call = Bytes::from(call.to_string());
         while Instant::now() < end {
             let _ = tokio::time::timeout(LOOK, heights.changed()).await;
+            if let Some(hash) = indexed {
+                if let Some(found) = self.indexed(hash).await {
+                    return Ok(found);
+                }
+                continue;
+            }
             tokio::time::sleep(INDEXED).await;
             if let Ok(answer) = proxy::call(self, call.clone()).await
                 && let Some(found) = answer.get("result")

@@ -25,6 +25,10 @@ use crate::doors::Place;
 /// Headers of one hop.
 const HOP: [HeaderName; 5] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
+/// Kinds of bodies.
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Bytes of a WebSocket that are under way, in each direction.
 const PIPE_BYTES: usize = 8 << 10;
 
@@ -130,7 +134,7 @@ fn failed(door: &Frontdoor, status: StatusCode, error: &anyhow::Error) -> Respon
 
 /// Sends the body of a JSON-RPC request and hands the answer on as it comes.
 pub(super) async fn post(door: &Frontdoor, body: Bytes) -> Response<Body> {
-    match send(door, Body::from(body)).await {
+    match send(door, "/", JSON, Body::from(body)).await {
         Ok(mut response) => {
             strip(response.headers_mut(), None);
             response.map(Body::new)
@@ -141,17 +145,32 @@ pub(super) async fn post(door: &Frontdoor, body: Bytes) -> Response<Body> {
 
 /// Sends the body of a JSON-RPC request and reads the answer.
 pub(super) async fn call(door: &Frontdoor, body: Bytes) -> anyhow::Result<Value> {
-    let response = send(door, Body::from(body)).await?;
+    read(send(door, "/", JSON, Body::from(body)).await?).await
+}
+
+/// Hands a transaction to the mempool, which checks it, and reads the answer. It goes as a form,
+/// because CometBFT reads JSON four times over, and a carrier is long.
+pub(super) async fn broadcast(door: &Frontdoor, tx: &[u8]) -> anyhow::Result<Value> {
+    let form = format!("tx=0x{}", hex::encode(tx));
+    read(send(door, "/broadcast_tx_sync", FORM, Body::from(form)).await?).await
+}
+
+async fn read(response: Response<Incoming>) -> anyhow::Result<Value> {
     let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX);
     let body = tokio::time::timeout(ANSWER_TIMEOUT, body).await??;
     serde_json::from_slice(&body).context("an answer that is no JSON")
 }
 
-async fn send(door: &Frontdoor, body: Body) -> anyhow::Result<Response<Incoming>> {
+async fn send(
+    door: &Frontdoor,
+    path: &'static str,
+    kind: &'static str,
+    body: Body,
+) -> anyhow::Result<Response<Incoming>> {
     let request = Request::builder()
         .method(Method::POST)
-        .uri(address(door, &Uri::from_static("/"))?)
-        .header(CONTENT_TYPE, "application/json")
+        .uri(address(door, &Uri::from_static(path))?)
+        .header(CONTENT_TYPE, kind)
         .body(body)?;
     match tokio::time::timeout(ANSWER_TIMEOUT, door.client.request(request)).await {
         Ok(response) => Ok(response?),

@@ -56,6 +56,7 @@ impl Ledger {
             txs: &refs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         self.store.apply(output.writes);

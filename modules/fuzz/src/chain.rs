@@ -6,6 +6,7 @@ use plasma_modules::{
     Address, Amount, Memory, SignatureMemory, Write,
     auth::{self, Multisig, PublicKey},
     chain::{self, BlockInput, BlockOutput, Vote},
+    governance::grants::GRANTS_ACCOUNT,
     market,
     tx::{self, amino},
     types::sha256,
@@ -20,7 +21,8 @@ use plasma_proto::{
         },
     },
     plasma::{
-        genesis::v1::GenesisState,
+        genesis::v1::{Balance, GenesisState},
+        governance::v1::{Grant, GrantStatus, Milestone},
         market::v1::{Job, JobState},
         staking::v1::Validator,
     },
@@ -122,6 +124,27 @@ pub struct Terms {
     pub granter: Option<u8>,
 }
 
+/// Grants at genesis.
+pub const GRANTS: u64 = 24;
+
+/// One for bob, in many parts that any of two reviewers pays.
+fn grant(id: u64) -> Grant {
+    let part = |_| Milestone { title: "a part".into(), amount_uxpl: (XPL / 20).to_string() };
+    Grant {
+        id,
+        recipient: text(BOB),
+        title: "a tool".into(),
+        milestones: (0..20).map(part).collect(),
+        reviewers: vec![text(ALICE), text(OPERATOR)],
+        threshold: 1 + u32::try_from(id % 2).unwrap_or_default(),
+        deadline_unix_s: TIME_S + 10 * id,
+        status: GrantStatus::Open.into(),
+        paid_uxpl: "0".into(),
+        returned_uxpl: "0".into(),
+        ..Grant::default()
+    }
+}
+
 /// A chain in memory.
 #[derive(Clone)]
 pub struct Chain {
@@ -179,6 +202,15 @@ impl Chain {
         params.max_deposit_period = seconds(30);
         params.voting_period = seconds(30);
         params.expedited_voting_period = seconds(10);
+        let balances = &mut genesis.token.as_mut().expect("token has a genesis").balances;
+        let grants = Address::of_module(GRANTS_ACCOUNT);
+        let held = Balance { address: grants.text(), coins: vec![coin(u128::from(GRANTS) * XPL)] };
+        let before = |of: &Balance| Address::parse(&of.address).is_ok_and(|of| of < grants);
+        let at = balances.partition_point(before);
+        balances.insert(at, held);
+        let governance = genesis.governance.as_mut().expect("governance has a genesis");
+        governance.grants = (1..=GRANTS).map(grant).collect();
+        governance.next_grant_id = GRANTS + 1;
         genesis
     }
 
@@ -194,6 +226,7 @@ impl Chain {
             txs,
             votes: votes(),
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         }
     }
 

@@ -4,7 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
     Address, Dec,
     attestation::{receipt_digest, text_hash, tokens_hash},
-    governance,
+    governance::{self, grants},
     market::{self, register_digest},
     staking,
     types::sha256,
@@ -41,6 +41,7 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        governance::v1::{GrantStatus, MsgApproveMilestone, MsgCancelGrant},
         market::v1::{
             Ask, Hardware, Job, JobState, Manifest, ModelFile, MsgAddBond, MsgCancelJob,
             MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
@@ -53,8 +54,8 @@ use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address,
-    any, coin, text,
+    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GRANTS, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL,
+    address, any, coin, text,
 };
 
 /// A model that somebody serves, and one that nobody does.
@@ -269,10 +270,24 @@ fn governing(chain: &Chain) -> Vec<(u8, Any)> {
     messages
 }
 
-/// What is carried out first, one block each: models, a provider, an assigned job, an open one that
-/// nobody serves, allowances and grants, a proposal that is voted on and one that waits.
+/// What is carried out first, one block each: stake and some that unbonds, models, a provider, an
+/// assigned job, an open one that nobody serves, allowances and grants, a proposal that is voted on and
+/// one that waits.
 pub fn story() -> Vec<(u8, Any)> {
+    let validator_address = address(VALIDATOR_OPERATOR).operator_text();
+    let stake = MsgDelegate {
+        delegator_address: text(ALICE),
+        validator_address: validator_address.clone(),
+        amount: Some(coin(20 * XPL)),
+    };
+    let unbond = MsgUndelegate {
+        delegator_address: text(VALIDATOR_OPERATOR),
+        validator_address,
+        amount: Some(coin(5 * XPL)),
+    };
     vec![
+        (ALICE, any(&stake)),
+        (VALIDATOR_OPERATOR, any(&unbond)),
         (ALICE, publish(SERVED)),
         (ALICE, publish(LONELY)),
         (OPERATOR, register(OPERATOR)),
@@ -438,6 +453,21 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         }),
     ));
     messages.extend(governing(chain));
+    let open = |id: &u64| {
+        let grant = grants::grant(&chain.store, *id)?;
+        (grant.status() == GrantStatus::Open).then_some(grant)
+    };
+    if let Some(grant) = (1..=GRANTS).find_map(|id| open(&id)) {
+        let (grant_id, milestone) = (grant.id, grant.released);
+        for seed in [ALICE, OPERATOR] {
+            let reviewer = text(seed);
+            let approval = MsgApproveMilestone { reviewer, grant_id, milestone };
+            messages.push((seed, any(&approval)));
+        }
+    }
+    if let Some(grant) = (1..=GRANTS).rev().find_map(|id| open(&id)) {
+        messages.push((BOB, any(&MsgCancelGrant { sender: text(BOB), grant_id: grant.id })));
+    }
     messages.extend(stakes(chain, salt));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
@@ -509,7 +539,8 @@ fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             amount: amount(1),
         })
     };
-    let unbonding = staking::unbonding(&chain.store, address(ALICE), address(VALIDATOR_OPERATOR));
+    let operator = address(VALIDATOR_OPERATOR);
+    let unbonding = staking::unbonding(&chain.store, operator, operator);
     let entry = unbonding.and_then(|stake| stake.entries.first().map(|one| one.creation_height));
     let bps = |n: u32| Dec::bps(n).text();
     vec![

@@ -1,3 +1,5 @@
+use crate::governance::upgrade::Upgrade;
+
 /// A block to execute.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockInput<'a> {
@@ -16,6 +18,8 @@ pub struct BlockInput<'a> {
     pub votes: &'a [Vote],
     /// Proven offences that nobody told before. Read by [`super::close_block`] alone.
     pub misbehavior: &'a [Misbehavior],
+    /// The upgrades that this program knows: [`UPGRADES`](crate::governance::upgrade::UPGRADES).
+    pub upgrades: &'a [Upgrade],
 }
 
 /// What a validator of the set did about the block before.

@@ -6,15 +6,16 @@ use plasma_proto::{
 };
 
 use super::{
-    Error,
+    Error, consensus, grants,
     msg::check_messages,
     params::{self, coins},
     state::{
         CONSTITUTION, DEPOSITS, NEXT_PROPOSAL, PARAMS, PROPOSALS, STAGES, authority, is_open,
         period, uxpl,
     },
+    upgrade,
 };
-use crate::{Address, Amount, Read, Write, staking::ballot, token};
+use crate::{Address, Amount, Read, Refusal, Write, rules, staking::ballot, token};
 
 /// No proposal, the default numbers.
 pub fn default_genesis() -> GovernanceGenesis {
@@ -26,12 +27,26 @@ pub fn default_genesis() -> GovernanceGenesis {
         deposits: Vec::new(),
         votes: Vec::new(),
         stages: Vec::new(),
+        grants: Vec::new(),
+        next_grant_id: 1,
+        upgrade_plan: None,
+        applied_upgrades: Vec::new(),
+        consensus: Some(rules::default_consensus()),
     }
 }
 
-/// Writes the proposals with their deposits and votes. Stake must have been written before: votes
-/// are counted with it.
-pub fn init(store: &mut dyn Write, genesis: &GovernanceGenesis) -> Result<(), Error> {
+/// Writes what the community decided so far. Stake must have been written before: votes are counted
+/// with it.
+pub fn init(store: &mut dyn Write, genesis: &GovernanceGenesis) -> Result<(), Refusal> {
+    init_proposals(store, genesis)?;
+    grants::init(store, &genesis.grants, genesis.next_grant_id)?;
+    let missing = || Error::BadGenesis("consensus is missing".into());
+    consensus::init(store, genesis.consensus.as_ref().ok_or_else(missing)?)?;
+    upgrade::init(store, genesis.upgrade_plan.as_ref(), &genesis.applied_upgrades)
+}
+
+/// Writes the proposals with their deposits and votes.
+fn init_proposals(store: &mut dyn Write, genesis: &GovernanceGenesis) -> Result<(), Error> {
     let GovernanceGenesis {
         params,
         constitution,
@@ -40,6 +55,11 @@ pub fn init(store: &mut dyn Write, genesis: &GovernanceGenesis) -> Result<(), Er
         deposits,
         votes,
         stages,
+        grants: _,
+        next_grant_id: _,
+        upgrade_plan: _,
+        applied_upgrades: _,
+        consensus: _,
     } = genesis;
     let bad = |why: String| Error::BadGenesis(why);
     let params = params.as_ref().ok_or_else(|| bad("params are missing".into()))?;
@@ -118,6 +138,7 @@ fn only_uxpl(list: &[plasma_proto::cosmos::base::v1beta1::Coin]) -> Option<Amoun
 
 /// The whole of governance. What is left of ended ballots is not part of it.
 pub fn export(store: &dyn Read) -> GovernanceGenesis {
+    let (grants, next_grant_id) = grants::export(store);
     GovernanceGenesis {
         params: PARAMS.get(store),
         constitution: CONSTITUTION.get(store).unwrap_or_default(),
@@ -126,5 +147,10 @@ pub fn export(store: &dyn Read) -> GovernanceGenesis {
         deposits: DEPOSITS.iter(store).map(|(_, deposit)| deposit).collect(),
         votes: ballot::open_votes(store).collect(),
         stages: STAGES.iter(store).map(|(_, stage)| stage).collect(),
+        grants,
+        next_grant_id,
+        upgrade_plan: upgrade::plan(store),
+        applied_upgrades: upgrade::export_applied(store),
+        consensus: rules::CONSENSUS.get(store),
     }
 }

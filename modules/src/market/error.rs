@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use crate::{Amount, Coded, Sdk, token};
+use crate::{Amount, Coded, Sdk, params::ParamError, token};
 
 /// Why the market refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// As the SDK's clients know it.
     #[error(transparent)]
     Sdk(#[from] Sdk),
+    /// Parameters out of bounds, or moved too far at once.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// A field that is not well formed.
     #[error("{field} {why}")]
     BadField {
@@ -175,6 +178,7 @@ impl Coded for Error {
         match self {
             Self::Token(error) => error.codespace(),
             Self::Sdk(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             _ => "market",
         }
     }
@@ -183,6 +187,7 @@ impl Coded for Error {
         match self {
             Self::Token(error) => error.code(),
             Self::Sdk(error) => error.code(),
+            Self::Params(error) => error.code(),
             Self::BadField { .. } => 2,
             Self::UnknownModel(_) => 3,
             Self::UnknownJob(_) => 4,

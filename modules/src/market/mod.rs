@@ -34,7 +34,7 @@ pub use msg::{
     AddBond, CancelJob, DeclineJob, DeregisterProvider, PublishModel, RegisterProvider, SubmitJob,
     TEMPERATURE_MILLI_MAX, UpdateProvider, WithdrawBond,
 };
-pub use params::{default_params, validate as validate_params};
+pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use price::{PRICE_UXPL_PER_MTOK_MAX, bond_lock, charge, quote, terms};
 pub use provider::{
     add_bond, bond_uxpl_s, bonded_slots, deregister_provider, register_provider, update_provider,

@@ -1,11 +1,18 @@
-//! Numbers of the market, each with its bounds.
+//! Numbers of the market, each with its bounds and its step.
 
-use alloc::format;
+use alloc::{format, vec::Vec};
 
-use plasma_proto::plasma::market::v1::{Params, Split};
+use plasma_proto::plasma::market::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params, Split};
 
-use super::{Error, msg::ASKS_MAX};
-use crate::BPS;
+use super::{
+    Error,
+    msg::ASKS_MAX,
+    state::{self, PARAMS},
+};
+use crate::{
+    BPS, Ctx,
+    params::{self, Param, Step, bounded, update_params, whole},
+};
 
 const XPL: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
@@ -54,78 +61,79 @@ pub fn default_params() -> Params {
     }
 }
 
+/// Most blocks of a window.
+const BLOCKS_MAX: u128 = 100_000_000;
+/// Most seconds of a window.
+const SECONDS_MAX: u128 = 365 * 86_400;
+/// Most uxpl of a parameter: a thousand million XPL.
+const UXPL_MAX: u128 = 1_000_000_000_000_000;
+/// Most bytes of a field of a job.
+const BYTES_MAX: u128 = 1 << 20;
+/// Most asks that a message can hold.
+const OFFERS: u128 = 256;
+const _: () = assert!(ASKS_MAX == 256, "OFFERS is ASKS_MAX");
+/// Basis points of the whole.
+const WHOLE_BPS: u128 = 10_000;
+
+bounded! {
+    fn table(Params) {
+        bond_min_uxpl: whole, 1, UXPL_MAX, Step::twice_or(1_000_000);
+        // At least one: a locked bond tells that a job is under way.
+        job_bond_bps: whole, 1, 100_000, Step::twice_or(1_000);
+        unbond_blocks: whole, 1, BLOCKS_MAX, Step::twice_or(100);
+        unbond_s: whole, 0, SECONDS_MAX, Step::twice_or(600);
+        withdrawals_max: whole, 1, 1_000, Step::twice_or(4);
+        offers_max: whole, 1, OFFERS, Step::twice_or(8);
+        slots_max: whole, 1, 1_000_000, Step::twice_or(16);
+        min_charge_uxpl: whole, 1, UXPL_MAX, Step::twice_or(10);
+        duty_fee_max_uxpl: whole, 0, UXPL_MAX, Step::twice_or(1_000);
+        input_bytes_max: whole, 1, BYTES_MAX, Step::twice_or(1_024);
+        output_bytes_max: whole, 64, BYTES_MAX, Step::twice_or(1_024);
+        max_tokens_max: whole, 1, BYTES_MAX, Step::twice_or(256);
+        stops_max: whole, 0, 64, Step::twice_or(2);
+        stop_bytes_max: whole, 1, 1_024, Step::twice_or(16);
+        assign_timeout_blocks: whole, 1, BLOCKS_MAX, Step::twice_or(10);
+        assign_timeout_s: whole, 0, SECONDS_MAX, Step::twice_or(30);
+        deadline_max_s: whole, 1, SECONDS_MAX, Step::twice_or(600);
+        dispute_window_blocks: whole, 1, BLOCKS_MAX, Step::twice_or(10);
+        dispute_window_s: whole, 0, SECONDS_MAX, Step::twice_or(60);
+        output_keep_blocks: whole, 1, BLOCKS_MAX, Step::twice_or(100);
+        attempts_max: whole, 1, 16, Step::by(1);
+        matches_per_block_max: whole, 1, 10_000, Step::twice_or(16);
+        candidates_max: whole, 1, 1_000, Step::twice_or(8);
+        timers_per_block_max: whole, 1, 100_000, Step::twice_or(64);
+        draw_among: whole, 1, 100, Step::twice_or(1);
+        latency_reference_ms: whole, 1, 1_000 * 86_400, Step::twice_or(1_000);
+        royalty_bps_max: whole, 0, 5_000, Step::by(250);
+        manifest_bytes_max: whole, 256, BYTES_MAX, Step::twice_or(1_024);
+        manifest_files_max: whole, 1, 10_000, Step::twice_or(16);
+    }
+    apart { split }
+}
+
+bounded! {
+    fn split_table(Split) {
+        provider_bps: whole, 0, WHOLE_BPS, Step::by(500);
+        burn_bps: whole, 0, WHOLE_BPS, Step::by(250);
+        stakers_bps: whole, 0, WHOLE_BPS, Step::by(250);
+        royalty_bps: whole, 0, WHOLE_BPS, Step::by(250);
+        referral_bps: whole, 0, WHOLE_BPS, Step::by(250);
+        community_bps: whole, 0, WHOLE_BPS, Step::by(250);
+    }
+}
+
+update_params!(MsgUpdateParams, Params);
+
+/// Each number, those of the split last.
+fn rows(params: &Params) -> Result<Vec<Param>, Error> {
+    let split = params.split.as_ref();
+    let split = split.ok_or_else(|| Error::BadParams("the split is missing".into()))?;
+    Ok([table(params), split_table(split)].concat())
+}
+
 /// Every number is within its bounds, and the split is whole.
 pub fn validate(params: &Params) -> Result<(), Error> {
-    let Params {
-        bond_min_uxpl,
-        job_bond_bps,
-        unbond_blocks,
-        unbond_s,
-        withdrawals_max,
-        offers_max,
-        slots_max,
-        min_charge_uxpl,
-        duty_fee_max_uxpl,
-        input_bytes_max,
-        output_bytes_max,
-        max_tokens_max,
-        stops_max,
-        stop_bytes_max,
-        assign_timeout_blocks,
-        assign_timeout_s,
-        deadline_max_s,
-        dispute_window_blocks,
-        dispute_window_s,
-        output_keep_blocks,
-        attempts_max,
-        matches_per_block_max,
-        candidates_max,
-        timers_per_block_max,
-        draw_among,
-        latency_reference_ms,
-        split,
-        royalty_bps_max,
-        manifest_bytes_max,
-        manifest_files_max,
-    } = *params;
-    let (blocks_max, seconds_max, money_max) = (100_000_000, 365 * DAY_S, 1_000_000_000 * XPL);
-    let bounds: [(&str, u64, u64, u64); 29] = [
-        ("bond_min_uxpl", bond_min_uxpl, 1, money_max),
-        // At least one: a locked bond tells that a job is under way.
-        ("job_bond_bps", job_bond_bps.into(), 1, 100_000),
-        ("unbond_blocks", unbond_blocks, 1, blocks_max),
-        ("unbond_s", unbond_s, 0, seconds_max),
-        ("withdrawals_max", withdrawals_max.into(), 1, 1_000),
-        ("offers_max", offers_max.into(), 1, u64::try_from(ASKS_MAX).unwrap_or(0)),
-        ("slots_max", slots_max.into(), 1, 1_000_000),
-        ("min_charge_uxpl", min_charge_uxpl, 1, money_max),
-        ("duty_fee_max_uxpl", duty_fee_max_uxpl, 0, money_max),
-        ("input_bytes_max", input_bytes_max.into(), 1, 1 << 20),
-        ("output_bytes_max", output_bytes_max.into(), 64, 1 << 20),
-        ("max_tokens_max", max_tokens_max.into(), 1, 1 << 20),
-        ("stops_max", stops_max.into(), 0, 64),
-        ("stop_bytes_max", stop_bytes_max.into(), 1, 1_024),
-        ("assign_timeout_blocks", assign_timeout_blocks, 1, blocks_max),
-        ("assign_timeout_s", assign_timeout_s, 0, seconds_max),
-        ("deadline_max_s", deadline_max_s, 1, seconds_max),
-        ("dispute_window_blocks", dispute_window_blocks, 1, blocks_max),
-        ("dispute_window_s", dispute_window_s, 0, seconds_max),
-        ("output_keep_blocks", output_keep_blocks, 1, blocks_max),
-        ("attempts_max", attempts_max.into(), 1, 16),
-        ("matches_per_block_max", matches_per_block_max.into(), 1, 10_000),
-        ("candidates_max", candidates_max.into(), 1, 1_000),
-        ("timers_per_block_max", timers_per_block_max.into(), 1, 100_000),
-        ("draw_among", draw_among.into(), 1, 100),
-        ("latency_reference_ms", latency_reference_ms, 1, 1_000 * DAY_S),
-        ("royalty_bps_max", royalty_bps_max.into(), 0, 5_000),
-        ("manifest_bytes_max", manifest_bytes_max.into(), 256, 1 << 20),
-        ("manifest_files_max", manifest_files_max.into(), 1, 10_000),
-    ];
-    for (name, value, min, max) in bounds {
-        if !(min..=max).contains(&value) {
-            return Err(Error::BadParams(format!("{name} is {value}, it must be {min} to {max}")));
-        }
-    }
+    params::check_bounds(&rows(params)?)?;
     let Some(Split {
         provider_bps,
         burn_bps,
@@ -133,7 +141,7 @@ pub fn validate(params: &Params) -> Result<(), Error> {
         royalty_bps,
         referral_bps,
         community_bps,
-    }) = split
+    }) = params.split
     else {
         return Err(Error::BadParams("the split is missing".into()));
     };
@@ -143,10 +151,25 @@ pub fn validate(params: &Params) -> Result<(), Error> {
         return Err(Error::BadParams(format!("the split sums to {whole}, it must be {BPS}")));
     }
     // A royalty above its own share comes from the provider's, which must hold it.
-    if royalty_bps_max > royalty_bps.saturating_add(provider_bps) {
+    if params.royalty_bps_max > royalty_bps.saturating_add(provider_bps) {
         return Err(Error::BadParams("royalty_bps_max is above what the split can pay".into()));
     }
     Ok(())
+}
+
+/// `MsgUpdateParams`: governance changes the numbers, step by step. A job keeps those that it opened
+/// with, a withdrawal its dates.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, Error> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (rows(&state::params(ctx.store))?, rows(&new)?);
+    validate(&new)?;
+    params::check_step(&old, &rows)?;
+    PARAMS.set(ctx.store, &new);
+    params::report(ctx, "market", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
 }
 
 #[cfg(test)]
@@ -174,7 +197,8 @@ mod tests {
                 ..good
             },
         ] {
-            assert!(matches!(validate(&bad), Err(Error::BadParams(_))), "{bad:?}");
+            let error = validate(&bad).unwrap_err();
+            assert!(matches!(error, Error::BadParams(_) | Error::Params(_)), "{bad:?}");
         }
     }
 }

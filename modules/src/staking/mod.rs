@@ -34,9 +34,10 @@ pub use msg::{
     Undelegate, Unjail,
 };
 pub use params::{
-    ENTRIES_MAX, EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S, HISTORY_MAX, UNBONDING_S_MAX, VALIDATORS_MAX,
-    WINDOW_MAX, default_params, default_slashing_params, params, set_params, set_slashing_params,
-    slashing_params, validate_params, validate_slashing_params,
+    ENTRIES_MAX, EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S, HISTORY_MAX, UNBONDING_S_MAX, UpdateParams,
+    UpdateSlashingParams, VALIDATORS_MAX, WINDOW_MAX, default_params, default_slashing_params,
+    params, set_params, set_slashing_params, slashing_params, update_params,
+    update_slashing_params, validate_params, validate_slashing_params,
 };
 pub use query::routes;
 pub use redelegation::{CHARGED_PER_BLOCK_MAX, FORGOTTEN_PER_BLOCK_MAX};

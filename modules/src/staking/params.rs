@@ -1,15 +1,24 @@
 //! The numbers that governance sets, and their bounds.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
-use plasma_proto::cosmos::{slashing::v1beta1::Params as SlashingParams, staking::v1beta1::Params};
+use plasma_proto::cosmos::{
+    slashing::v1beta1::{
+        MsgUpdateParams as MsgUpdateSlashingParams,
+        MsgUpdateParamsResponse as MsgUpdateSlashingParamsResponse, Params as SlashingParams,
+    },
+    staking::v1beta1::{MsgUpdateParams, MsgUpdateParamsResponse, Params},
+};
 use prost_types::Duration;
 
 use super::{
     slashing,
-    state::{PARAMS, SLASHING_PARAMS, duration_s},
+    state::{PARAMS, SLASHING_PARAMS},
 };
-use crate::{Amount, Dec, Denom, Read, Write};
+use crate::{
+    Amount, Ctx, Dec, Denom, Read, Write,
+    params::{self, Number, ParamError, Step, bounded, bps, decimal, natural, seconds, whole},
+};
 
 const DAY_S: u64 = 24 * 3600;
 /// Evidence of an offence that is older than this, and older than [`EVIDENCE_AGE_BLOCKS`], is void.
@@ -55,65 +64,89 @@ pub fn default_slashing_params() -> SlashingParams {
     }
 }
 
+bounded! {
+    fn table(Params) {
+        unbonding_time: seconds, 1, u128::from(UNBONDING_S_MAX), Step::twice_or(3_600);
+        max_validators: whole, 1, u128::from(VALIDATORS_MAX), Step::by(20);
+        max_entries: whole, 1, u128::from(ENTRIES_MAX), Step::by(2);
+        historical_entries: whole, 0, u128::from(HISTORY_MAX), Step::twice_or(1_000);
+        min_commission_rate: decimal, 0, bps(10_000), Step::by(bps(200));
+    }
+    apart { bond_denom }
+}
+
+bounded! {
+    fn slashing_table(SlashingParams) {
+        signed_blocks_window: natural, 2, u128::from(WINDOW_MAX), Step::twice_or(0);
+        min_signed_per_window: part, 0, bps(10_000), Step::by(bps(1_000));
+        downtime_jail_duration: seconds, 1, u128::from(UNBONDING_S_MAX), Step::twice_or(60);
+        slash_fraction_double_sign: part, 0, bps(10_000), Step::by(bps(200));
+        slash_fraction_downtime: part, 0, bps(10_000), Step::by(bps(10));
+    }
+}
+
+/// Reads a decimal that slashing holds as bytes of text.
+#[expect(clippy::ptr_arg, reason = "a field of that type")]
+fn part(bytes: &Vec<u8>) -> Option<Number> {
+    let text = core::str::from_utf8(bytes).ok()?;
+    Dec::parse(text).map(|value| Number::scaled(value.scaled()))
+}
+
+/// The message that changes staking's numbers.
+mod of_staking {
+    use super::{MsgUpdateParams, Params};
+    crate::params::update_params!(MsgUpdateParams, Params);
+}
+/// The message that changes slashing's numbers.
+mod of_slashing {
+    use super::{MsgUpdateSlashingParams, SlashingParams};
+    crate::params::update_params!(MsgUpdateSlashingParams, SlashingParams);
+}
+pub use of_slashing::UpdateParams as UpdateSlashingParams;
+pub use of_staking::UpdateParams;
+
 /// Whether staking's numbers are within their bounds.
-pub fn validate_params(params: &Params) -> Result<(), &'static str> {
-    let Params {
-        unbonding_time,
-        max_validators,
-        max_entries,
-        historical_entries,
-        bond_denom,
-        min_commission_rate,
-    } = params;
-    let whole = unbonding_time.is_some_and(|time| time.nanos == 0);
-    if !whole || !(1..=UNBONDING_S_MAX).contains(&duration_s(*unbonding_time)) {
-        return Err("unbonding_time must be whole seconds, 1 to a year");
-    }
-    if !(1..=VALIDATORS_MAX).contains(max_validators) {
-        return Err("max_validators must be 1 to 500");
-    }
-    if !(1..=ENTRIES_MAX).contains(max_entries) {
-        return Err("max_entries must be 1 to 32");
-    }
-    if *historical_entries > HISTORY_MAX {
-        return Err("historical_entries must be at most 100,000");
-    }
-    if bond_denom != Denom::uxpl().as_str() {
-        return Err("bond_denom must be uxpl");
-    }
-    if Dec::parse(min_commission_rate).is_none_or(|rate| rate > Dec::ONE) {
-        return Err("min_commission_rate must be 0 to 1");
+pub fn validate_params(params: &Params) -> Result<(), ParamError> {
+    params::check_bounds(&table(params))?;
+    let denom = Denom::uxpl();
+    if params.bond_denom != denom.as_str() {
+        return Err(ParamError::Fixed { name: "bond_denom", value: denom.as_str().into() });
     }
     Ok(())
 }
 
 /// Whether slashing's numbers are within their bounds.
-pub fn validate_slashing_params(params: &SlashingParams) -> Result<(), &'static str> {
-    let SlashingParams {
-        signed_blocks_window,
-        min_signed_per_window,
-        downtime_jail_duration,
-        slash_fraction_double_sign,
-        slash_fraction_downtime,
-    } = params;
-    let part = |bytes: &[u8]| {
-        let dec = core::str::from_utf8(bytes).ok().and_then(Dec::parse);
-        dec.is_some_and(|dec| dec <= Dec::ONE)
-    };
-    if u64::try_from(*signed_blocks_window).is_ok_and(|window| (2..=WINDOW_MAX).contains(&window)) {
-        if !part(min_signed_per_window) {
-            return Err("min_signed_per_window must be 0 to 1");
-        }
-        let whole = downtime_jail_duration.is_some_and(|time| time.nanos == 0 && time.seconds > 0);
-        if !whole || duration_s(*downtime_jail_duration) > UNBONDING_S_MAX {
-            return Err("downtime_jail_duration must be whole seconds, 1 to a year");
-        }
-        if !part(slash_fraction_double_sign) || !part(slash_fraction_downtime) {
-            return Err("a slash fraction must be 0 to 1");
-        }
-        return Ok(());
-    }
-    Err("signed_blocks_window must be 2 to 100,000")
+pub fn validate_slashing_params(params: &SlashingParams) -> Result<(), ParamError> {
+    params::check_bounds(&slashing_table(params))
+}
+
+/// `MsgUpdateParams` of `cosmos.staking`. What unbonds or is redelegated keeps its date.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, ParamError> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (table(&self::params(ctx.store)), table(&new));
+    validate_params(&new)?;
+    params::check_step(&old, &rows)?;
+    set_params(ctx.store, &new);
+    params::report(ctx, "staking", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
+}
+
+/// `MsgUpdateParams` of `cosmos.slashing`.
+pub fn update_slashing_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateSlashingParams,
+) -> Result<MsgUpdateSlashingParamsResponse, ParamError> {
+    let UpdateSlashingParams { params: new } = msg;
+    let (old, rows) = (slashing_table(&slashing_params(ctx.store)), slashing_table(&new));
+    validate_slashing_params(&new)?;
+    params::check_step(&old, &rows)?;
+    let height = ctx.block.height;
+    set_slashing_params(ctx.store, &new, height);
+    params::report(ctx, "slashing", &old, &rows);
+    Ok(MsgUpdateSlashingParamsResponse {})
 }
 
 /// Staking's numbers.

@@ -15,7 +15,7 @@ use prost::Message;
 use super::{
     Error,
     event::Event,
-    params::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S, UNBONDING_S_MAX, slashing_params, stored_part},
+    params::{UNBONDING_S_MAX, slashing_params, stored_part},
     redelegation,
     state::{
         BY_CONSENSUS, EVIDENCE, MISSED, SIGNING_INFOS, SLASHES, UXPL_PER_POWER, VALIDATORS,
@@ -182,7 +182,8 @@ pub(super) fn punish(ctx: &mut Ctx<'_>, proven: &[Misbehavior]) -> Result<(), Er
             *of;
         let age_s = ctx.block.time_s.saturating_sub(time_s);
         let age_blocks = ctx.block.height.saturating_sub(height);
-        if age_s > EVIDENCE_AGE_S && age_blocks > EVIDENCE_AGE_BLOCKS {
+        let (last_s, last_blocks) = crate::rules::evidence_age(ctx.store);
+        if age_s > last_s && age_blocks > last_blocks {
             continue;
         }
         let Some((operator, validator)) = find(ctx.store, consensus) else { continue };

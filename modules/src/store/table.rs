@@ -9,6 +9,8 @@ pub enum Table {
     Beacon = 0x01,
     /// `Item<chain.LastBlock>`
     LastBlock = 0x02,
+    /// `Item<tendermint.ConsensusParams>`
+    Consensus = 0x03,
 
     /// `Map<Address, BaseAccount>`
     AuthAccounts = 0x10,
@@ -194,6 +196,20 @@ pub enum Table {
     GovernanceByStatus = 0xa6,
     /// Derived: (end of the stage in seconds, proposal id), of proposals under way.
     GovernanceDue = 0xa7,
+    /// `Map<u64, governance.Grant>`
+    Grants = 0xa8,
+    /// `Item<u64>`
+    GrantsNext = 0xa9,
+    /// Derived: (recipient, grant id).
+    GrantsByRecipient = 0xaa,
+    /// Derived: (status, grant id).
+    GrantsByStatus = 0xab,
+    /// Derived: (deadline in seconds, grant id), of open grants with a deadline.
+    GrantsDue = 0xac,
+    /// `Map<(), upgrade.Plan>`: one or none.
+    UpgradePlan = 0xad,
+    /// `Map<sha256 of the name, governance.AppliedUpgrade>`
+    UpgradesApplied = 0xae,
     /// `Map<Address, staking.SlashTask>`: by operator of the source.
     StakingSlashTasks = 0xb0,
     /// `Map<[u8; 32], cosmos.evidence.Equivocation>`: by sha256 of its bytes.
@@ -229,7 +245,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 23] = [
+    pub const DERIVED: [Self; 26] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -253,6 +269,9 @@ impl Table {
         Self::GovernanceDue,
         Self::PriceVolumesByCharge,
         Self::RewardAuditedByEnd,
+        Self::GrantsByRecipient,
+        Self::GrantsByStatus,
+        Self::GrantsDue,
     ];
 
     /// Whether keys that begin with `id` are those of an index.

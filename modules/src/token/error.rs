@@ -2,7 +2,7 @@ use alloc::string::String;
 
 use thiserror::Error as ThisError;
 
-use crate::{Address, Amount, Coded, Denom, Sdk};
+use crate::{Address, Amount, Coded, Denom, Sdk, params::ParamError};
 
 /// Why the token module refused.
 #[derive(Clone, Debug, ThisError, PartialEq, Eq)]
@@ -10,6 +10,9 @@ pub enum Error {
     /// A case that Cosmos clients know.
     #[error(transparent)]
     Sdk(#[from] Sdk),
+    /// Parameters out of bounds, or moved too far at once.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// A transfer of nothing.
     #[error("the amount must not be zero")]
     ZeroAmount,
@@ -48,6 +51,7 @@ impl Coded for Error {
     fn codespace(&self) -> &'static str {
         match self {
             Self::Sdk(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             _ => "token",
         }
     }
@@ -55,6 +59,7 @@ impl Coded for Error {
     fn code(&self) -> u32 {
         match self {
             Self::Sdk(error) => error.code(),
+            Self::Params(error) => error.code(),
             Self::ZeroAmount => 2,
             Self::SupplyOverflow(_) => 3,
             Self::BelowLeast { .. } => 4,

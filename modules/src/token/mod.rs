@@ -21,6 +21,7 @@ pub use handler::{
 };
 pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
 pub use msg::{Coins, MultiSend, Send};
+pub use params::{UpdateParams, set_block_gas_max, update_params};
 pub use query::routes;
 pub use state::{balance_key, rebuild_derived, supply_key};
 pub use vesting::{

@@ -1,24 +1,14 @@
-use alloc::format;
+//! Numbers of fees and transfers, each with its bounds and its step.
 
-use plasma_proto::plasma::token::v1::Params;
+use plasma_proto::plasma::token::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params};
 
-use super::Error;
+use super::{Error, state::PARAMS};
+use crate::{
+    Ctx,
+    params::{self, ParamError, Step, bounded, update_params, whole},
+};
 
-/// Bounds of the base price, nano-uxpl per gas.
-const BASE_FEE_NUXPL: core::ops::RangeInclusive<u64> = 1_000..=1_000_000_000_000;
-/// Bounds of the byte price, nano-uxpl per byte.
-const BYTE_PRICE_NUXPL: core::ops::RangeInclusive<u64> = 0..=1_000_000_000_000;
-/// Bounds of a block's gas.
-const BLOCK_GAS: core::ops::RangeInclusive<u64> = 10_000_000..=1_000_000_000_000;
-/// Bounds of a block's bytes: the largest transaction fits, and so does the block into CometBFT's
-/// largest.
-const BLOCK_BYTES: core::ops::RangeInclusive<u64> = 131_072..=104_857_600;
-/// Bounds of the longest memo, bytes.
-const MEMO_BYTES: core::ops::RangeInclusive<u32> = 0..=4_096;
-/// Bounds of the least transfer, uxpl.
-const TRANSFER_MIN_UXPL: core::ops::RangeInclusive<u64> = 1..=1_000_000;
-/// Bounds of the least amount that opens an account, uxpl.
-const ACCOUNT_MIN_UXPL: core::ops::RangeInclusive<u64> = 1..=1_000_000_000;
+const XPL: u128 = 1_000_000;
 
 pub(super) const DEFAULT: Params = Params {
     base_fee_min_nuxpl_per_gas: 1_000_000,
@@ -30,25 +20,76 @@ pub(super) const DEFAULT: Params = Params {
     block_bytes_max: 2_097_152,
 };
 
+bounded! {
+    fn table(Params) {
+        base_fee_min_nuxpl_per_gas: whole, 1_000, 1_000_000_000_000, Step::twice_or(1_000);
+        byte_price_nuxpl: whole, 0, 1_000_000_000_000, Step::twice_or(1_000_000);
+        block_gas_max: whole, 10_000_000, 1_000_000_000_000, Step::twice_or(0);
+        memo_bytes_max: whole, 0, 4_096, Step::twice_or(64);
+        transfer_min_uxpl: whole, 1, XPL, Step::twice_or(10);
+        account_min_uxpl: whole, 1, 1_000 * XPL, Step::twice_or(100);
+        // The largest transaction fits, and so does the block into CometBFT's largest.
+        block_bytes_max: whole, 131_072, 104_857_600, Step::twice_or(0);
+    }
+}
+
+update_params!(MsgUpdateParams, Params);
+
 /// Every number within its bounds.
-pub(super) fn check(params: &Params) -> Result<(), Error> {
-    let Params {
-        base_fee_min_nuxpl_per_gas,
-        byte_price_nuxpl,
-        block_gas_max,
-        memo_bytes_max,
-        transfer_min_uxpl,
-        account_min_uxpl,
-        block_bytes_max,
-    } = params;
-    let within = |name: &str, ok: bool| {
-        if ok { Ok(()) } else { Err(Error::BadGenesis(format!("{name} is out of bounds"))) }
-    };
-    within("base_fee_min_nuxpl_per_gas", BASE_FEE_NUXPL.contains(base_fee_min_nuxpl_per_gas))?;
-    within("byte_price_nuxpl", BYTE_PRICE_NUXPL.contains(byte_price_nuxpl))?;
-    within("block_gas_max", BLOCK_GAS.contains(block_gas_max))?;
-    within("memo_bytes_max", MEMO_BYTES.contains(memo_bytes_max))?;
-    within("transfer_min_uxpl", TRANSFER_MIN_UXPL.contains(transfer_min_uxpl))?;
-    within("account_min_uxpl", ACCOUNT_MIN_UXPL.contains(account_min_uxpl))?;
-    within("block_bytes_max", BLOCK_BYTES.contains(block_bytes_max))
+pub(super) fn check(params: &Params) -> Result<(), ParamError> {
+    params::check_bounds(&table(params))
+}
+
+/// `MsgUpdateParams`: governance changes the numbers, step by step. They hold from the next
+/// transaction on.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, Error> {
+    let UpdateParams { params: new } = msg;
+    change(ctx, &new)?;
+    Ok(MsgUpdateParamsResponse {})
+}
+
+/// A block may hold as much gas from the next one on. For governance's message about consensus, in the
+/// bounds and steps of this room.
+pub fn set_block_gas_max(ctx: &mut Ctx<'_>, block_gas_max: u64) -> Result<(), Error> {
+    let params = super::params(ctx.store);
+    if params.block_gas_max == block_gas_max {
+        return Ok(());
+    }
+    change(ctx, &Params { block_gas_max, ..params })
+}
+
+fn change(ctx: &mut Ctx<'_>, new: &Params) -> Result<(), Error> {
+    let (old, rows) = (table(&super::params(ctx.store)), table(new));
+    params::check_bounds(&rows)?;
+    params::check_step(&old, &rows)?;
+    PARAMS.set(ctx.store, new);
+    params::report(ctx, "token", &old, &rows);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_within_bounds_and_each_bound_holds() {
+        check(&DEFAULT).unwrap();
+        for (bad, name) in [
+            (Params { base_fee_min_nuxpl_per_gas: 999, ..DEFAULT }, "base_fee_min_nuxpl_per_gas"),
+            (Params { byte_price_nuxpl: 1_000_000_000_001, ..DEFAULT }, "byte_price_nuxpl"),
+            (Params { block_gas_max: 9_999_999, ..DEFAULT }, "block_gas_max"),
+            (Params { memo_bytes_max: 4_097, ..DEFAULT }, "memo_bytes_max"),
+            (Params { transfer_min_uxpl: 0, ..DEFAULT }, "transfer_min_uxpl"),
+            (Params { account_min_uxpl: 0, ..DEFAULT }, "account_min_uxpl"),
+        ] {
+            let error = check(&bad).unwrap_err();
+            assert!(
+                matches!(error, ParamError::OutOfBounds { name: n, .. } if n == name),
+                "{bad:?}"
+            );
+        }
+    }
 }

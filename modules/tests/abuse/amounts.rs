@@ -48,7 +48,8 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 11] = [
+const CODESPACES: [&str; 12] = [
+    "grants",
     "sdk",
     "token",
     "auth",
@@ -223,7 +224,9 @@ fn every_number_of_every_message_at_its_edges() {
     }
     println!("{taken} taken, {refused} refused: {labels:#?}");
     // A message without a number has no edge, so it is its template that must be there.
-    assert_eq!(types, Msg::type_urls().into_iter().collect());
+    let alone = Msg::governance_type_urls();
+    let carried = Msg::type_urls().into_iter().filter(|url| !alone.contains(url));
+    assert_eq!(types, carried.collect());
     assert!(taken > 100 && refused > 500, "{taken} {refused}");
     for label in [
         "Coin.amount",

@@ -72,6 +72,7 @@ fn drains(what: &str, mut store: Memory, table: Table, items: usize, per_block: 
             txs: &[],
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let started = Instant::now();
         let output = chain::execute_block(&store, &input, &NoMemory);
@@ -196,6 +197,7 @@ fn keeps_up(what: &str, mut store: Memory, table: Table, message: impl Fn(&Accou
             txs: &txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&store, &input, &NoMemory);
         for result in &output.txs {

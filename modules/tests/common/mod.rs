@@ -224,6 +224,7 @@ impl Chain {
             txs,
             votes: &self.votes,
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         }
     }
 
@@ -244,6 +245,7 @@ impl Chain {
             txs: &txs,
             votes: &self.votes,
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         for (key, value) in output.writes.clone() {

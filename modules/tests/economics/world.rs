@@ -337,6 +337,7 @@ impl World {
             txs: &txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: plasma_modules::chain::UPGRADES,
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);
         self.store.apply(output.writes);

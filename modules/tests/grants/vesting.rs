@@ -307,6 +307,7 @@ fn accounts_of_dust_have_their_price() {
             txs: &txs,
             votes: &[],
             misbehavior: &[],
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&chain.store, &input, &tx::NoMemory);
         assert!(output.txs.iter().all(|tx| tx.code == 0), "{}", output.txs[0].log);

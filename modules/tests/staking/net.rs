@@ -114,6 +114,7 @@ impl Net {
             txs: &txs,
             votes: &votes,
             misbehavior,
+            upgrades: chain::UPGRADES,
         };
         let output = chain::execute_block(&self.store, &input, &NoMemory);
         self.store.apply(output.writes.clone());

@@ -411,6 +411,20 @@ pub struct GovernanceGenesis {
     /// One per proposal under way, in order of id.
     #[prost(message, repeated, tag = "7")]
     pub stages: ::prost::alloc::vec::Vec<super::super::governance::v1::Stage>,
+    /// In order of id.
+    #[prost(message, repeated, tag = "20")]
+    pub grants: ::prost::alloc::vec::Vec<super::super::governance::v1::Grant>,
+    #[prost(uint64, tag = "21")]
+    pub next_grant_id: u64,
+    /// The upgrade that is planned, if one is.
+    #[prost(message, optional, tag = "22")]
+    pub upgrade_plan: ::core::option::Option<super::super::super::cosmos::upgrade::v1beta1::Plan>,
+    /// In order of height.
+    #[prost(message, repeated, tag = "23")]
+    pub applied_upgrades: ::prost::alloc::vec::Vec<super::super::governance::v1::AppliedUpgrade>,
+    /// What CometBFT holds blocks to. block.max_gas is 0: it is token.params.block_gas_max.
+    #[prost(message, optional, tag = "24")]
+    pub consensus: ::core::option::Option<super::super::super::tendermint::types::ConsensusParams>,
 }
 impl ::prost::Name for GovernanceGenesis {
     const NAME: &'static str = "GovernanceGenesis";

@@ -41,7 +41,10 @@ impl ::prost::Name for OfferKey {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueryProofRequest {
     /// What is asked for; the message that its bytes hold stands behind it.
-    #[prost(oneof = "query_proof_request::Object", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(
+        oneof = "query_proof_request::Object",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20"
+    )]
     pub object: ::core::option::Option<query_proof_request::Object>,
 }
 /// Nested message and enum types in `QueryProofRequest`.
@@ -85,6 +88,9 @@ pub mod query_proof_request {
         /// Operator's account, bech32 xpl: plasma.staking.v1.Validator
         #[prost(string, tag = "12")]
         Validator(::prost::alloc::string::String),
+        /// Id: plasma.governance.v1.Grant
+        #[prost(uint64, tag = "20")]
+        Grant(u64),
     }
 }
 impl ::prost::Name for QueryProofRequest {

@@ -20,7 +20,7 @@ use plasma_testnet::{
 };
 use serde_json::{Value, json};
 
-use super::{Cli, network};
+use super::{Cli, Setup, network};
 
 /// Accounts that one transaction makes.
 const OUTPUTS: usize = 256;
@@ -44,7 +44,8 @@ pub fn run(
 ) -> Result<()> {
     let payers = Accounts::new(PAYERS, 2)?;
     let chain_id = "plasma-holders-1";
-    let mut network = network(cli, programs, &payers, chain_id, home, false)?;
+    let setup = Setup { door: false, index: true };
+    let mut network = network(cli, programs, &payers, chain_id, home, setup)?;
     let url = network.validators[0].urls.rpc.clone();
     let coin = |units: usize| vec![Coin { denom: "uxpl".into(), amount: units.to_string() }];
     let count = cli.holders.div_ceil(OUTPUTS);
@@ -87,8 +88,9 @@ pub fn run(
         anyhow::Ok(())
     })?;
     let client = reqwest::Client::new();
+    let rest = network.validators[0].urls.rest.clone();
     load::until("the last account", PATIENCE, || {
-        Ok(load::included_at(runtime, &client, &url, &last)?.is_some())
+        Ok(runtime.block_on(load::included_at(&client, &rest, &last))?.is_some())
     })?;
     let filled = started.elapsed();
     let resident = |network: &plasma_testnet::comet::Network| -> Result<(f64, f64)> {

@@ -8,6 +8,7 @@ mod report;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -17,13 +18,18 @@ use clap::Parser;
 use plasma_app::{config::Config, files::NodeFiles};
 use plasma_testnet::{
     comet::{Network, NetworkSpec},
-    load::{self, Accounts, Blocks, Flow, Meter, Seen},
+    load::{self, Accounts, Blocks, Flow, Load, Meter, Seen},
     process::Programs,
 };
 use report::{Figures, print};
+use tokio::sync::Semaphore;
 
 /// Calls of one request that the bench's networks take; CometBFT's default is 10.
 const RPC_BATCH_MAX: usize = 1_000;
+/// Transfers under way at once where nothing is said: CometBFT's mempool holds 5,000, and each that
+/// waits there is checked once more after a block; the front door holds 20,000.
+const STOCK_IN_FLIGHT: usize = 4_500;
+const DOOR_IN_FLIGHT: usize = 12_000;
 /// Sending before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Time after the last transfer in which waiting ones may still be included.
@@ -34,8 +40,8 @@ const IDLE_TRANSFERS: u64 = 50;
 /// Load on a chain of real processes
 #[derive(Parser)]
 struct Cli {
-    /// Runs: stock-batch, stock-sync, stock-idle, door-batch, door-sync, door-idle, accounts; may be
-    /// repeated
+    /// Runs: PATH-MODE, with -kv behind it where CometBFT keeps the index; PATH is stock or door, MODE
+    /// batch, sync or idle; or accounts; may be repeated
     #[arg(long = "run", value_name = "RUN")]
     runs: Vec<String>,
     /// Validators, all on this machine
@@ -45,11 +51,15 @@ struct Cli {
     #[arg(long, default_value_t = 4_000)]
     accounts: usize,
     /// Signed transfers of each account
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 80)]
     each: usize,
     /// How long load lasts, with 3 s of warming up
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 15)]
     seconds: u64,
+    /// Transfers under way at once: sent, and in no block yet; if not given, somewhat fewer than the
+    /// mempool or the front door holds
+    #[arg(long)]
+    in_flight: Option<usize>,
     /// Pause after a block
     #[arg(long, default_value = "200ms")]
     timeout_commit: String,
@@ -73,8 +83,16 @@ struct Cli {
     bench: bool,
 }
 
-const RUNS: [&str; 6] =
-    ["stock-batch", "stock-sync", "stock-idle", "door-batch", "door-sync", "door-idle"];
+const RUNS: [&str; 8] = [
+    "stock-batch",
+    "door-batch",
+    "stock-sync",
+    "door-sync",
+    "stock-batch-kv",
+    "door-batch-kv",
+    "stock-idle",
+    "door-idle",
+];
 
 fn main() -> Result<()> {
     let mut cli = Cli::parse();
@@ -84,7 +102,9 @@ fn main() -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let dir = cli.home.clone().unwrap_or_else(|| temporary.path().to_owned());
     let programs = Programs::of_chain()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: the loader is to leave the cores to the chain.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let needs_load = cli.runs.iter().any(|run| run != "accounts");
     let accounts = Accounts::new(cli.accounts, 1)?;
     let chain_id = "plasma-load-1";
@@ -115,24 +135,33 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Changes of a home for load: larger batches, and the front door if it is asked for.
-fn change(node: &NodeFiles, door: bool) -> Result<()> {
-    let edit = |path: PathBuf, from: &str, to: &str| -> Result<()> {
-        let text = fs::read_to_string(&path)?;
+/// How a run's network differs from what plasmad writes.
+#[derive(Clone, Copy)]
+struct Setup {
+    /// The front door is open.
+    door: bool,
+    /// plasmad keeps the index instead of CometBFT.
+    index: bool,
+}
+
+/// Changes a home for load.
+fn change(node: &NodeFiles, setup: Setup) -> Result<()> {
+    let edit = |path: &Path, from: &str, to: &str| -> Result<()> {
+        let text = fs::read_to_string(path)?;
         ensure!(text.contains(from), "{} has no {from:?}", path.display());
-        Ok(fs::write(&path, text.replacen(from, to, 1))?)
+        Ok(fs::write(path, text.replacen(from, to, 1))?)
     };
     let comet = node.home.join("cometbft/config/config.toml");
-    let batch = format!("[rpc]\nmax_request_batch_size = {RPC_BATCH_MAX}\n");
-    edit(comet, "[rpc]\n", &batch)?;
-    if door {
-        let plasma = node.home.join("plasma.toml");
-        let mut config = Config::load(&node.home)?;
-        let off = config.text();
-        config.frontdoor.enabled = true;
-        edit(plasma, &off, &config.text())?;
+    edit(&comet, "[rpc]\n", &format!("[rpc]\nmax_request_batch_size = {RPC_BATCH_MAX}\n"))?;
+    if setup.index {
+        edit(&comet, r#"indexer = "kv""#, r#"indexer = "null""#)?;
+        edit(&comet, "discard_abci_responses = false", "discard_abci_responses = true")?;
     }
-    Ok(())
+    let mut config = Config::load(&node.home)?;
+    let before = config.text();
+    config.frontdoor.enabled = setup.door;
+    config.index.enabled = setup.index;
+    edit(&node.home.join("plasma.toml"), &before, &config.text())
 }
 
 fn network(
@@ -141,7 +170,7 @@ fn network(
     accounts: &Accounts,
     chain_id: &str,
     home: &Path,
-    door: bool,
+    setup: Setup,
 ) -> Result<Network> {
     let spec = NetworkSpec {
         home: home.to_owned(),
@@ -152,7 +181,7 @@ fn network(
         timeout_commit: cli.timeout_commit.clone(),
         set: Vec::new(),
     };
-    Network::up_with(&spec, programs, |node| change(node, door))
+    Network::up_with(&spec, programs, |node| change(node, setup))
 }
 
 fn pids(network: &Network) -> Result<Vec<(&'static str, Vec<u32>)>> {
@@ -177,7 +206,8 @@ fn run(
     signed: &[Vec<Vec<u8>>],
     home: &Path,
 ) -> Result<Figures> {
-    let (path, mode) = name.split_once('-').context("a run is PATH-MODE")?;
+    let (rest, index) = name.strip_suffix("-kv").map_or((name, true), |rest| (rest, false));
+    let (path, mode) = rest.split_once('-').context("a run is PATH-MODE or PATH-MODE-kv")?;
     let door = match path {
         "stock" => false,
         "door" => true,
@@ -189,7 +219,8 @@ fn run(
         "idle" => ("broadcast_tx_sync", 1),
         other => bail!("{other:?} is none of batch, sync, idle"),
     };
-    let mut network = network(cli, programs, accounts, chain_id, home, door)?;
+    let setup = Setup { door, index };
+    let mut network = network(cli, programs, accounts, chain_id, home, setup)?;
     network.wait_for_block(2)?;
     let urls = network.validators.iter().map(|validator| {
         let urls = &validator.urls;
@@ -197,21 +228,25 @@ fn run(
     });
     let urls = urls.collect::<Option<Vec<_>>>().context("the front door is not open")?;
     let watch = network.validators[0].urls.rpc.clone();
+    let in_flight = cli.in_flight.unwrap_or(if door { DOOR_IN_FLIGHT } else { STOCK_IN_FLIGHT });
+    let room = Arc::new(Semaphore::new(in_flight));
     let flow = Flow {
         urls,
-        watch: watch.clone(),
+        rest: network.validators[0].urls.rest.clone(),
         method,
         batch,
         connections: cli.connections,
         duration: Duration::from_secs(cli.seconds),
+        room: Some(Arc::clone(&room)),
     };
     if mode == "idle" {
         let latencies = load::one_at_a_time(runtime, &flow, accounts, chain_id, 0, IDLE_TRANSFERS)?;
         return Ok(Figures::idle(name, latencies));
     }
-    let blocks = Blocks::watch(runtime, &watch);
+    let ready = Load::new(&flow, signed, false);
+    let blocks = Blocks::watch(runtime, &watch, Some(room));
     let (sent, window, usage) = thread::scope(|scope| {
-        let sending = scope.spawn(|| load::run(runtime, &flow, signed.to_vec(), false));
+        let sending = scope.spawn(|| load::run(runtime, &flow, ready));
         thread::sleep(WARM_UP);
         let meter = Meter::start(pids(&network)?)?;
         let from = Instant::now();

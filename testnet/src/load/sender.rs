@@ -1,20 +1,22 @@
 //! Who sends, and who looks when it was included.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
-use super::Accounts;
+use super::{Accounts, http::Connection};
 
 /// Code of a check that finds no room, codespace `sdk`.
 const MEMPOOL_FULL: u64 = 20;
@@ -27,7 +29,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a transfer may take into a block.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One transfer in so many is looked up for its latency.
-const SAMPLE: u64 = 200;
+const SAMPLE: usize = 200;
+/// Part of an answer that says that a transfer was taken.
+const TAKEN: &str = r#""code":0,"#;
 /// Most metas of one `/blockchain` answer.
 const METAS: u64 = 20;
 
@@ -36,8 +40,8 @@ const METAS: u64 = 20;
 pub struct Flow {
     /// RPC addresses; connections are spread over them.
     pub urls: Vec<String>,
-    /// Where blocks are looked for.
-    pub watch: String,
+    /// REST of a node, where it is asked which block has a transfer.
+    pub rest: String,
     /// `broadcast_tx_sync` or `broadcast_tx_async`.
     pub method: &'static str,
     /// Transfers of one request; 1 is a plain request.
@@ -46,6 +50,49 @@ pub struct Flow {
     pub connections: usize,
     /// How long to send, and to wait before anything is counted.
     pub duration: Duration,
+    /// A permit for each transfer that may be under way: sent, and in no block yet. Without it as
+    /// many are sent as are taken.
+    pub room: Option<Arc<Semaphore>>,
+}
+
+/// Transfers ready to be sent: everything but the sending is done before the clock starts.
+pub struct Load {
+    /// Of each connection, in the order of sending.
+    parts: Vec<Vec<Call>>,
+}
+
+/// A call of JSON-RPC as it is sent.
+#[derive(Clone)]
+struct Call {
+    json: Bytes,
+    /// Of the transfers whose hashes are asked for.
+    hash: Option<String>,
+}
+
+impl Load {
+    /// Each account's transfers in order, dealt to the connections: each has its own accounts, and
+    /// takes one transfer of each in turn. `all_hashes` keeps every hash, else one in [`SAMPLE`].
+    pub fn new(flow: &Flow, signed: &[Vec<Vec<u8>>], all_hashes: bool) -> Self {
+        let connections = flow.connections.max(1);
+        let rounds = signed.iter().map(Vec::len).max().unwrap_or_default();
+        let mut parts = vec![Vec::new(); connections];
+        let mut count = 0usize;
+        for round in 0..rounds {
+            for (account, txs) in signed.iter().enumerate() {
+                let Some(tx) = txs.get(round) else { continue };
+                let json = format!(
+                    r#"{{"jsonrpc":"2.0","id":1,"method":"{}","params":{{"tx":"{}"}}}}"#,
+                    flow.method,
+                    STANDARD.encode(tx)
+                );
+                let hash = (all_hashes || count.is_multiple_of(SAMPLE))
+                    .then(|| plasma_modules::tx::hash(tx));
+                count += 1;
+                parts[account % connections].push(Call { json: json.into(), hash });
+            }
+        }
+        Self { parts }
+    }
 }
 
 /// What was sent.
@@ -63,10 +110,8 @@ pub struct Sent {
     pub reason: Option<String>,
     /// Connections that ran out of signed transfers before the end.
     pub dry: u64,
-    /// Hash and time of sending of some.
+    /// Hash and time of sending of those whose hashes were kept.
     pub samples: Vec<(String, Instant)>,
-    /// Hashes of all that were taken, where they were asked for.
-    pub hashes: Vec<String>,
 }
 
 /// Times from sending to the block's commit.
@@ -118,30 +163,33 @@ fn verdict(answer: &Value) -> Verdict {
     }
 }
 
-/// Sends from every account, in rounds, until the time is over. `signed` has each account's
-/// transfers in order; each connection has its own accounts, so an account's order is kept.
+/// What an answer says about each of `count` calls. Where all were taken, which is usual, nothing is
+/// taken apart.
+fn verdicts(answer: &[u8], count: usize) -> Result<Vec<Verdict>> {
+    let text = std::str::from_utf8(answer).context("an answer that is no text")?;
+    if text.matches(TAKEN).count() == count && !text.contains("\"error\"") {
+        return Ok((0..count).map(|_| Verdict::Taken).collect());
+    }
+    // A batch of one is answered without its brackets.
+    let answers = match serde_json::from_str(text)? {
+        Value::Array(answers) => answers,
+        one => vec![one],
+    };
+    ensure!(answers.len() == count, "{} answers to {count} calls: {text}", answers.len());
+    Ok(answers.iter().map(verdict).collect())
+}
+
+/// Sends until the time is over or all is sent; an account's order is kept.
 ///
 /// # Errors
 /// A node does not answer.
-pub fn run(
-    runtime: &tokio::runtime::Runtime,
-    flow: &Flow,
-    signed: Vec<Vec<Vec<u8>>>,
-    keep_hashes: bool,
-) -> Result<Sent> {
+pub fn run(runtime: &tokio::runtime::Runtime, flow: &Flow, load: Load) -> Result<Sent> {
     let end = Instant::now() + flow.duration;
-    let count = Arc::new(AtomicU64::new(0));
-    let mut parts: Vec<Vec<Vec<Vec<u8>>>> = vec![Vec::new(); flow.connections.max(1)];
-    let connections = parts.len();
-    for (index, account) in signed.into_iter().enumerate() {
-        parts[index % connections].push(account);
-    }
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
-        for (index, part) in parts.into_iter().enumerate() {
-            let (flow, count) = (flow.clone(), Arc::clone(&count));
+        for (index, calls) in load.parts.into_iter().enumerate() {
             let url = flow.urls[index % flow.urls.len()].clone();
-            tasks.spawn(connection(flow, url, part, end, count, keep_hashes));
+            tasks.spawn(connection(flow.clone(), url, calls, end));
         }
         let mut total = Sent::default();
         while let Some(sent) = tasks.join_next().await {
@@ -153,52 +201,49 @@ pub fn run(
             total.dry += sent.dry;
             total.reason = total.reason.or(sent.reason);
             total.samples.extend(sent.samples);
-            total.hashes.extend(sent.hashes);
         }
         Ok(total)
     })
 }
 
-async fn post(client: &Client, url: &str, body: &Value) -> reqwest::Result<Value> {
-    client.post(url).json(body).send().await?.json().await
+/// The body of one request.
+fn body(calls: &[Call]) -> Bytes {
+    if let [one] = calls {
+        return one.json.clone();
+    }
+    let bytes = calls.iter().map(|call| call.json.len() + 1).sum::<usize>() + 1;
+    let mut body = Vec::with_capacity(bytes);
+    for call in calls {
+        body.push(if body.is_empty() { b'[' } else { b',' });
+        body.extend_from_slice(&call.json);
+    }
+    body.push(b']');
+    body.into()
 }
 
-async fn connection(
-    flow: Flow,
-    url: String,
-    accounts: Vec<Vec<Vec<u8>>>,
-    end: Instant,
-    count: Arc<AtomicU64>,
-    keep_hashes: bool,
-) -> Result<Sent> {
-    let client = Client::builder().tcp_nodelay(true).build()?;
+async fn connection(flow: Flow, url: String, calls: Vec<Call>, end: Instant) -> Result<Sent> {
+    let mut server = Connection::new(&url)?;
     let mut sent = Sent::default();
-    let each = accounts.iter().map(Vec::len).max().unwrap_or_default();
-    let mut rounds: VecDeque<Vec<u8>> = VecDeque::new();
-    let mut accounts: Vec<_> = accounts.into_iter().map(Vec::into_iter).collect();
-    for _ in 0..each {
-        rounds.extend(accounts.iter_mut().filter_map(Iterator::next));
-    }
-    let mut waiting: Vec<Vec<u8>> = Vec::new();
+    let batch = flow.batch.max(1);
+    let mut calls = calls.into_iter();
+    let mut waiting: Vec<Call> = Vec::new();
     let mut failures = 0;
     while Instant::now() < end {
-        while waiting.len() < flow.batch.max(1) {
-            let Some(next) = rounds.pop_front() else { break };
-            waiting.push(next);
+        let new: Vec<Call> = calls.by_ref().take(batch - waiting.len()).collect();
+        if let Some(room) = &flow.room {
+            let permits = room.acquire_many(u32::try_from(new.len())?);
+            match tokio::time::timeout_at(end.into(), permits).await {
+                Ok(permits) => permits?.forget(),
+                Err(_) => break,
+            }
         }
+        waiting.extend(new);
         if waiting.is_empty() {
             sent.dry = 1;
             break;
         }
         let at = Instant::now();
-        let call = |id: usize, tx: &[u8]| {
-            let params = json!({ "tx": STANDARD.encode(tx) });
-            json!({ "jsonrpc": "2.0", "id": id, "method": flow.method, "params": params })
-        };
-        let mut calls: Vec<Value> =
-            waiting.iter().enumerate().map(|(id, tx)| call(id, tx)).collect();
-        let body = if calls.len() == 1 { calls.remove(0) } else { Value::Array(calls) };
-        let answer = match post(&client, &url, &body).await {
+        let answer = match server.post(body(&waiting)).await {
             Ok(answer) => answer,
             // CometBFT hangs up on a request that takes it longer than 11 s. What of it was taken
             // already is known when it comes again.
@@ -208,38 +253,24 @@ async fn connection(
                 tokio::time::sleep(BACK_OFF).await;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         failures = 0;
-        // A batch of one is answered without its brackets.
-        let answers = match answer {
-            Value::Array(answers) => answers,
-            one => vec![one],
-        };
-        ensure!(
-            answers.len() == waiting.len(),
-            "{} answers to {} calls: {}",
-            answers.len(),
-            waiting.len(),
-            answers[0]
-        );
         let mut again = Vec::new();
-        for (tx, answer) in waiting.drain(..).zip(&answers) {
-            match verdict(answer) {
+        let verdicts = verdicts(&answer, waiting.len())?;
+        for (call, verdict) in waiting.drain(..).zip(verdicts) {
+            match verdict {
                 Verdict::Taken => {
                     sent.taken += 1;
-                    let sampled = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE);
-                    if sampled {
-                        sent.samples.push((plasma_modules::tx::hash(&tx), at));
-                    }
-                    if keep_hashes {
-                        sent.hashes.push(plasma_modules::tx::hash(&tx));
-                    }
+                    sent.samples.extend(call.hash.map(|hash| (hash, at)));
                 }
-                Verdict::Full => again.push(tx),
+                Verdict::Full => again.push(call),
                 Verdict::Refused(reason) => {
                     sent.refused += 1;
                     sent.reason.get_or_insert(reason);
+                    if let Some(room) = &flow.room {
+                        room.add_permits(1);
+                    }
                 }
             }
         }
@@ -270,8 +301,13 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Looks at `url`, from its next block on.
-    pub fn watch(runtime: &tokio::runtime::Runtime, url: &str) -> Self {
+    /// Looks at `url`, from its next block on. For each transfer in a block there is room for
+    /// another.
+    pub fn watch(
+        runtime: &tokio::runtime::Runtime,
+        url: &str,
+        room: Option<Arc<Semaphore>>,
+    ) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (list, stopped, url) = (Arc::clone(&seen), Arc::clone(&stop), url.to_owned());
@@ -280,11 +316,20 @@ impl Blocks {
             let mut last = 0;
             while !stopped.load(Ordering::Relaxed) {
                 // A node that does not answer now may do so later.
-                if let Ok(metas) = metas(&client, &url, last + 1).await {
+                if let Ok(committed) = committed(&client, &url).await
+                    && committed > last
+                    && let Ok(metas) = metas(&client, &url, last + 1).await
+                {
                     let at = Instant::now();
                     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (height, txs) in metas {
+                    // A block is there before it is executed; its transactions leave the mempool after.
+                    for (height, txs) in
+                        metas.into_iter().filter(|(height, _)| *height <= committed)
+                    {
                         last = last.max(height);
+                        if let Some(room) = &room {
+                            room.add_permits(usize::try_from(txs).unwrap_or_default());
+                        }
                         list.push(Seen { height, at, txs });
                     }
                 }
@@ -308,6 +353,13 @@ impl Drop for Blocks {
     }
 }
 
+/// Height of the last block that the application has committed.
+async fn committed(client: &Client, url: &str) -> Result<u64> {
+    let answer: Value = client.get(format!("{url}/abci_info")).send().await?.json().await?;
+    let height = answer["result"]["response"]["last_block_height"].as_str();
+    Ok(height.context("no block yet")?.parse()?)
+}
+
 async fn metas(client: &Client, url: &str, from: u64) -> Result<Vec<(u64, u64)>> {
     let to = from + METAS - 1;
     let path = format!("{url}/blockchain?minHeight={from}&maxHeight={to}");
@@ -325,18 +377,16 @@ async fn metas(client: &Client, url: &str, from: u64) -> Result<Vec<(u64, u64)>>
 ///
 /// # Errors
 /// The node does not answer.
-pub fn included_at(
-    runtime: &tokio::runtime::Runtime,
-    client: &Client,
-    url: &str,
-    hash: &str,
-) -> Result<Option<u64>> {
-    runtime.block_on(async {
-        let path = format!("{url}/tx?hash=0x{hash}");
-        let answer: Value = client.get(path).send().await?.json().await?;
-        let height = answer["result"]["height"].as_str();
-        Ok(height.map(str::parse).transpose()?)
-    })
+pub async fn included_at(client: &Client, rest: &str, hash: &str) -> Result<Option<u64>> {
+    let path = format!("{rest}/cosmos/tx/v1beta1/txs/{hash}");
+    let answer = client.get(path).send().await?;
+    // Not found, or not indexed yet.
+    if !answer.status().is_success() {
+        return Ok(None);
+    }
+    let answer: Value = answer.json().await?;
+    let height = answer["tx_response"]["height"].as_str();
+    Ok(height.map(str::parse).transpose()?)
 }
 
 /// Latencies of those samples that are in a block which was seen.
@@ -345,17 +395,24 @@ pub fn included_at(
 /// The node does not answer.
 pub fn latencies(
     runtime: &tokio::runtime::Runtime,
-    url: &str,
+    rpc: &str,
     samples: &[(String, Instant)],
     blocks: &[Seen],
 ) -> Result<Latencies> {
     let client = Client::new();
-    let at: HashMap<u64, Instant> = blocks.iter().map(|seen| (seen.height, seen.at)).collect();
+    let sent: HashMap<&str, Instant> =
+        samples.iter().map(|(hash, at)| (hash.as_str(), *at)).collect();
     let mut times = Vec::new();
-    for (hash, sent) in samples {
-        let height = included_at(runtime, &client, url, hash)?;
-        if let Some(at) = height.and_then(|height| at.get(&height)) {
-            times.push(at.saturating_duration_since(*sent));
+    for block in blocks.iter().filter(|block| block.txs > 0) {
+        let path = format!("{rpc}/block?height={}", block.height);
+        let answer: Value =
+            runtime.block_on(async { client.get(path).send().await?.json().await })?;
+        let txs = answer["result"]["block"]["data"]["txs"].as_array().context("no block")?;
+        for tx in txs {
+            let tx = STANDARD.decode(tx.as_str().context("a transaction that is no text")?)?;
+            if let Some(sent) = sent.get(plasma_modules::tx::hash(&tx).as_str()) {
+                times.push(block.at.saturating_duration_since(*sent));
+            }
         }
     }
     Ok(Latencies::new(times))
@@ -396,12 +453,8 @@ pub fn one_at_a_time(
                     _ => bail!("transfer {n} was not taken: {answer}"),
                 }
             }
-            let path = format!("{}/tx?hash=0x{}", flow.watch, plasma_modules::tx::hash(tx));
-            loop {
-                let answer: Value = client.get(&path).send().await?.json().await?;
-                if answer["result"]["height"].is_string() {
-                    break;
-                }
+            let hash = plasma_modules::tx::hash(tx);
+            while included_at(&client, &flow.rest, &hash).await?.is_none() {
                 ensure!(sent.elapsed() < PATIENCE, "transfer {n} is in no block after a minute");
                 tokio::time::sleep(LOOK / 4).await;
             }

@@ -1,6 +1,6 @@
 use thiserror::Error as ThisError;
 
-use crate::{Address, Coded, Sdk, token};
+use crate::{Address, Coded, Sdk, params::ParamError, token};
 
 /// Why nothing was paid or changed; codes 5 to 9 are the Cosmos SDK's.
 #[derive(Clone, Debug, ThisError, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// Money that could not be moved.
     #[error(transparent)]
     Token(#[from] token::Error),
+    /// Parameters out of bounds, or moved too far at once.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// There is no such delegation.
     #[error("no delegation distribution info: {delegator} has no stake with {operator}")]
     NoDelegation {
@@ -44,6 +47,7 @@ impl Coded for Error {
         match self {
             Self::Sdk(error) => error.codespace(),
             Self::Token(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             _ => "distribution",
         }
     }
@@ -52,6 +56,7 @@ impl Coded for Error {
         match self {
             Self::Sdk(error) => error.code(),
             Self::Token(error) => error.code(),
+            Self::Params(error) => error.code(),
             Self::NoDelegation { .. } => 5,
             Self::NoValidator(_) => 6,
             Self::NoCommission => 7,

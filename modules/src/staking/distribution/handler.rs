@@ -4,19 +4,20 @@ use plasma_proto::{
     cosmos::{
         base::v1beta1::Coin,
         distribution::v1beta1::{
-            MsgDepositValidatorRewardsPoolResponse, MsgFundCommunityPoolResponse,
-            MsgSetWithdrawAddressResponse, MsgWithdrawDelegatorRewardResponse,
-            MsgWithdrawValidatorCommissionResponse,
+            MsgCommunityPoolSpendResponse, MsgDepositValidatorRewardsPoolResponse,
+            MsgFundCommunityPoolResponse, MsgSetWithdrawAddressResponse,
+            MsgWithdrawDelegatorRewardResponse, MsgWithdrawValidatorCommissionResponse,
         },
     },
     plasma::staking::v1::WithdrawAddress,
 };
 
 use super::{
-    DepositRewards, Error, FundPool, SetWithdrawAddress, WithdrawCommission, WithdrawReward,
+    DepositRewards, Error, FundPool, SetWithdrawAddress, SpendPool, WithdrawCommission,
+    WithdrawReward,
     allocate::reward,
     event::Event,
-    pools::{account, fund_community, receive},
+    pools::{account, fund_community, receive, spend_community},
     settle::settle,
     stake,
     state::{Earned, WITHDRAW, must, params, withdraw_address},
@@ -87,6 +88,16 @@ pub fn fund_pool(ctx: &mut Ctx<'_>, msg: FundPool) -> Result<MsgFundCommunityPoo
     let FundPool { depositor, amount } = msg;
     fund_community(ctx, depositor, amount)?;
     Ok(MsgFundCommunityPoolResponse {})
+}
+
+/// `MsgCommunityPoolSpend`.
+pub fn spend_pool(
+    ctx: &mut Ctx<'_>,
+    msg: SpendPool,
+) -> Result<MsgCommunityPoolSpendResponse, Error> {
+    let SpendPool { recipient, amount } = msg;
+    spend_community(ctx, recipient, amount)?;
+    Ok(MsgCommunityPoolSpendResponse {})
 }
 
 /// `MsgDepositValidatorRewardsPool`: a present to a validator and its delegators, commission and all.

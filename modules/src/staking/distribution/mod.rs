@@ -18,11 +18,14 @@ mod tests;
 
 pub use error::Error;
 pub use handler::{
-    deposit_rewards, fund_pool, set_withdraw_address, withdraw_commission, withdraw_reward,
+    deposit_rewards, fund_pool, set_withdraw_address, spend_pool, withdraw_commission,
+    withdraw_reward,
 };
-pub use msg::{DepositRewards, FundPool, SetWithdrawAddress, WithdrawCommission, WithdrawReward};
-pub use params::check as check_params;
-pub use pools::{add_rewards, fund_community, spend_community};
+pub use msg::{
+    DepositRewards, FundPool, SetWithdrawAddress, SpendPool, WithdrawCommission, WithdrawReward,
+};
+pub use params::{UpdateParams, check as check_params, update_params};
+pub use pools::{add_rewards, community, fund_community, spend_community, take_community};
 pub use state::DISTRIBUTION;
 
 pub(super) use allocate::allocate;

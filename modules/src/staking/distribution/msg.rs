@@ -1,13 +1,13 @@
 use plasma_proto::cosmos::{
     base::v1beta1::Coin,
     distribution::v1beta1::{
-        MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
-        MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        MsgCommunityPoolSpend, MsgDepositValidatorRewardsPool, MsgFundCommunityPool,
+        MsgSetWithdrawAddress, MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
     },
 };
 
 use super::Error;
-use crate::{Address, Amount, Denom, token::Coins};
+use crate::{Address, Amount, Denom, params, token::Coins};
 
 const WITHDRAW_GAS: u64 = 80_000;
 const COMMISSION_GAS: u64 = 60_000;
@@ -112,6 +112,32 @@ impl FundPool {
     /// Who must sign.
     pub fn signer(&self) -> Address {
         self.depositor
+    }
+
+    /// What it costs.
+    pub fn gas(&self) -> u64 {
+        FUND_GAS
+    }
+}
+
+/// Pays somebody from the community pool, in governance's name alone.
+#[derive(Clone, Debug)]
+pub struct SpendPool {
+    pub(super) recipient: Address,
+    pub(super) amount: Amount,
+}
+
+impl SpendPool {
+    /// Checks everything that needs no state.
+    pub fn new(msg: MsgCommunityPoolSpend) -> Result<Self, Error> {
+        let MsgCommunityPoolSpend { authority, recipient, amount } = msg;
+        params::check_authority(&authority)?;
+        Ok(Self { recipient: Address::parse(&recipient)?, amount: uxpl(&amount)? })
+    }
+
+    /// Who must sign: governance.
+    pub fn signer(&self) -> Address {
+        params::authority()
     }
 
     /// What it costs.

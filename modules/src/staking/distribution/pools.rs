@@ -35,11 +35,21 @@ pub fn fund_community(
     Ok(())
 }
 
+/// What the community pool holds, the whole uxpl of it.
+pub fn community(store: &dyn Read) -> Amount {
+    Pot::of(store).community.floor()
+}
+
 /// Pays `amount` out of the community pool, for governance. No module is paid.
 pub fn spend_community(ctx: &mut Ctx<'_>, to: Address, amount: Amount) -> Result<(), Error> {
     if auth::is_module_account(to) {
         return Err(token::Error::ModuleAccount(to).into());
     }
+    take_community(ctx, to, amount)
+}
+
+/// Moves `amount` from the community pool into the account of a module that answers for it.
+pub fn take_community(ctx: &mut Ctx<'_>, to: Address, amount: Amount) -> Result<(), Error> {
     let mut pot = Pot::of(ctx.store);
     let left = Dec::whole(amount).and_then(|amount| pot.community.minus(amount));
     pot.community = left.ok_or(Error::PoolTooSmall)?;

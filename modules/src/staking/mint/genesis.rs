@@ -23,7 +23,7 @@ pub fn default_genesis() -> MintGenesis {
 pub fn init(store: &mut dyn Write, genesis: &MintGenesis) -> Result<(), &'static str> {
     let MintGenesis { params, minter } = genesis;
     let params = params.as_ref().ok_or("mint: params are missing")?;
-    params::check(params)?;
+    params::check(params).map_err(|_| "mint: a parameter is out of its bounds")?;
     let minter = minter.as_ref().ok_or("mint: minter is missing")?;
     let Minter { inflation, annual_provisions_uxpl, last_time_s: _, remainder_uxpl } = minter;
     let numbers = [inflation, annual_provisions_uxpl, remainder_uxpl].map(|text| Dec::parse(text));

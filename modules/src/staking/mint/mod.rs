@@ -7,7 +7,7 @@ mod params;
 mod query;
 mod state;
 
-pub use params::check as check_params;
+pub use params::{UpdateParams, check as check_params, update_params};
 
 pub(super) use genesis::{default_genesis, export, init};
 pub(super) use inflation::begin_block;

@@ -1,14 +1,13 @@
-//! Numbers of inflation, each with its bounds.
+//! Numbers of inflation, each with its bounds and its step.
 
-use plasma_proto::cosmos::mint::v1beta1::Params;
+use plasma_proto::cosmos::mint::v1beta1::{MsgUpdateParams, MsgUpdateParamsResponse, Params};
 
-use super::state::YEAR_S;
-use crate::{Dec, Denom};
+use super::state::{PARAMS, YEAR_S};
+use crate::{
+    Ctx, Dec, Denom,
+    params::{self, ParamError, Step, bounded, bps, decimal, update_params, whole},
+};
 
-/// Largest inflation of a year, and largest change of it in a year, basis points.
-const INFLATION_MAX_BPS: u32 = 2_000;
-/// Smallest part of the supply that may be the goal, basis points.
-const GOAL_MIN_BPS: u32 = 1_000;
 /// Seconds between blocks, for clients that count a year in blocks.
 const BLOCK_S: u64 = 5;
 
@@ -58,24 +57,45 @@ impl Rates {
     }
 }
 
+bounded! {
+    fn table(Params) {
+        inflation_rate_change: decimal, 0, bps(2_000), Step::by(bps(200));
+        inflation_max: decimal, 0, bps(2_000), Step::by(bps(100));
+        inflation_min: decimal, 0, bps(2_000), Step::by(bps(100));
+        goal_bonded: decimal, bps(1_000), bps(10_000), Step::by(bps(500));
+        blocks_per_year: whole, 1, 10_000_000_000, Step::twice_or(0);
+    }
+    apart { mint_denom }
+}
+
+update_params!(MsgUpdateParams, Params);
+
 /// Every number is within its bounds.
-pub fn check(params: &Params) -> Result<(), &'static str> {
-    let Rates { change, max, min, goal } = Rates::of(params).ok_or("a number is no decimal")?;
-    let most = Dec::bps(INFLATION_MAX_BPS);
-    if params.mint_denom != Denom::uxpl().as_str() {
-        return Err("mint_denom must be uxpl");
+pub fn check(params: &Params) -> Result<(), ParamError> {
+    let rows = table(params);
+    params::check_bounds(&rows)?;
+    let denom = Denom::uxpl();
+    if params.mint_denom != denom.as_str() {
+        return Err(ParamError::Fixed { name: "mint_denom", value: denom.as_str().into() });
     }
-    if max > most || change > most {
-        return Err("inflation_max and inflation_rate_change are at most 0.2");
-    }
-    if min > max {
-        return Err("inflation_min is above inflation_max");
-    }
-    if goal < Dec::bps(GOAL_MIN_BPS) || goal > Dec::ONE {
-        return Err("goal_bonded is between 0.1 and 1");
-    }
-    if params.blocks_per_year == 0 {
-        return Err("blocks_per_year is zero");
+    let rates = Rates::of(params).ok_or(ParamError::NoNumber { name: "inflation_max" })?;
+    if rates.min > rates.max {
+        return Err(ParamError::Apart("inflation_min is above inflation_max".into()));
     }
     Ok(())
+}
+
+/// `MsgUpdateParams`: governance changes the numbers, step by step. Inflation itself moves on from
+/// where it is, into the new bounds with the next block.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, ParamError> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (table(&PARAMS.get(ctx.store).unwrap_or_default()), table(&new));
+    check(&new)?;
+    params::check_step(&old, &rows)?;
+    PARAMS.set(ctx.store, &new);
+    params::report(ctx, "mint", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
 }

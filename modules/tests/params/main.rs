@@ -1,0 +1,40 @@
+//! What governance may do to the chain itself: numbers, consensus parameters, upgrades.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bounds;
+mod grants;
+mod upgrades;
+
+use common::{Account, Chain, XPL, genesis};
+use plasma_modules::{Ctx, FeePaid, Overlay, Recorded, Refusal, msg::Msg, params::authority};
+use prost_types::Any;
+
+fn alice() -> Account {
+    Account::new(1)
+}
+
+fn chain() -> Chain {
+    Chain::new(&genesis(&[&alice()], 1_000 * XPL))
+}
+
+/// What a proposal that passed does: runs a message in governance's name, between two blocks; refused,
+/// it changes nothing.
+fn govern(chain: &mut Chain, message: &Any) -> Result<Vec<Recorded>, Refusal> {
+    let message = Msg::from_any(message)?;
+    assert_eq!(message.signer(), authority());
+    let block = chain.next_block();
+    let mut above = Overlay::new(&chain.store);
+    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    message.run(&mut Ctx {
+        store: &mut above,
+        block: &block,
+        events: &mut events,
+        fee: &mut fee,
+    })?;
+    let writes = above.into_writes();
+    chain.store.apply(writes);
+    plasma_modules::chain::check_invariants(&chain.store).unwrap();
+    Ok(events)
+}
