@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "968d26c8ad9a17a3940a2100e76583e7d95ca2b3cf344cd603e1bede1c1659ea"
+        "ba9a41b8e3c47534ff8ffe729986d26d6be5ad3887c5e84cf53b44807bf9a874"
     );
 }
 

@@ -130,7 +130,7 @@ fn change(
     work: impl FnOnce(&rocksdb::DB, &rocksdb::ColumnFamily, &[u8], Vec<u8>),
 ) {
     let path = home.join("state.db");
-    let families = ["state", "undo", "tree", "meta"];
+    let families = ["state", "undo", "tree", "meta", "results", "index"];
     let mut options = rocksdb::Options::default();
     options.create_missing_column_families(true);
     let db = rocksdb::DB::open_cf(&options, path, families).unwrap();

@@ -522,13 +522,13 @@ fn a_genesis_out_of_bounds_is_refused() {
     let log = refused(&|staking| {
         staking.distribution.as_mut().unwrap().params.as_mut().unwrap().community_tax = text(2_501);
     });
-    assert!(log.contains("community_tax is above 0.25"), "{log}");
+    assert!(log.contains("community_tax is 0.2501, it must be 0 to 0.25"), "{log}");
     let mints: [(fn(&mut Params, String), u32, &str); 5] = [
-        (|params, text| params.inflation_max = text, 2_001, "at most 0.2"),
-        (|params, text| params.inflation_rate_change = text, 2_001, "at most 0.2"),
+        (|params, text| params.inflation_max = text, 2_001, "it must be 0 to 0.2"),
+        (|params, text| params.inflation_rate_change = text, 2_001, "it must be 0 to 0.2"),
         (|params, text| params.inflation_min = text, 801, "above inflation_max"),
-        (|params, text| params.goal_bonded = text, 999, "between 0.1 and 1"),
-        (|params, text| params.goal_bonded = text, 10_001, "between 0.1 and 1"),
+        (|params, text| params.goal_bonded = text, 999, "it must be 0.1 to 1"),
+        (|params, text| params.goal_bonded = text, 10_001, "it must be 0.1 to 1"),
     ];
     for (change, bps, why) in mints {
         let log = refused(&|staking| {

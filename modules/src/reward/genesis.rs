@@ -128,9 +128,7 @@ pub fn init(store: &mut dyn Write, genesis: &RewardGenesis) -> Result<(), Error>
     if paying.epoch != 0 && EPOCHS.get(store, &paying.epoch).is_none_or(|epoch| epoch.paid) {
         return Err(bad("an epoch is paid that has not ended, or was paid before"));
     }
-    if *paying != Paying::default() {
-        PAYING.set(store, paying);
-    }
+    PAYING.set(store, paying);
     check_invariants(store).map_err(Error::BadGenesis)
 }
 

@@ -1,3 +1,5 @@
+use alloc::{format, string::String};
+
 use plasma_proto::plasma::{genesis::v1::MintGenesis, staking::v1::Minter};
 
 use super::{
@@ -20,18 +22,18 @@ pub fn default_genesis() -> MintGenesis {
 }
 
 /// Writes it.
-pub fn init(store: &mut dyn Write, genesis: &MintGenesis) -> Result<(), &'static str> {
+pub fn init(store: &mut dyn Write, genesis: &MintGenesis) -> Result<(), String> {
     let MintGenesis { params, minter } = genesis;
     let params = params.as_ref().ok_or("mint: params are missing")?;
-    params::check(params).map_err(|_| "mint: a parameter is out of its bounds")?;
+    params::check(params).map_err(|error| format!("mint: {error}"))?;
     let minter = minter.as_ref().ok_or("mint: minter is missing")?;
     let Minter { inflation, annual_provisions_uxpl, last_time_s: _, remainder_uxpl } = minter;
     let numbers = [inflation, annual_provisions_uxpl, remainder_uxpl].map(|text| Dec::parse(text));
     let [Some(inflation), Some(_), Some(remainder)] = numbers else {
-        return Err("mint: a number is no decimal");
+        return Err("mint: a number is no decimal".into());
     };
     if inflation > Dec::ONE || remainder >= Dec::ONE {
-        return Err("mint: inflation or remainder is above 1");
+        return Err("mint: inflation or remainder is above 1".into());
     }
     PARAMS.set(store, params);
     MINTER.set(store, minter);
