@@ -12,6 +12,7 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use plasma_app::{
     abci::{App, Listener},
     files::{GenesisAccount, genesis},
     node::Keep,
-    signatures::Signatures,
+    seen::Seen,
 };
 use plasma_modules::{
     Address, Memory, Overlay, SignatureMemory,
@@ -210,13 +211,14 @@ fn in_memory(users: &[User]) {
         let slices: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let height = round as u64 + 1;
         let time_s = START_S as u64 + height;
-        let memory = Signatures::default();
+        let memory = Seen::default();
         let decoded: Vec<_> = decode.measure(TRANSFERS, || {
-            slices.iter().map(|tx| tx::decode(tx, Purpose::Execute).unwrap()).collect()
+            slices.iter().map(|tx| Arc::new(tx::decode(tx, Purpose::Execute).unwrap())).collect()
         });
-        let again = decoded.clone();
+        let again =
+            slices.iter().map(|tx| Arc::new(tx::decode(tx, Purpose::Execute).unwrap())).collect();
         let check = |stage: &mut Stage, decoded, memory: &dyn SignatureMemory| {
-            let decoded: Vec<tx::Decoded> = decoded;
+            let decoded: Vec<Arc<tx::Decoded>> = decoded;
             stage.measure(TRANSFERS, || {
                 for tx in decoded {
                     tx::authenticate(&base, CHAIN, tx, memory).unwrap();
@@ -296,7 +298,7 @@ fn on_disk(dir: &Path, users: &[User]) {
         let taken = prepare.measure(TRANSFERS, || bench.prepare(height, &txs, 64 << 20));
         assert_eq!(taken.len(), TRANSFERS);
         process.measure(TRANSFERS, || assert!(bench.accepts(height, &txs)));
-        let memory = Signatures::default();
+        let memory = Seen::default();
         let slices: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let reader = bench.node.reader();
         let time_s = START_S as u64 + height as u64;
@@ -480,7 +482,7 @@ fn repeat(stage: &str, time_left: Duration, dir: &Path, users: &[User]) {
             "verify" => {
                 let reader = bench.node.reader();
                 for tx in &slices {
-                    let tx = tx::decode(tx, Purpose::Execute).unwrap();
+                    let tx = Arc::new(tx::decode(tx, Purpose::Execute).unwrap());
                     tx::authenticate(&reader, CHAIN, tx, &NoMemory).unwrap();
                 }
             }

@@ -3,13 +3,14 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread,
 };
 
 use plasma_modules::{
     Block, Overlay, Read, SignatureMemory, Writes,
     chain::{self, TxResult},
-    types::sha256,
+    tx::Decoded,
 };
 
 use crate::{history::Changes, hot::Hot, meta::Head, node::Waiting};
@@ -70,14 +71,9 @@ impl Check {
     pub fn check(
         &mut self,
         base: &dyn Read,
-        tx: &[u8],
+        tx: Arc<Decoded>,
         memory: &dyn SignatureMemory,
     ) -> thread::Result<TxResult> {
-        let result =
-            self.over(base, |waiting, block| chain::check_tx(waiting, block, tx, memory))?;
-        if result.code == 0 {
-            memory.learn(sha256(tx));
-        }
-        Ok(result)
+        self.over(base, |waiting, block| chain::check_decoded(waiting, block, tx, memory))
     }
 }

@@ -14,8 +14,9 @@ use std::{
 };
 
 use plasma_modules::{
-    Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
+    Memory, Overlay, Read, Recorded, Refusal, Writes, ahead, carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
+    tx::Decoded,
     types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;
@@ -34,7 +35,7 @@ use crate::{
     proposals::{BlockKey, Proposals},
     rocks::{Batch, OpenError, Reader, Rocks},
     scrub,
-    signatures::Signatures,
+    seen::Seen,
     statesync::{Applied, Offered, Restore, Snapshot},
     upkeep::{Keeper, Sweep, Upkeep},
 };
@@ -213,7 +214,7 @@ pub struct Node {
     pending: Mutex<Pending>,
     check: Mutex<Check>,
     working: Mutex<Working>,
-    signatures: Signatures,
+    seen: Seen,
     heads: watch::Sender<u64>,
     metrics: Arc<Metrics>,
 }
@@ -257,7 +258,7 @@ impl Node {
             pending: Mutex::default(),
             check: Mutex::default(),
             working: Mutex::default(),
-            signatures: Signatures::default(),
+            seen: Seen::default(),
             heads,
             metrics,
         };
@@ -421,11 +422,26 @@ impl Node {
         })
     }
 
-    /// Whether a transaction may wait, on top of those that wait already.
-    fn check_on(&self, check: &mut Check, tx: &[u8]) -> Result<TxResult, NodeError> {
-        let result =
-            self.with_check(check, |check, base| check.check(base, tx, &self.signatures))?;
-        Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
+    /// Whether a transaction may wait, on top of those that wait already. It comes with the result
+    /// if so.
+    fn check_on(
+        &self,
+        check: &mut Check,
+        hash: Hash,
+        bytes: &[u8],
+    ) -> Result<(TxResult, Option<Arc<Decoded>>), NodeError> {
+        let tx = match self.seen.read(hash, bytes) {
+            Ok(tx) => tx,
+            Err(refusal) => return Ok((TxResult::refused(refusal, 0, 0), None)),
+        };
+        let checked = self
+            .with_check(check, |check, base| check.check(base, Arc::clone(&tx), &self.seen))?
+            .unwrap_or_else(|panic| resume_unwind(panic));
+        if checked.code != 0 {
+            return Ok((checked, None));
+        }
+        self.seen.keep(&tx);
+        Ok((checked, Some(tx)))
     }
 
     /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
@@ -441,9 +457,8 @@ impl Node {
             let warm = hot.over(base, head.height);
             let input = proposal.input(&head.chain_id);
             let txs = carrier::expand(proposal.txs);
-            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.signatures);
-            let input = BlockInput { txs: &taken, ..input };
-            proposals.keep(BlockKey::new(&head.app_hash, &input), opened);
+            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.seen);
+            proposals.keep(BlockKey::new(&head.app_hash, &input, opened.paid()), opened);
             taken
         })
     }
@@ -454,29 +469,28 @@ impl Node {
             let mut working = lock(&self.working);
             let Working { hot, proposals } = &mut *working;
             let input = proposal.input(&head.chain_id);
-            let key = BlockKey::new(&head.app_hash, &input);
+            let hashes = hashes(proposal.txs);
+            let key = BlockKey::new(&head.app_hash, &input, &hashes);
             if proposals.has(key) {
                 return Ok(());
             }
-            self.look_ahead(base, &head.chain_id, proposal.txs);
+            self.look_ahead(base, &head.chain_id, proposal.txs, &hashes);
             let warm = hot.over(base, head.height);
-            let opened = chain::process(&warm, &input, &self.signatures)?;
+            let opened = chain::process(&warm, &input, &self.seen)?;
             proposals.keep(key, opened);
             Ok(())
         })
     }
 
-    /// Checks the signatures of transactions that nobody has shown to this node yet, on all CPUs.
-    fn look_ahead(&self, base: &(dyn Read + Sync), chain_id: &str, txs: &[&[u8]]) {
+    /// Reads transactions that nobody has shown to this node yet, and checks their signatures, on all
+    /// CPUs.
+    fn look_ahead(&self, base: &(dyn Read + Sync), chain_id: &str, txs: &[&[u8]], hashes: &[Hash]) {
         if txs.len() < AHEAD_TXS_MIN {
             return;
         }
-        txs.par_iter().with_min_len(AHEAD_TXS_MIN).for_each(|tx| {
-            let name = sha256(tx);
-            if !self.signatures.knows(&name)
-                && ahead::authenticate(base, chain_id, tx, &self.signatures)
-            {
-                self.signatures.learn(name);
+        txs.par_iter().zip(hashes).with_min_len(AHEAD_TXS_MIN).for_each(|(bytes, hash)| {
+            if let Ok(tx) = self.seen.read_and_keep(*hash, bytes) {
+                ahead::authenticate(base, chain_id, tx, &self.seen);
             }
         });
     }
@@ -512,11 +526,12 @@ impl Node {
         let input = decided.input(&head.chain_id);
         let mut working = lock(&self.working);
         let Working { hot, proposals } = &mut *working;
-        let opened = proposals.take(BlockKey::new(&head.app_hash, &input));
+        let hashes = hashes(decided.txs);
+        let opened = proposals.take(BlockKey::new(&head.app_hash, &input, &hashes));
         let warm = hot.over(base, head.height);
         let opened = opened.unwrap_or_else(|| {
-            self.look_ahead(base, &head.chain_id, decided.txs);
-            chain::open_block(&warm, &input, &self.signatures)
+            self.look_ahead(base, &head.chain_id, decided.txs, &hashes);
+            chain::open_block(&warm, &input, &self.seen)
         });
         let output = chain::close_block(&warm, opened, &input);
         let changes = history::changes(&warm, output.writes);
@@ -525,8 +540,7 @@ impl Node {
         let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
-        let txs = decided.txs.iter().map(|tx| sha256(tx)).collect();
-        pending.block = Some(PendingBlock { head, changes, update, txs });
+        pending.block = Some(PendingBlock { head, changes, update, txs: hashes });
         self.metrics.executed(started.elapsed(), time_s, &output.txs);
         Ok(Executed {
             app_hash,
@@ -715,6 +729,10 @@ impl Node {
         chain::check_invariants(&reader).map_err(NodeError::Invariant)?;
         Ok(head)
     }
+}
+
+fn hashes(txs: &[&[u8]]) -> Vec<Hash> {
+    txs.iter().map(|tx| sha256(tx)).collect()
 }
 
 /// Keys and the values that a block leaves in them.

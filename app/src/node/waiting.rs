@@ -9,19 +9,20 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     panic::resume_unwind,
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use plasma_modules::{
-    Overlay, Refusal, Sdk, SignatureMemory,
+    Overlay, Refusal, Sdk,
     carrier::{self, CARRIER_TXS_MAX},
     chain::{self, TxResult},
-    tx::{self, Purpose, TX_BYTES_MAX},
+    tx::{Decoded, TX_BYTES_MAX},
     types::{Hash, sha256},
 };
 
 use super::{Node, NodeError, lock};
-use crate::{check::Check, signatures::Signatures};
+use crate::{check::Check, recent::Recent};
 
 /// Transactions that wait at most.
 pub const WAITING_TXS_MAX: usize = 20_000;
@@ -78,9 +79,8 @@ impl Carrier {
 }
 
 struct Entry {
-    hash: Hash,
-    tx: Bytes,
-    gas_wanted: u64,
+    bytes: Bytes,
+    tx: Arc<Decoded>,
     /// The front door has it, CometBFT not yet.
     held: bool,
     /// Block interval in which it came or was last confirmed.
@@ -100,8 +100,8 @@ pub(crate) struct Waiting {
     interval: u64,
     /// The engine asks again about what waits: what it does not ask about it has dropped.
     rechecks: bool,
-    committed: Signatures,
-    carriers: Signatures,
+    committed: Recent,
+    carriers: Recent,
 }
 
 impl Default for Waiting {
@@ -115,8 +115,8 @@ impl Default for Waiting {
             queue_bytes: 0,
             interval: 0,
             rechecks: false,
-            committed: Signatures::new(COMMITTED_MAX),
-            carriers: Signatures::new(CARRIERS_MAX),
+            committed: Recent::new(COMMITTED_MAX),
+            carriers: Recent::new(CARRIERS_MAX),
         }
     }
 }
@@ -137,20 +137,20 @@ impl Waiting {
         Some(entry)
     }
 
-    fn add(&mut self, hash: Hash, tx: Bytes, gas_wanted: u64, held: bool) {
+    fn add(&mut self, tx: Arc<Decoded>, bytes: Bytes, held: bool) {
         let number = self.next;
         self.next += 1;
         if held {
             self.queue.push_back(number);
-            self.queue_bytes += tx.len();
+            self.queue_bytes += bytes.len();
         }
         let seen = self.interval;
-        self.insert(number, Entry { hash, tx, gas_wanted, held, seen });
+        self.insert(number, Entry { bytes, tx, held, seen });
     }
 
     fn insert(&mut self, number: u64, entry: Entry) {
-        self.bytes += entry.tx.len();
-        self.numbers.insert(entry.hash, number);
+        self.bytes += entry.bytes.len();
+        self.numbers.insert(entry.tx.hash, number);
         self.entries.insert(number, entry);
     }
 
@@ -185,14 +185,14 @@ impl Node {
                 return Ok(refused(Sdk::TxInMempool));
             }
             let entry = check.waiting.confirm(&hash);
-            return Ok(accepted(entry.map_or(0, |entry| entry.gas_wanted)));
+            return Ok(accepted(entry.map_or(0, |entry| entry.tx.gas_limit)));
         }
         if check.waiting.is_full(1, tx.len()) {
             return Ok(refused(Sdk::MempoolFull));
         }
-        let result = self.check_on(&mut check, tx)?;
-        if result.code == 0 {
-            check.waiting.add(hash, Bytes::copy_from_slice(tx), result.gas_wanted, false);
+        let (result, decoded) = self.check_on(&mut check, hash, tx)?;
+        if let Some(decoded) = decoded {
+            check.waiting.add(decoded, Bytes::copy_from_slice(tx), false);
         }
         Ok(result)
     }
@@ -220,32 +220,29 @@ impl Node {
                 let hash = sha256(tx);
                 if check.waiting.confirm(&hash).is_some() {
                     waits = true;
-                } else if !check.waiting.committed.knows(&hash)
-                    && !check.waiting.is_full(1, tx.len())
+                } else if !check.waiting.committed.has(&hash) && !check.waiting.is_full(1, tx.len())
                 {
                     // What it had to wait for may have come.
-                    let result = self.check_on(check, tx)?;
-                    if result.code == 0 {
-                        let tx = Bytes::copy_from_slice(tx);
-                        check.waiting.add(hash, tx, result.gas_wanted, false);
+                    if let (_, Some(decoded)) = self.check_on(check, hash, tx)? {
+                        check.waiting.add(decoded, Bytes::copy_from_slice(tx), false);
                         waits = true;
                     }
                 }
             }
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
         }
-        if check.waiting.carriers.knows(&sha256(bytes)) {
+        if check.waiting.carriers.has(&sha256(bytes)) {
             let waits = txs.iter().any(|tx| check.waiting.knows(&sha256(tx)));
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
         }
         let mut unknown = Vec::new();
         for tx in txs {
             let hash = sha256(tx);
-            if check.waiting.knows(&hash) || check.waiting.committed.knows(&hash) {
+            if check.waiting.knows(&hash) || check.waiting.committed.has(&hash) {
                 continue;
             }
-            match tx::decode(tx, Purpose::Execute) {
-                Ok(decoded) => unknown.push((hash, tx, decoded)),
+            match self.seen.read(hash, tx) {
+                Ok(decoded) => unknown.push((tx, decoded)),
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
@@ -256,14 +253,14 @@ impl Node {
             check.over(base, |waiting, block| {
                 let mut above = Overlay::new(&*waiting);
                 let mut new = Vec::new();
-                for (hash, tx, decoded) in unknown {
-                    let result = chain::check_decoded(&mut above, block, decoded, &self.signatures);
+                for (bytes, tx) in unknown {
+                    let checked = Arc::clone(&tx);
+                    let result = chain::check_decoded(&mut above, block, checked, &self.seen);
                     if result.code == 0 {
-                        self.signatures.learn(hash);
-                        new.push((hash, tx, result.gas_wanted));
+                        new.push((bytes, tx));
                     }
                 }
-                let fresh = new.iter().map(|(_, tx, _)| tx.len()).sum::<usize>();
+                let fresh = new.iter().map(|(bytes, _)| bytes.len()).sum::<usize>();
                 let writes = above.into_writes();
                 let taken = !new.is_empty() && fresh.saturating_mul(2) >= bytes.len();
                 if taken {
@@ -275,8 +272,9 @@ impl Node {
         let Some(new) = checked.unwrap_or_else(|panic| resume_unwind(panic)) else {
             return Ok(refused(nothing()));
         };
-        for (hash, tx, gas_wanted) in new {
-            check.waiting.add(hash, Bytes::copy_from_slice(tx), gas_wanted, false);
+        for (bytes, tx) in new {
+            self.seen.keep(&tx);
+            check.waiting.add(tx, Bytes::copy_from_slice(bytes), false);
         }
         Ok(accepted(0))
     }
@@ -289,16 +287,16 @@ impl Node {
         let hash = sha256(&tx);
         let mut check = lock(&self.check);
         let waiting = &check.waiting;
-        if waiting.knows(&hash) || waiting.committed.knows(&hash) {
+        if waiting.knows(&hash) || waiting.committed.has(&hash) {
             return Ok(Err(Turned::Known));
         }
         if waiting.is_full(1, tx.len()) {
             let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
             return Ok(Err(Turned::Full { txs, bytes }));
         }
-        let result = self.check_on(&mut check, &tx)?;
-        if result.code == 0 {
-            check.waiting.add(hash, tx, result.gas_wanted, true);
+        let (result, decoded) = self.check_on(&mut check, hash, &tx)?;
+        if let Some(decoded) = decoded {
+            check.waiting.add(decoded, tx, true);
         }
         Ok(Ok(result))
     }
@@ -317,13 +315,13 @@ impl Node {
         let mut bytes = 1;
         while let Some(number) = queue.front() {
             if let Some(entry) = entries.get(number) {
-                let len = carrier::framed(entry.tx.len());
+                let len = carrier::framed(entry.bytes.len());
                 let fits = bytes + len <= bytes_max && packed.len() < CARRIER_TXS_MAX;
                 if !packed.is_empty() && !fits {
                     break;
                 }
                 bytes += len;
-                *queue_bytes = queue_bytes.saturating_sub(entry.tx.len());
+                *queue_bytes = queue_bytes.saturating_sub(entry.bytes.len());
                 packed.push(entry);
             }
             queue.pop_front();
@@ -331,9 +329,9 @@ impl Node {
         if packed.is_empty() {
             return None;
         }
-        let bytes = carrier::encode(packed.iter().map(|entry| &entry.tx[..]));
-        carriers.learn(sha256(&bytes));
-        Some(Carrier { txs: packed.into_iter().map(|entry| entry.hash).collect(), bytes })
+        let bytes = carrier::encode(packed.iter().map(|entry| &entry.bytes[..]));
+        carriers.put(sha256(&bytes), (), 1);
+        Some(Carrier { txs: packed.into_iter().map(|entry| entry.tx.hash).collect(), bytes })
     }
 
     /// CometBFT has the carrier, or will not have it: its transactions are not held any more.
@@ -363,18 +361,23 @@ impl Node {
             UNCONFIRMED_BLOCKS_MAX
         });
         waiting.interval += 1;
+        self.seen.forget(committed);
         for hash in committed {
-            waiting.committed.learn(*hash);
+            waiting.committed.put(*hash, (), 1);
         }
         let mut entries = waiting.take();
         entries.retain(|_, entry| {
             let dropped = !entry.held && entry.seen < confirmed_since;
-            !dropped && !waiting.committed.knows(&entry.hash)
+            let stays = !dropped && !waiting.committed.has(&entry.tx.hash);
+            if dropped {
+                self.seen.forget(&[entry.tx.hash]);
+            }
+            stays
         });
         // Without a state to stand on nothing waits; what panics does not.
         let _ = self.with_check(check, |check, base| {
             for (number, entry) in entries {
-                match check.check(base, &entry.tx, &self.signatures) {
+                match check.check(base, Arc::clone(&entry.tx), &self.seen) {
                     Ok(TxResult { code: 0, .. }) => check.waiting.insert(number, entry),
                     Ok(_) => {}
                     Err(_) => self.metrics.panicked(),
@@ -383,7 +386,7 @@ impl Node {
         });
         let Waiting { entries, queue, queue_bytes, .. } = &mut check.waiting;
         queue.retain(|number| entries.contains_key(number));
-        let of = |number: &u64| entries.get(number).map_or(0, |entry| entry.tx.len());
+        let of = |number: &u64| entries.get(number).map_or(0, |entry| entry.bytes.len());
         *queue_bytes = queue.iter().map(of).sum();
     }
 }

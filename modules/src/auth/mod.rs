@@ -12,9 +12,7 @@ mod vesting;
 
 pub use block::{TIMEOUTS_REMOVED_PER_BLOCK_MAX, end_block};
 pub use genesis::{export, init};
-pub use handler::{
-    account, ensure_account, exists, is_module_account, keep_key, key, lock, locked, raise_sequence,
-};
+pub use handler::{account, count, ensure_account, exists, is_module_account, key, lock, locked};
 pub use invariant::check_invariants;
 pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};
 pub use query::routes;
