@@ -240,9 +240,11 @@ fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
 
 /// Whether CometBFT's index finds transactions by an attribute. Each entry costs its node more than
 /// the transfer itself: what is found are people, jobs and kinds, not amounts, and a payment by
-/// `transfer` and `coin_received` alone. Subscriptions see every attribute all the same.
+/// `transfer` and `coin_received` alone; what every block does of itself is not looked for. Subscriptions
+/// see every attribute all the same.
 fn indexed(kind: &str, key: &str) -> bool {
-    let silent = matches!(kind, "coin_spent" | "burn");
+    let silent =
+        matches!(kind, "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission");
     let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
     !silent && !value && !key.ends_with("_uxpl")
 }

@@ -2,17 +2,21 @@
 
 mod common;
 
-use common::{Bench, USERS, users};
+use common::{Bench, USERS, commit, users};
 use ics23::HostFunctionsManager;
 use plasma_app::{
     files::genesis,
     node::{Decided, NodeError},
 };
-use plasma_proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
+use plasma_modules::Dec;
+use plasma_proto::{
+    cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse},
+    plasma::staking::v1::{Pools, QueryPoolsRequest, QueryPoolsResponse},
+};
 use proptest::prelude::*;
 use prost::Message;
 use tendermint_abci::Application;
-use tendermint_proto::v0_38::abci as pb;
+use tendermint_proto::v0_38::{abci as pb, types::BlockIdFlag};
 
 const BALANCE: &str = "/cosmos.bank.v1beta1.Query/Balance";
 
@@ -127,6 +131,42 @@ fn a_node_that_stops_anywhere_comes_back_at_the_last_commit() {
     assert_eq!(bench.block(6, &block(6)).app_hash, sixth, "replayed, the block does the same");
     assert_eq!(bench.info().0, 6);
     bench.node.check().unwrap();
+}
+
+fn community(bench: &Bench) -> Dec {
+    let path = "/plasma.staking.v1.Query/Pools";
+    let answer = bench.query(path, QueryPoolsRequest {}.encode_to_vec(), 0, false);
+    let pools = QueryPoolsResponse::decode(&answer.value[..]).unwrap().pools;
+    let Pools { stakers_uxpl: _, community_uxpl } = pools.unwrap();
+    Dec::parse(&community_uxpl).unwrap()
+}
+
+/// CometBFT tells who signed in FinalizeBlock, and a block that was judged before is finished with it
+/// all the same: what one who was absent would have earned is the community's.
+#[test]
+fn who_signed_earns_whether_the_proposal_was_seen_or_not() {
+    let grown = |flag: BlockIdFlag, seen: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = Bench::new(dir.path());
+        bench.block(1, &[]);
+        let before = community(&bench);
+        if seen {
+            assert!(bench.accepts(2, &[]));
+        }
+        let request = pb::RequestFinalizeBlock {
+            decided_last_commit: Some(commit(flag)),
+            ..bench.block_of(2, &[])
+        };
+        bench.app.finalize_block(request);
+        bench.app.commit();
+        community(&bench).minus(before).unwrap()
+    };
+    let (signed, absent) = (grown(BlockIdFlag::Commit, false), grown(BlockIdFlag::Absent, false));
+    assert!(signed > Dec::ZERO, "the community's tax");
+    assert!(absent > signed.times(Dec::bps(10_000 * 40)).unwrap(), "{absent} for {signed}");
+    assert_eq!(grown(BlockIdFlag::Nil, false), signed, "a vote for no block is one");
+    assert_eq!(grown(BlockIdFlag::Commit, true), signed);
+    assert_eq!(grown(BlockIdFlag::Absent, true), absent);
 }
 
 /// CometBFT that has lost blocks, or has others than this node, is told so; nothing is executed.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bodies::{
     Pieces, Tally,
-    chain::{CHAIN_ID, Chain, TIME_S, VALIDATOR},
+    chain::{CHAIN_ID, Chain, POWER, SEEDS, TIME_S, VALIDATOR},
     traffic, transaction,
 };
 use common::{Bench, bytes};
@@ -20,9 +20,13 @@ use plasma_modules::{
     chain::{self as rules, TxResult},
     types::sha256,
 };
+use plasma_proto::plasma::{genesis::v1::Balance, token::v1::Totals};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tendermint_abci::Application;
-use tendermint_proto::{google::protobuf::Timestamp, v0_38::abci as pb};
+use tendermint_proto::{
+    google::protobuf::Timestamp,
+    v0_38::{abci as pb, types::BlockIdFlag},
+};
 
 /// Blocks of a short run, and of the long one.
 const BLOCKS: u64 = 200;
@@ -132,6 +136,7 @@ impl Life {
                 height: block.height as i64,
                 time: at(block.time_s),
                 proposer_address: proposer(),
+                decided_last_commit: Some(commit()),
                 ..Default::default()
             })
         });
@@ -183,9 +188,23 @@ fn at(time_s: u64) -> Option<Timestamp> {
     Some(Timestamp { seconds: time_s as i64, nanos: 0 })
 }
 
-fn supply(chain: &Chain) -> u128 {
-    let genesis = rules::export(&chain.store);
-    let balances = genesis.token.unwrap().balances;
+/// The only validator signed.
+fn commit() -> pb::CommitInfo {
+    let validator = pb::Validator { address: proposer(), power: POWER as i64 };
+    let block_id_flag = BlockIdFlag::Commit.into();
+    let votes = vec![pb::VoteInfo { validator: Some(validator), block_id_flag }];
+    pb::CommitInfo { round: 0, votes }
+}
+
+/// The sum of all balances, and what was minted and burned.
+fn money(chain: &Chain) -> (u128, u128, u128) {
+    let token = rules::export(&chain.store).token.unwrap();
+    let Totals { minted_uxpl, burned_uxpl } = token.totals.unwrap();
+    let total = |text: String| text.parse::<u128>().unwrap();
+    (supply(token.balances), total(minted_uxpl), total(burned_uxpl))
+}
+
+fn supply(balances: Vec<Balance>) -> u128 {
     let coins = balances.iter().flat_map(|balance| &balance.coins);
     coins.map(|coin| coin.amount.parse::<u128>().unwrap()).sum()
 }
@@ -195,7 +214,7 @@ fn traffic_of(chain: &Chain, height: u64, before: &mut Vec<Vec<u8>>) -> (u64, Ve
     let data = noise("swarm", height);
     let mut input = Pieces(&data);
     let messages = traffic::messages(chain, height);
-    let mut sent = [0; 5];
+    let mut sent = [0; SEEDS];
     let seconds = if input.upto(15) == 1 { 30 } else { u64::from(input.upto(3)) };
     let txs = (0..=input.upto(TXS_MAX))
         .map(|_| match input.upto(15) {
@@ -228,7 +247,7 @@ fn swarm(blocks: u64) {
     let mut history: Vec<Block> = Vec::new();
     let (mut before, mut tally, mut opening) = (Vec::new(), Tally::default(), opening.into_iter());
     let (mut restarts, mut proposed) = (0, 0);
-    let mut supply_before = supply(&model);
+    let supply_begun = money(&model).0;
     for height in 1..=blocks {
         let (seconds, txs) = match opening.next() {
             Some(tx) => (1, vec![tx]),
@@ -281,10 +300,12 @@ fn swarm(blocks: u64) {
             assert_eq!(one.app_hash, done[0].app_hash, "app hash of block {height}");
         }
         history.push(block);
-        // Nothing is minted: what leaves is burned, and no more than the fees.
-        let supply_now = supply(&model);
-        assert!(supply_now <= supply_before, "supply of block {height}");
-        supply_before = supply_now;
+        let (sum, minted, burned) = money(&model);
+        assert_eq!(sum, supply_begun + minted - burned, "supply of block {height}");
+        // 8% a year of what there is, at most.
+        let passed_s = u128::from(model.time_s - TIME_S);
+        assert!(minted <= supply_begun.max(sum) * 8 / 100 * passed_s / 31_557_600, "{minted}");
+        assert!(height < 100 || minted > 0 && burned > 0, "{minted} {burned}");
         rules::check_invariants(&model.store).unwrap();
         if height.is_multiple_of(DUMP_BLOCKS) || blocks <= BLOCKS {
             let state: Vec<Pair> = model.store.scan(&[]).collect();

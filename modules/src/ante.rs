@@ -217,19 +217,20 @@ pub fn check(
 }
 
 /// Lets a transaction into a block: examines it, checks its signatures, takes the fee, raises the
-/// sequences. Refused, it has changed nothing that the caller keeps.
+/// sequences. Refused, it has changed nothing that the caller keeps. `Ok` is what was burned of the fee:
+/// the caller counts it ([`token::count_burned`]), of all transactions together.
 pub fn admit(
     ctx: &mut Ctx<'_>,
     prices: &Prices,
     tx: Arc<Decoded>,
     proposer: Option<Address>,
     memory: &dyn SignatureMemory,
-) -> Result<(), Refusal> {
+) -> Result<Amount, Refusal> {
     let (tx, burned, accounts) = pass(ctx, prices, tx, memory)?;
     let Decoded { fee, signers, .. } = tx.tx();
     let purse = tx.tx().purse();
     let tip = fee.minus(burned).unwrap_or_default();
-    token::burn(ctx, purse, burned)?;
+    token::burn_uncounted(ctx, purse, burned)?;
     if tip != Amount::ZERO {
         match proposer {
             Some(proposer) => token::transfer(ctx, purse, proposer, tip)?,
@@ -244,7 +245,7 @@ pub fn admit(
     for signature in tx.signatures() {
         ctx.emit(&TxEvent::Signature { signature });
     }
-    Ok(())
+    Ok(burned)
 }
 
 /// Counts a transaction, so that it cannot run again: each signer's sequence rises, or its timeout

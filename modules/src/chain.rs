@@ -231,6 +231,8 @@ struct Opening<'a> {
     prices: Prices,
     state: Overlay<'a>,
     memory: &'a dyn SignatureMemory,
+    /// What fees burned, not counted yet.
+    burned: Amount,
     txs: Vec<Result<Admitted, TxResult>>,
 }
 
@@ -244,12 +246,13 @@ impl<'a> Opening<'a> {
         let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
         LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
         let prices = Prices::of(&state);
-        Self { block, proposer, prices, state, memory, txs: Vec::new() }
+        let (burned, txs) = (Amount::ZERO, Vec::new());
+        Self { block, proposer, prices, state, memory, burned, txs }
     }
 
     /// The first half of a transaction: the ante, in its overlay.
     fn admit(&mut self, tx: Arc<Decoded>) -> Result<Admitted, TxResult> {
-        let Self { block, proposer, prices, state, memory, .. } = self;
+        let Self { block, proposer, prices, state, memory, burned, txs: _ } = self;
         let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
         let fee = FeePaid { payer: tx.purse(), left: prices.refundable(&tx) };
         let mut events = Events::default();
@@ -257,14 +260,20 @@ impl<'a> Opening<'a> {
             within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
                 ante::admit(ctx, prices, Arc::clone(&tx), *proposer, *memory)
             });
-        admitted
+        let fee_burned = admitted
             .map_err(|refusal| TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)))?;
+        // Of money that is there, so the sum is below the supply.
+        let more = || fault("more is burned than there is", &block.height.to_be_bytes());
+        *burned = burned.plus(fee_burned).unwrap_or_else(more);
         state.merge(writes);
         Ok(Admitted { tx, fee, gas_used, events })
     }
 
     fn opened(self) -> Opened {
-        let Self { block, proposer: _, prices: _, state, memory: _, txs } = self;
+        let Self { block, proposer: _, prices: _, mut state, memory: _, burned, txs } = self;
+        if let Err(error) = token::count_burned(&mut state, burned) {
+            fault(&error.to_string(), &block.height.to_be_bytes());
+        }
         Opened { block, writes: state.into_writes(), txs }
     }
 }

@@ -54,4 +54,4 @@ pub use store::{
     Writes, prefix_end,
 };
 pub use tx::SignatureMemory;
-pub use types::{Address, Amount, BPS, Denom, HRP};
+pub use types::{Address, Amount, BPS, Dec, Denom, HRP};

@@ -4,7 +4,8 @@ use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::{
     cosmos::{
-        authz::v1beta1 as authz_pb, bank::v1beta1 as bank, feegrant::v1beta1 as feegrant_pb,
+        authz::v1beta1 as authz_pb, bank::v1beta1 as bank,
+        distribution::v1beta1 as distribution_pb, feegrant::v1beta1 as feegrant_pb,
         vesting::v1beta1 as vesting,
     },
     plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
@@ -13,7 +14,8 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, staking::distribution,
+    token, tx::canonical,
 };
 
 macro_rules! messages {
@@ -93,6 +95,16 @@ messages! {
     Exec: authz_pb::MsgExec, authz::Exec, chain::exec;
     /// Takes a grant back.
     Revoke: authz_pb::MsgRevoke, authz::Revoke, authz::revoke;
+    /// Pays out what a delegation is owed.
+    WithdrawReward: distribution_pb::MsgWithdrawDelegatorReward, distribution::WithdrawReward, distribution::withdraw_reward;
+    /// Pays out an operator's commission.
+    WithdrawCommission: distribution_pb::MsgWithdrawValidatorCommission, distribution::WithdrawCommission, distribution::withdraw_commission;
+    /// Says where an account's rewards go.
+    SetWithdrawAddress: distribution_pb::MsgSetWithdrawAddress, distribution::SetWithdrawAddress, distribution::set_withdraw_address;
+    /// Gives money to the community pool.
+    FundPool: distribution_pb::MsgFundCommunityPool, distribution::FundPool, distribution::fund_pool;
+    /// Gives money to a validator and its delegators.
+    DepositRewards: distribution_pb::MsgDepositValidatorRewardsPool, distribution::DepositRewards, distribution::deposit_rewards;
     /// Joins the market.
     RegisterProvider: market_pb::MsgRegisterProvider, market::RegisterProvider, market::register_provider;
     /// Changes what a provider offers.

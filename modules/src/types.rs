@@ -2,6 +2,7 @@
 
 mod address;
 mod amount;
+mod dec;
 mod denom;
 
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{Address, HRP};
 pub use amount::Amount;
+pub use dec::{Dec, mul_div, mul_div_up};
 pub use denom::Denom;
 
 /// Basis points in the whole.

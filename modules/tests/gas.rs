@@ -9,11 +9,16 @@ use plasma_modules::{
     ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
     attestation::{text_hash, tokens_hash},
     msg::Msg,
+    staking::distribution::operator_text,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
@@ -197,6 +202,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
     ];
     all.extend(grants());
+    all.extend(rewards());
     all
 }
 
@@ -267,6 +273,28 @@ fn grants() -> Vec<(Any, Vec<u64>)> {
         ),
         (any(&MsgRevoke { granter: me, grantee: you, msg_type_url: url }), vec![]),
     ]
+}
+
+/// Of distribution.
+fn rewards() -> Vec<(Any, Vec<u64>)> {
+    let (me, you) = (Account::new(1).address, Account::new(2).address);
+    let (delegator_address, validator_address) = (me.text(), operator_text(you));
+    let withdraw = MsgWithdrawDelegatorReward {
+        delegator_address: delegator_address.clone(),
+        validator_address: validator_address.clone(),
+    };
+    let commission =
+        MsgWithdrawValidatorCommission { validator_address: validator_address.clone() };
+    let set = MsgSetWithdrawAddress { delegator_address, withdraw_address: you.text() };
+    let fund = MsgFundCommunityPool { amount: vec![coin(5)], depositor: me.text() };
+    let deposit = MsgDepositValidatorRewardsPool {
+        depositor: me.text(),
+        validator_address,
+        amount: vec![coin(5)],
+    };
+    [any(&withdraw), any(&commission), any(&set), any(&fund), any(&deposit)]
+        .map(|message| (message, vec![]))
+        .into()
 }
 
 #[test]

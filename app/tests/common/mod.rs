@@ -32,7 +32,10 @@ use sha2::{Digest, Sha256};
 use tendermint_abci::Application;
 use tendermint_proto::{
     google::protobuf::Timestamp,
-    v0_38::abci::{self as pb, response_process_proposal::ProposalStatus},
+    v0_38::{
+        abci::{self as pb, response_process_proposal::ProposalStatus},
+        types::BlockIdFlag,
+    },
 };
 
 pub const CHAIN: &str = "plasma-test";
@@ -125,6 +128,14 @@ pub fn spec() -> GenesisSpec {
     }
 }
 
+/// What the only validator did about the block before.
+pub fn commit(flag: BlockIdFlag) -> pb::CommitInfo {
+    let address = Address::of_consensus(&[7; 32]).0.to_vec().into();
+    let validator = pb::Validator { address, power: 5 };
+    let votes = vec![pb::VoteInfo { validator: Some(validator), block_id_flag: flag.into() }];
+    pb::CommitInfo { round: 0, votes }
+}
+
 pub fn app_state() -> Vec<u8> {
     let state = genesis::state(&spec()).unwrap();
     genesis::state_to_json(&state).unwrap().to_string().into_bytes()
@@ -176,14 +187,20 @@ impl Bench {
         })
     }
 
-    pub fn finalize(&self, height: i64, txs: &[Vec<u8>]) -> pb::ResponseFinalizeBlock {
-        self.app.finalize_block(pb::RequestFinalizeBlock {
+    /// What CometBFT sends of a block that everybody signed.
+    pub fn block_of(&self, height: i64, txs: &[Vec<u8>]) -> pb::RequestFinalizeBlock {
+        pb::RequestFinalizeBlock {
             txs: bytes(txs),
             height,
             time: time(height),
             proposer_address: self.proposer.clone(),
+            decided_last_commit: Some(commit(BlockIdFlag::Commit)),
             ..Default::default()
-        })
+        }
+    }
+
+    pub fn finalize(&self, height: i64, txs: &[Vec<u8>]) -> pb::ResponseFinalizeBlock {
+        self.app.finalize_block(self.block_of(height, txs))
     }
 
     /// A whole block.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use plasma_modules::{
     Address, Amount, Memory, SignatureMemory, Write,
     auth::{self, Multisig, PublicKey},
-    chain::{self, BlockInput, BlockOutput},
+    chain::{self, BlockInput, BlockOutput, Vote},
     market,
     tx::{self, amino},
     types::sha256,
@@ -37,7 +37,13 @@ const FEE: u128 = 1_000_000;
 /// Consensus key of the only validator.
 pub const VALIDATOR: [u8; 32] = [9; 32];
 
+/// The power of its genesis stake.
+pub const POWER: u64 = 1_000;
+
 /// Accounts with one key.
+pub const VALIDATOR_OPERATOR: u8 = VALIDATOR[0];
+/// Seeds of accounts lie below.
+pub const SEEDS: usize = 10;
 pub const ALICE: u8 = 1;
 pub const OPERATOR: u8 = 2;
 pub const BOB: u8 = 3;
@@ -53,6 +59,13 @@ impl SignatureMemory for Trusting {
     }
 
     fn learn(&self, _: [u8; 32]) {}
+}
+
+/// The only validator signs every block.
+fn votes() -> &'static [Vote] {
+    static VOTES: OnceLock<[Vote; 1]> = OnceLock::new();
+    let validator = Address::of_consensus(&VALIDATOR).0;
+    VOTES.get_or_init(|| [Vote { validator, power: POWER, signed: true }])
 }
 
 fn curve() -> &'static Secp256k1<SignOnly> {
@@ -129,10 +142,12 @@ impl Chain {
 
     /// Rich accounts, and windows that a few blocks outlast.
     pub fn genesis() -> GenesisState {
-        let accounts: Vec<_> =
-            (ALICE..=GROUP).map(|seed| (address(seed), Amount::new(1_000_000 * XPL))).collect();
+        let accounts: Vec<_> = (ALICE..=GROUP)
+            .chain([VALIDATOR_OPERATOR])
+            .map(|seed| (address(seed), Amount::new(1_000_000 * XPL)))
+            .collect();
         let validator = Validator {
-            operator: text(VALIDATOR[0]),
+            operator: text(VALIDATOR_OPERATOR),
             consensus_pubkey: VALIDATOR.into(),
             moniker: "v".into(),
             tokens_uxpl: (1_000 * XPL).to_string(),
@@ -155,7 +170,7 @@ impl Chain {
             time_s,
             proposer,
             txs,
-            votes: &[],
+            votes: votes(),
             misbehavior: &[],
         }
     }

@@ -7,7 +7,7 @@ pub mod traffic;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use chain::{ALICE, BOB, CHAIN_ID, Chain, GROUP, Terms, Trusting, coin};
+use chain::{ALICE, BOB, CHAIN_ID, Chain, GROUP, SEEDS, Terms, Trusting, coin};
 use plasma_modules::{
     Memory, Read, Table, View, carrier, chain as rules,
     msg::Msg,
@@ -69,7 +69,7 @@ pub fn transaction(
     input: &mut Pieces<'_>,
     chain: &Chain,
     templates: &[(u8, Any)],
-    sent: &mut [u64; 5],
+    sent: &mut [u64; SEEDS],
 ) -> Vec<u8> {
     let (signer, first) = input.pick(templates);
     let mut messages = vec![first.clone()];
@@ -176,7 +176,7 @@ pub fn block(data: &[u8]) -> Tally {
         if input.0.is_empty() {
             break;
         }
-        let mut sent = [0; 5];
+        let mut sent = [0; SEEDS];
         let txs: Vec<Vec<u8>> = (0..=input.upto(TXS_MAX - 1))
             .map(|_| match input.upto(15) {
                 1 => input.bytes().to_vec(),

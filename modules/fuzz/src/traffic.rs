@@ -5,12 +5,17 @@ use plasma_modules::{
     Address,
     attestation::{receipt_digest, text_hash, tokens_hash},
     market::{self, register_digest},
+    staking::distribution::operator_text,
     types::sha256,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{GenericAuthorization, Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output as BankOutput, SendAuthorization},
+        distribution::v1beta1::{
+            MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
+            MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
+        },
         feegrant::v1beta1::{
             BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
             PeriodicAllowance,
@@ -33,7 +38,8 @@ use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, XPL, address, any, coin, text,
+    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address, any,
+    coin, text,
 };
 
 /// A model that somebody serves, and one that nobody does.
@@ -215,6 +221,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         period_can_spend: some(),
         period_reset: Some(in_s(10)),
     };
+    let validator = operator_text(address(VALIDATOR_OPERATOR));
     let period = |length: i64| Period { length, amount: some() };
     let mut messages = vec![
         (ALICE, send(ALICE, address(BOB), XPL)),
@@ -279,6 +286,33 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
                 granter: text(BOB),
                 grantee: text(ALICE),
                 msg_type_url: MsgSend::type_url(),
+            }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawDelegatorReward {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                validator_address: validator.clone(),
+            }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgWithdrawValidatorCommission { validator_address: validator.clone() }),
+        ),
+        (
+            VALIDATOR_OPERATOR,
+            any(&MsgSetWithdrawAddress {
+                delegator_address: text(VALIDATOR_OPERATOR),
+                withdraw_address: if salt % 2 == 1 { text(BOB) } else { fresh(7).text() },
+            }),
+        ),
+        (BOB, any(&MsgFundCommunityPool { amount: some(), depositor: text(BOB) })),
+        (
+            ALICE,
+            any(&MsgDepositValidatorRewardsPool {
+                depositor: text(ALICE),
+                validator_address: validator,
+                amount: some(),
             }),
         ),
         (ALICE, publish(&format!("model {salt}"))),

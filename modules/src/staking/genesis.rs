@@ -1,21 +1,21 @@
-use alloc::{format, vec::Vec};
+use alloc::{format, string::ToString, vec::Vec};
 
-use plasma_proto::plasma::{
-    genesis::v1::StakingGenesis,
-    staking::v1::{Pools, Validator},
-};
+use plasma_proto::plasma::{genesis::v1::StakingGenesis, staking::v1::Validator};
 
 use super::{
-    Error,
-    state::{BY_CONSENSUS, POOLS, TOTAL_POWER_MAX, UXPL_PER_POWER, VALIDATORS},
+    Error, distribution, mint,
+    state::{BY_CONSENSUS, TOTAL_POWER_MAX, UXPL_PER_POWER, VALIDATORS},
 };
 use crate::{Address, Amount, Read, Write, chain::ValidatorUpdate, types::hash32};
 
 /// No validators: a chain cannot start from it.
 pub fn default_genesis() -> StakingGenesis {
+    let (pools, distribution) = distribution::default_genesis();
     StakingGenesis {
         validators: Vec::new(),
-        pools: Some(Pools { stakers_uxpl: "0".into(), community_uxpl: "0".into() }),
+        pools: Some(pools),
+        distribution: Some(distribution),
+        mint: Some(mint::default_genesis()),
     }
 }
 
@@ -24,7 +24,7 @@ pub fn init(
     store: &mut dyn Write,
     genesis: &StakingGenesis,
 ) -> Result<Vec<ValidatorUpdate>, Error> {
-    let StakingGenesis { validators, pools } = genesis;
+    let StakingGenesis { validators, pools, distribution, mint } = genesis;
     let bad = |why: &str| Error::BadGenesis(why.into());
     let mut updates = Vec::with_capacity(validators.len());
     let mut total = 0u64;
@@ -53,7 +53,10 @@ pub fn init(
     if updates.is_empty() {
         return Err(bad("there is no validator"));
     }
-    POOLS.set(store, pools.as_ref().ok_or_else(|| bad("pools are missing"))?);
+    let pools = pools.as_ref().ok_or_else(|| bad("pools are missing"))?;
+    let distribution = distribution.as_ref().ok_or_else(|| bad("distribution is missing"))?;
+    distribution::init(store, pools, distribution).map_err(|error| bad(&error.to_string()))?;
+    mint::init(store, mint.as_ref().ok_or_else(|| bad("mint is missing"))?).map_err(bad)?;
     Ok(updates)
 }
 
@@ -61,6 +64,8 @@ pub fn init(
 pub fn export(store: &dyn Read) -> StakingGenesis {
     StakingGenesis {
         validators: VALIDATORS.iter(store).map(|(_, validator)| validator).collect(),
-        pools: POOLS.get(store),
+        pools: distribution::exported_pools(store),
+        distribution: Some(distribution::export(store)),
+        mint: Some(mint::export(store)),
     }
 }

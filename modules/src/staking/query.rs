@@ -1,8 +1,6 @@
-use plasma_proto::plasma::staking::v1::{
-    QueryPoolsRequest, QueryPoolsResponse, QueryValidatorsRequest, QueryValidatorsResponse,
-};
+use plasma_proto::plasma::staking::v1::{QueryValidatorsRequest, QueryValidatorsResponse};
 
-use super::state::{POOLS, VALIDATORS};
+use super::{distribution, mint, state::VALIDATORS};
 use crate::{
     View,
     query::{PAGE_MAX, QueryError, Router},
@@ -11,7 +9,8 @@ use crate::{
 /// Adds this module's questions.
 pub fn routes(router: &mut Router) {
     router.add("/plasma.staking.v1.Query/Validators", validators);
-    router.add("/plasma.staking.v1.Query/Pools", pools);
+    distribution::routes(router);
+    mint::routes(router);
 }
 
 fn validators(
@@ -21,8 +20,4 @@ fn validators(
     let validators =
         VALIDATORS.iter(view.store).take(PAGE_MAX).map(|(_, validator)| validator).collect();
     Ok(QueryValidatorsResponse { validators })
-}
-
-fn pools(view: &View<'_>, _: QueryPoolsRequest) -> Result<QueryPoolsResponse, QueryError> {
-    Ok(QueryPoolsResponse { pools: POOLS.get(view.store) })
 }

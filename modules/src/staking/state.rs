@@ -1,17 +1,14 @@
 use alloc::vec::Vec;
 
-use plasma_proto::plasma::staking::v1::{Pools, Validator};
+use plasma_proto::plasma::staking::v1::Validator;
 
-use crate::{Address, Item, Map, Table};
+use crate::{Address, Map, Table};
 
 pub(super) const VALIDATORS: Map<Address, Validator> = Map::new(Table::StakingValidators);
 pub(super) const BY_CONSENSUS: Map<[u8; 20], Vec<u8>> = Map::new(Table::StakingByConsensus);
-pub(super) const POOLS: Item<Pools> = Item::new(Table::StakingPools);
 
 /// Module account of the validators' tokens.
 pub const BONDED_POOL: &str = "bonded_tokens_pool";
-/// Module account of what was earned and not yet withdrawn.
-pub const DISTRIBUTION: &str = "distribution";
 /// Stake of one unit of voting power, uxpl.
 pub const UXPL_PER_POWER: u128 = 1_000_000;
 /// CometBFT's bound on the sum of all powers: MaxInt64 / 8.

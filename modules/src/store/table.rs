@@ -29,6 +29,8 @@ pub enum Table {
     TokenSupply = 0x1a,
     /// `Item<token.FeeMarket>`
     TokenFeeMarket = 0x1b,
+    /// `Item<token.Totals>`
+    TokenTotals = 0x1d,
     /// Derived: (denom, address), of balances.
     TokenOwners = 0x1c,
 
@@ -45,6 +47,19 @@ pub enum Table {
     StakingByConsensus = 0x29,
     /// `Item<staking.Pools>`
     StakingPools = 0x2a,
+
+    /// `Item<cosmos.distribution.Params>`
+    DistributionParams = 0x34,
+    /// `Map<Address, staking.ValidatorRewards>`: by operator.
+    DistributionValidators = 0x35,
+    /// `Map<(delegator, operator), staking.RewardStart>`
+    DistributionStarts = 0x36,
+    /// `Map<Address, staking.WithdrawAddress>`: by delegator.
+    DistributionWithdraw = 0x37,
+    /// `Item<staking.Minter>`
+    MintMinter = 0x38,
+    /// `Item<cosmos.mint.Params>`
+    MintParams = 0x39,
 
     /// `Item<market.Params>`
     MarketParams = 0x40,

@@ -7,12 +7,14 @@ use alloc::{
 use super::Coins;
 use crate::Address;
 
-/// What the token module reports, in the Cosmos SDK's names. Text is made of it only where it is recorded.
+/// What the token module reports, in the Cosmos SDK's names. Text is made of it only where it is
+/// recorded.
 pub(super) enum Event<'a> {
     Spent { spender: Address, amount: &'a Coins },
     Received { receiver: Address, amount: &'a Coins },
     Transfer { recipient: Address, sender: Address, amount: &'a Coins },
     Sender { sender: Address },
+    Coinbase { minter: Address, amount: &'a Coins },
     Burn { burner: Address, amount: &'a Coins },
 }
 
@@ -23,6 +25,7 @@ impl crate::Event for Event<'_> {
             Self::Received { .. } => "coin_received",
             Self::Transfer { .. } => "transfer",
             Self::Sender { .. } => "message",
+            Self::Coinbase { .. } => "coinbase",
             Self::Burn { .. } => "burn",
         }
     }
@@ -41,6 +44,9 @@ impl crate::Event for Event<'_> {
                 ("amount", amount.to_string()),
             ],
             Self::Sender { sender } => vec![("sender", sender.to_string())],
+            Self::Coinbase { minter, amount } => {
+                vec![("minter", minter.to_string()), ("amount", amount.to_string())]
+            }
             Self::Burn { burner, amount } => {
                 vec![("burner", burner.to_string()), ("amount", amount.to_string())]
             }

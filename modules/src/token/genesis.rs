@@ -2,7 +2,7 @@ use alloc::{format, vec::Vec};
 
 use plasma_proto::plasma::{
     genesis::v1::{Balance, TokenGenesis},
-    token::v1::FeeMarket,
+    token::v1::{FeeMarket, Totals},
 };
 
 use super::{
@@ -10,9 +10,9 @@ use super::{
     handler::{credit, set_supply, supply},
     msg::Coins,
     params,
-    state::{BALANCES, FEE_MARKET, PARAMS},
+    state::{BALANCES, FEE_MARKET, PARAMS, TOTALS},
 };
-use crate::{Address, Read, Write, auth};
+use crate::{Address, Amount, Read, Write, auth};
 
 /// No money, the default fees.
 pub fn default_genesis() -> TokenGenesis {
@@ -22,12 +22,13 @@ pub fn default_genesis() -> TokenGenesis {
             base_fee_nuxpl_per_gas: params::DEFAULT.base_fee_min_nuxpl_per_gas,
         }),
         balances: Vec::new(),
+        totals: Some(Totals { minted_uxpl: "0".into(), burned_uxpl: "0".into() }),
     }
 }
 
 /// Writes balances, and the supply as their sum. Holders without an account get one.
 pub fn init(store: &mut dyn Write, genesis: &TokenGenesis) -> Result<(), Error> {
-    let TokenGenesis { params, fee_market, balances } = genesis;
+    let TokenGenesis { params, fee_market, balances, totals } = genesis;
     let bad = |why: &str| Error::BadGenesis(why.into());
     let params = params.as_ref().ok_or_else(|| bad("params are missing"))?;
     params::check(params)?;
@@ -37,6 +38,12 @@ pub fn init(store: &mut dyn Write, genesis: &TokenGenesis) -> Result<(), Error> 
     }
     PARAMS.set(store, params);
     FEE_MARKET.set(store, fee_market);
+    let totals = totals.as_ref().ok_or_else(|| bad("totals are missing"))?;
+    let Totals { minted_uxpl, burned_uxpl } = totals;
+    if [minted_uxpl, burned_uxpl].into_iter().any(|text| Amount::parse(text).is_none()) {
+        return Err(bad("totals are no amounts"));
+    }
+    TOTALS.set(store, totals);
     let mut last = None;
     for Balance { address, coins } in balances {
         let address = Address::parse(address)?;
@@ -66,5 +73,10 @@ pub fn export(store: &dyn Read) -> TokenGenesis {
             _ => balances.push(Balance { address: text, coins: [coin].into() }),
         }
     }
-    TokenGenesis { params: PARAMS.get(store), fee_market: FEE_MARKET.get(store), balances }
+    TokenGenesis {
+        params: PARAMS.get(store),
+        fee_market: FEE_MARKET.get(store),
+        balances,
+        totals: TOTALS.get(store),
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     Error, MultiSend, Send,
     event::Event,
     msg::Coins,
-    state::{BALANCES, FEE_MARKET, OWNERS, PARAMS, SUPPLY},
+    state::{BALANCES, FEE_MARKET, OWNERS, PARAMS, SUPPLY, TOTALS},
 };
 use crate::{Address, Amount, Ctx, Denom, Read, Sdk, Write, auth};
 
@@ -111,20 +111,58 @@ fn give(ctx: &mut Ctx<'_>, to: Address, coins: &Coins) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes uxpl and gives it to `to`, which may be any account. For other modules: `minter` is who
+/// answers for it.
+pub fn mint(ctx: &mut Ctx<'_>, minter: Address, to: Address, amount: Amount) -> Result<(), Error> {
+    if amount == Amount::ZERO {
+        return Ok(());
+    }
+    let denom = Denom::uxpl();
+    let overflow = || Error::SupplyOverflow(Denom::uxpl());
+    let sum = supply(ctx.store, &denom).plus(amount).ok_or_else(overflow)?;
+    let mut totals = TOTALS.get(ctx.store).unwrap_or_default();
+    let minted = Amount::stored(&totals.minted_uxpl).plus(amount).ok_or_else(overflow)?;
+    totals.minted_uxpl = minted.text();
+    TOTALS.set(ctx.store, &totals);
+    set_supply(ctx.store, &denom, sum);
+    let coins = Coins::one(denom, amount);
+    ctx.emit(&Event::Coinbase { minter, amount: &coins });
+    give(ctx, to, &coins)
+}
+
 /// Destroys uxpl. For other modules.
 pub fn burn(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
+    burn_uncounted(ctx, from, amount)?;
+    count_burned(ctx.store, amount)
+}
+
+/// [`burn`], but for supply and totals: the caller sums what it burns so, and counts it by
+/// [`count_burned`] before anything may ask for either.
+pub fn burn_uncounted(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
     if amount == Amount::ZERO {
         return Ok(());
     }
     let denom = Denom::uxpl();
     debit(ctx, from, &denom, amount)?;
-    let left = supply(ctx.store, &denom)
-        .minus(amount)
-        .ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
-    set_supply(ctx.store, &denom, left);
     let burned = Coins::one(denom, amount);
     ctx.emit(&Event::Spent { spender: from, amount: &burned });
     ctx.emit(&Event::Burn { burner: from, amount: &burned });
+    Ok(())
+}
+
+/// Takes what was burned out of the supply, and adds it to the totals.
+pub fn count_burned(store: &mut dyn Write, amount: Amount) -> Result<(), Error> {
+    if amount == Amount::ZERO {
+        return Ok(());
+    }
+    let denom = Denom::uxpl();
+    let overflow = || Error::SupplyOverflow(Denom::uxpl());
+    let left = supply(store, &denom).minus(amount).ok_or_else(overflow)?;
+    set_supply(store, &denom, left);
+    let mut totals = TOTALS.get(store).unwrap_or_default();
+    let burned = Amount::stored(&totals.burned_uxpl).plus(amount).ok_or_else(overflow)?;
+    totals.burned_uxpl = burned.text();
+    TOTALS.set(store, &totals);
     Ok(())
 }
 

@@ -1,9 +1,13 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use plasma_proto::cosmos::base::v1beta1::Coin;
+use plasma_proto::{cosmos::base::v1beta1::Coin, plasma::token::v1::Totals};
 
 use super::state::{BALANCES, OWNERS, SUPPLY};
-use crate::{Amount, Denom, Read, Table, Writes, store::decode};
+use crate::{
+    Amount, Denom, Read, Table, Writes,
+    store::{decode, entry},
+    types::hex,
+};
 
 /// Every sentence about money holds.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
@@ -71,9 +75,47 @@ pub fn supply_moves_with_balances(base: &dyn Read, writes: &Writes) -> Result<()
         sums.1 = sums.1.plus(taken).ok_or_else(overflow)?;
     }
     match moved.iter().find(|(_, (put, taken))| put != taken) {
-        None => Ok(()),
+        None => supply_moves_by_what_is_minted_and_burned(base, writes),
         Some((denom, (put, taken))) => {
             Err(format!("balances and supply of {denom} moved apart: {put} in, {taken} out"))
         }
+    }
+}
+
+/// The supply of uxpl after a block is the one before, with what was minted and without what was
+/// burned in it; of no other denomination is anything made or destroyed.
+fn supply_moves_by_what_is_minted_and_burned(
+    base: &dyn Read,
+    writes: &Writes,
+) -> Result<(), String> {
+    let uxpl = SUPPLY.path(&Denom::uxpl());
+    let table = [Table::TokenSupply.id()];
+    if let Some((key, _)) = writes
+        .range(table.to_vec()..)
+        .take_while(|(key, _)| key.starts_with(&table))
+        .find(|(key, new)| **key != uxpl && base.get(key) != **new)
+    {
+        return Err(format!("the supply at {} moved, and only uxpl is made", hex(key)));
+    }
+    let supply = |pair: Option<Vec<u8>>| {
+        let coin = pair.map(|value| entry::<Denom, Coin>((uxpl.clone(), value)).1);
+        coin.map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount))
+    };
+    let totals = |pair: Option<Vec<u8>>| {
+        let key = [Table::TokenTotals.id()].to_vec();
+        let totals = pair.map(|value| entry::<(), Totals>((key, value)).1).unwrap_or_default();
+        (Amount::stored(&totals.minted_uxpl), Amount::stored(&totals.burned_uxpl))
+    };
+    let after = |key: &[u8]| writes.get(key).cloned().unwrap_or_else(|| base.get(key));
+    let (then, now) = (supply(base.get(&uxpl)), supply(after(&uxpl)));
+    let totals_key = [Table::TokenTotals.id()];
+    let ((minted_then, burned_then), (minted, burned)) =
+        (totals(base.get(&totals_key)), totals(after(&totals_key)));
+    let moved = |now: Amount, then: Amount| now.minus(then).ok_or("totals never fall");
+    let (minted, burned) = (moved(minted, minted_then)?, moved(burned, burned_then)?);
+    if then.plus(minted).and_then(|sum| sum.minus(burned)) == Some(now) {
+        Ok(())
+    } else {
+        Err(format!("supply {then} became {now}uxpl, with {minted} minted and {burned} burned"))
     }
 }

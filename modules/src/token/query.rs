@@ -26,13 +26,14 @@ use plasma_proto::{
     },
     plasma::token::v1::{
         QueryFeeMarketRequest, QueryFeeMarketResponse, QueryParamsRequest, QueryParamsResponse,
+        QueryTotalsRequest, QueryTotalsResponse,
     },
 };
 
 use super::{
     handler::{balance_of, fee_market, params, spendable_at, supply},
     msg::Coins,
-    state::{BALANCES, OWNERS, SUPPLY},
+    state::{BALANCES, OWNERS, SUPPLY, TOTALS},
 };
 use crate::{
     Address, Denom, View, ante,
@@ -63,6 +64,7 @@ pub fn routes(router: &mut Router) {
     router.add("/cosmos.auth.v1beta1.Query/Params", auth_params);
     router.add("/plasma.token.v1.Query/Params", own_params);
     router.add("/plasma.token.v1.Query/FeeMarket", market);
+    router.add("/plasma.token.v1.Query/Totals", totals);
 }
 
 fn denom(text: &str) -> Result<Denom, QueryError> {
@@ -245,4 +247,8 @@ fn own_params(view: &View<'_>, _: QueryParamsRequest) -> Result<QueryParamsRespo
 
 fn market(view: &View<'_>, _: QueryFeeMarketRequest) -> Result<QueryFeeMarketResponse, QueryError> {
     Ok(QueryFeeMarketResponse { fee_market: Some(fee_market(view.store)) })
+}
+
+fn totals(view: &View<'_>, _: QueryTotalsRequest) -> Result<QueryTotalsResponse, QueryError> {
+    Ok(QueryTotalsResponse { totals: TOTALS.get(view.store) })
 }

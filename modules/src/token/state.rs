@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use plasma_proto::{
     cosmos::base::v1beta1::Coin,
-    plasma::token::v1::{FeeMarket, Params},
+    plasma::token::v1::{FeeMarket, Params, Totals},
 };
 
 use crate::{Address, Denom, Item, Map, Read, Table};
@@ -11,6 +11,7 @@ pub(super) const BALANCES: Map<(Address, Denom), Coin> = Map::new(Table::TokenBa
 pub(super) const OWNERS: Map<(Denom, Address), ()> = Map::new(Table::TokenOwners);
 pub(super) const SUPPLY: Map<Denom, Coin> = Map::new(Table::TokenSupply);
 pub(super) const PARAMS: Item<Params> = Item::new(Table::TokenParams);
+pub(super) const TOTALS: Item<Totals> = Item::new(Table::TokenTotals);
 pub(super) const FEE_MARKET: Item<FeeMarket> = Item::new(Table::TokenFeeMarket);
 
 /// Where a balance is stored, and proven.

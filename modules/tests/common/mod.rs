@@ -3,7 +3,7 @@
 
 use plasma_modules::{
     Address, Amount, Block, Memory, Refusal, SignatureMemory, Table, Write,
-    chain::{self, BlockInput, BlockOutput, TxResult},
+    chain::{self, BlockInput, BlockOutput, TxResult, Vote},
     tx,
 };
 use plasma_proto::{
@@ -183,6 +183,11 @@ pub fn validator(seed: u8) -> Validator {
     }
 }
 
+/// That a validator signed.
+pub fn vote(seed: u8, power: u64) -> Vote {
+    Vote { validator: Address::of_consensus(&[seed; 32]).0, power, signed: true }
+}
+
 /// A genesis in which each account holds as much.
 pub fn genesis(accounts: &[&Account], units: u128) -> GenesisState {
     let holders: Vec<_> =
@@ -196,17 +201,19 @@ pub struct Chain {
     pub store: Memory,
     pub height: u64,
     pub time_s: u64,
+    /// Who signed the last block, and who did not.
+    pub votes: Vec<Vote>,
 }
 
 impl Chain {
     pub fn new(genesis: &GenesisState) -> Self {
         let mut store = Memory::default();
         chain::init(&mut store, CHAIN_ID, TIME_S, genesis).unwrap();
-        Self { store, height: 0, time_s: TIME_S }
+        Self { store, height: 0, time_s: TIME_S, votes: vec![vote(0xe0, 1_000)] }
     }
 
     /// The next block, a second later.
-    pub fn next<'a>(&self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
+    pub fn next<'a>(&'a self, txs: &'a [&'a [u8]]) -> BlockInput<'a> {
         let proposer = Address::of_consensus(&[0xe0; 32]).0;
         let (height, time_s) = (self.height + 1, self.time_s + 1);
         BlockInput {
@@ -215,7 +222,7 @@ impl Chain {
             time_s,
             proposer,
             txs,
-            votes: &[],
+            votes: &self.votes,
             misbehavior: &[],
         }
     }
@@ -235,7 +242,7 @@ impl Chain {
             time_s: self.time_s,
             proposer,
             txs: &txs,
-            votes: &[],
+            votes: &self.votes,
             misbehavior: &[],
         };
         let output = chain::execute_block(&self.store, &input, &tx::NoMemory);

@@ -79,6 +79,9 @@ pub struct TokenGenesis {
     pub fee_market: ::core::option::Option<super::super::token::v1::FeeMarket>,
     #[prost(message, repeated, tag = "3")]
     pub balances: ::prost::alloc::vec::Vec<Balance>,
+    /// Of the chain's past; zero at a new chain's genesis.
+    #[prost(message, optional, tag = "4")]
+    pub totals: ::core::option::Option<super::super::token::v1::Totals>,
 }
 impl ::prost::Name for TokenGenesis {
     const NAME: &'static str = "TokenGenesis";
@@ -113,6 +116,10 @@ pub struct StakingGenesis {
     pub validators: ::prost::alloc::vec::Vec<super::super::staking::v1::Validator>,
     #[prost(message, optional, tag = "2")]
     pub pools: ::core::option::Option<super::super::staking::v1::Pools>,
+    #[prost(message, optional, tag = "20")]
+    pub distribution: ::core::option::Option<DistributionGenesis>,
+    #[prost(message, optional, tag = "21")]
+    pub mint: ::core::option::Option<MintGenesis>,
 }
 impl ::prost::Name for StakingGenesis {
     const NAME: &'static str = "StakingGenesis";
@@ -122,6 +129,47 @@ impl ::prost::Name for StakingGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.StakingGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DistributionGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::super::cosmos::distribution::v1beta1::Params>,
+    /// In order of operator. A validator that is not here has earned nothing.
+    #[prost(message, repeated, tag = "2")]
+    pub validators: ::prost::alloc::vec::Vec<super::super::staking::v1::ValidatorRewards>,
+    /// In order of delegator and operator. A delegation that is not here is owed nothing.
+    #[prost(message, repeated, tag = "3")]
+    pub starts: ::prost::alloc::vec::Vec<super::super::staking::v1::RewardStart>,
+    /// In order of delegator.
+    #[prost(message, repeated, tag = "4")]
+    pub withdraw_addresses: ::prost::alloc::vec::Vec<super::super::staking::v1::WithdrawAddress>,
+}
+impl ::prost::Name for DistributionGenesis {
+    const NAME: &'static str = "DistributionGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.DistributionGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.DistributionGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MintGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::super::cosmos::mint::v1beta1::Params>,
+    #[prost(message, optional, tag = "2")]
+    pub minter: ::core::option::Option<super::super::staking::v1::Minter>,
+}
+impl ::prost::Name for MintGenesis {
+    const NAME: &'static str = "MintGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.MintGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.MintGenesis".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -31,6 +31,26 @@ impl ::prost::Name for Params {
         "/plasma.token.v1.Params".into()
     }
 }
+/// What was made and destroyed of the coin since the genesis of the chain.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Totals {
+    /// Minted, uxpl.
+    #[prost(string, tag = "1")]
+    pub minted_uxpl: ::prost::alloc::string::String,
+    /// Burned, uxpl.
+    #[prost(string, tag = "2")]
+    pub burned_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Totals {
+    const NAME: &'static str = "Totals";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.Totals".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.Totals".into()
+    }
+}
 /// The fee market as it stands.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct FeeMarket {
@@ -73,6 +93,33 @@ impl ::prost::Name for QueryParamsResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.token.v1.QueryParamsResponse".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryTotalsRequest {}
+impl ::prost::Name for QueryTotalsRequest {
+    const NAME: &'static str = "QueryTotalsRequest";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.QueryTotalsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.QueryTotalsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryTotalsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub totals: ::core::option::Option<Totals>,
+}
+impl ::prost::Name for QueryTotalsResponse {
+    const NAME: &'static str = "QueryTotalsResponse";
+    const PACKAGE: &'static str = "plasma.token.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.token.v1.QueryTotalsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.token.v1.QueryTotalsResponse".into()
     }
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
