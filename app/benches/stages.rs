@@ -34,6 +34,10 @@ use tendermint_proto::v0_38::abci::{
     self as pb, Request, Response, request::Value, response_process_proposal::ProposalStatus,
 };
 
+/// As in plasmad.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Accounts of the chain, and how many of them send in each block.
 const ACCOUNTS: usize = 20_000;
 const TRANSFERS: usize = 2_000;
