@@ -254,6 +254,7 @@ fn in_memory(users: &[User]) {
 fn on_disk(dir: &Path, users: &[User]) {
     let bench = open(&dir.join("calls"), users);
     let mut check = Stage::new("CheckTx", "first sight: the signature is checked");
+    let mut renew = Stage::new("Commit of an empty block", "what waits is checked anew");
     let mut recheck = Stage::new("CheckTx, recheck", "after a block in which it was not");
     let mut prepare = Stage::new("PrepareProposal", "");
     let mut process = Stage::new("ProcessProposal", "");
@@ -291,7 +292,7 @@ fn on_disk(dir: &Path, users: &[User]) {
         check.measure(TRANSFERS, || check_all(&mut singles));
         // An empty block comes between, so that everything waits and is checked again.
         finalize(&bench.app, height, &[]);
-        bench.app.commit();
+        renew.measure(TRANSFERS, || bench.app.commit());
         height += 1;
         recheck.measure(TRANSFERS, || {
             for request in &requests {
@@ -325,7 +326,8 @@ fn on_disk(dir: &Path, users: &[User]) {
     let per_s = 1e6 / (finalize_.wall_us() + commit.wall_us());
     let cold_per_s = 1e6 / (cold.wall_us() + commit.wall_us());
     let slowest_ms = (finalize_.slowest + commit.slowest).as_secs_f64() * 1e3;
-    for stage in [check, recheck, prepare, process, cold_process, execute, finalize_, commit, cold]
+    for stage in
+        [check, renew, recheck, prepare, process, cold_process, execute, finalize_, commit, cold]
     {
         stage.print();
     }
