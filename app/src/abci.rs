@@ -243,10 +243,13 @@ fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
 /// `transfer` and `coin_received` alone; what every block does of itself is not looked for. Subscriptions
 /// see every attribute all the same.
 fn indexed(kind: &str, key: &str) -> bool {
-    let silent =
-        matches!(kind, "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission");
+    let silent = matches!(
+        kind,
+        "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission" | "liveness"
+    );
     let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
-    !silent && !value && !key.ends_with("_uxpl")
+    let detail = matches!(key, "completion_time" | "new_shares" | "burned_coins" | "power");
+    !silent && !detail && !value && !key.ends_with("_uxpl")
 }
 
 fn events(events: Vec<Recorded>) -> Vec<pb::Event> {
@@ -330,8 +333,8 @@ impl Application for App {
         if !same_validators(&request.validators, &validators) {
             abort(
                 "InitChain",
-                "the genesis file's `validators` are not those of `app_state.staking.validators`; \
-                 power must be whole XPL of `tokens_uxpl`",
+                "the genesis file's `validators` are not those of `app_state.staking`; \
+                 power must be whole XPL of stake",
             );
         }
         tracing::info!(chain_id = request.chain_id, app_hash = hex::encode(app_hash), "genesis");

@@ -7,13 +7,9 @@ use ics23::HostFunctionsManager;
 use plasma_app::doors::proof::PROOF;
 use plasma_modules::proof::key;
 use plasma_proto::{
-    cosmos::{auth::v1beta1::BaseAccount, base::v1beta1::Coin},
-    plasma::{
-        proof::v1::{
-            BalanceKey, OfferKey, QueryProofRequest, QueryProofResponse,
-            query_proof_request::Object,
-        },
-        staking::v1::Validator,
+    cosmos::{auth::v1beta1::BaseAccount, base::v1beta1::Coin, staking::v1beta1::Validator},
+    plasma::proof::v1::{
+        BalanceKey, OfferKey, QueryProofRequest, QueryProofResponse, query_proof_request::Object,
     },
 };
 use prost::Message;
@@ -132,7 +128,7 @@ fn every_public_object_is_proven_or_proven_absent() {
     let coin = Coin::decode(&bytes(&present[1])[..]).unwrap();
     assert_eq!((&coin.denom[..], &coin.amount[..]), ("uxpl", "1000002000"));
     let validator = Validator::decode(&bytes(&present[3])[..]).unwrap();
-    assert_eq!(validator.operator, users[0].address.text());
+    assert_eq!(validator.operator_address, users[0].address.operator_text());
 }
 
 #[test]

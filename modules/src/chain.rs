@@ -164,7 +164,8 @@ pub fn init(
     auth::init(store, auth.as_ref().ok_or_else(|| missing("auth"))?)?;
     token::init(store, token.as_ref().ok_or_else(|| missing("token"))?)?;
     feegrant::init(store, feegrant.as_ref().ok_or_else(|| missing("feegrant"))?)?;
-    let validators = staking::init(store, staking.as_ref().ok_or_else(|| missing("staking"))?)?;
+    let staking = staking.as_ref().ok_or_else(|| missing("staking"))?;
+    let validators = staking::init(store, time_s, staking)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
@@ -523,6 +524,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     auth::rebuild_derived(store, put);
     token::rebuild_derived(store, put);
     feegrant::rebuild_derived(store, put);
+    staking::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
 }

@@ -6,6 +6,7 @@ use plasma_proto::{
     cosmos::{
         authz::v1beta1 as authz_pb, bank::v1beta1 as bank,
         distribution::v1beta1 as distribution_pb, feegrant::v1beta1 as feegrant_pb,
+        slashing::v1beta1 as slashing_pb, staking::v1beta1 as staking_pb,
         vesting::v1beta1 as vesting,
     },
     plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
@@ -14,8 +15,8 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, staking::distribution,
-    token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, staking,
+    staking::distribution, token, tx::canonical,
 };
 
 macro_rules! messages {
@@ -89,6 +90,20 @@ messages! {
     RevokeAllowance: feegrant_pb::MsgRevokeAllowance, feegrant::RevokeAllowance, feegrant::revoke_allowance;
     /// Removes allowances that are past their time.
     PruneAllowances: feegrant_pb::MsgPruneAllowances, feegrant::PruneAllowances, feegrant::prune_allowances;
+    /// Becomes a validator.
+    CreateValidator: staking_pb::MsgCreateValidator, staking::CreateValidator, staking::create_validator;
+    /// Changes what a validator says of itself and takes.
+    EditValidator: staking_pb::MsgEditValidator, staking::EditValidator, staking::edit_validator;
+    /// Stakes with a validator.
+    Delegate: staking_pb::MsgDelegate, staking::Delegate, staking::delegate;
+    /// Takes stake back.
+    Undelegate: staking_pb::MsgUndelegate, staking::Undelegate, staking::undelegate;
+    /// Moves stake to another validator.
+    Redelegate: staking_pb::MsgBeginRedelegate, staking::Redelegate, staking::redelegate;
+    /// Stakes again what is unbonding.
+    CancelUnbonding: staking_pb::MsgCancelUnbondingDelegation, staking::CancelUnbonding, staking::cancel_unbonding;
+    /// Leaves jail.
+    Unjail: slashing_pb::MsgUnjail, staking::Unjail, staking::unjail;
     /// Lets another account send a type of message as oneself.
     Grant: authz_pb::MsgGrant, authz::Grant, authz::grant;
     /// Sends messages as those who granted them.

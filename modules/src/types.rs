@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-pub use address::{Address, HRP};
+pub use address::{Address, HRP, HRP_CONSENSUS, HRP_OPERATOR};
 pub use amount::Amount;
 pub use dec::{Dec, mul_div, mul_div_up};
 pub use denom::Denom;

@@ -9,12 +9,12 @@ use plasma_modules::{
     ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
     attestation::{text_hash, tokens_hash},
     msg::Msg,
-    staking::distribution::operator_text,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output, SendAuthorization},
+        crypto::ed25519::PubKey,
         distribution::v1beta1::{
             MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
             MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
@@ -22,6 +22,11 @@ use plasma_proto::{
         feegrant::v1beta1::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
+        },
+        slashing::v1beta1::MsgUnjail,
+        staking::v1beta1::{
+            CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
+            MsgCreateValidator, MsgDelegate, MsgEditValidator, MsgUndelegate,
         },
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
@@ -202,6 +207,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
     ];
     all.extend(grants());
+    all.extend(stakes());
     all.extend(rewards());
     all
 }
@@ -275,10 +281,84 @@ fn grants() -> Vec<(Any, Vec<u64>)> {
     ]
 }
 
+/// Of staking and slashing.
+#[allow(deprecated)]
+fn stakes() -> Vec<(Any, Vec<u64>)> {
+    let me = Account::new(1).address;
+    let (delegator_address, validator_address) = (me.text(), me.operator_text());
+    let other = Account::new(2).address.operator_text();
+    let amount = Some(coin(XPL));
+    let description = Description { moniker: "me".into(), ..Description::default() };
+    let commission = CommissionRates {
+        rate: "0".into(),
+        max_rate: "100000000000000000".into(),
+        max_change_rate: "10000000000000000".into(),
+    };
+    let bytes = len(description.encoded_len());
+    vec![
+        (
+            any(&MsgCreateValidator {
+                description: Some(description.clone()),
+                commission: Some(commission),
+                min_self_delegation: "1".into(),
+                delegator_address: String::new(),
+                validator_address: validator_address.clone(),
+                pubkey: Some(any(&PubKey { key: vec![7; 32] })),
+                value: amount.clone(),
+            }),
+            vec![bytes],
+        ),
+        (
+            any(&MsgEditValidator {
+                description: Some(description),
+                validator_address: validator_address.clone(),
+                commission_rate: String::new(),
+                min_self_delegation: String::new(),
+            }),
+            vec![bytes],
+        ),
+        (
+            any(&MsgDelegate {
+                delegator_address: delegator_address.clone(),
+                validator_address: validator_address.clone(),
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgUndelegate {
+                delegator_address: delegator_address.clone(),
+                validator_address: validator_address.clone(),
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgBeginRedelegate {
+                delegator_address: delegator_address.clone(),
+                validator_src_address: validator_address.clone(),
+                validator_dst_address: other,
+                amount: amount.clone(),
+            }),
+            vec![],
+        ),
+        (
+            any(&MsgCancelUnbondingDelegation {
+                delegator_address,
+                validator_address: validator_address.clone(),
+                amount,
+                creation_height: 1,
+            }),
+            vec![],
+        ),
+        (any(&MsgUnjail { validator_addr: validator_address }), vec![]),
+    ]
+}
+
 /// Of distribution.
 fn rewards() -> Vec<(Any, Vec<u64>)> {
     let (me, you) = (Account::new(1).address, Account::new(2).address);
-    let (delegator_address, validator_address) = (me.text(), operator_text(you));
+    let (delegator_address, validator_address) = (me.text(), you.operator_text());
     let withdraw = MsgWithdrawDelegatorReward {
         delegator_address: delegator_address.clone(),
         validator_address: validator_address.clone(),

@@ -7,7 +7,7 @@ use plasma_modules::{
     Address, Amount, Ctx, Dec, FeePaid, Overlay, View,
     chain::{self, TxResult, Vote},
     query::Router,
-    staking::distribution::{self, operator_text},
+    staking::distribution,
 };
 use plasma_proto::{
     cosmos::{
@@ -47,7 +47,7 @@ fn operator() -> Account {
 }
 
 fn valoper() -> String {
-    operator_text(operator().address)
+    operator().address.operator_text()
 }
 
 /// A chain of 10^6 XPL, 1,000 of them bonded.
@@ -96,7 +96,7 @@ fn commission(chain: &Chain) -> Dec {
 }
 
 fn outstanding(chain: &Chain, seed: u8) -> Dec {
-    let validator_address = operator_text(Account::new(seed).address);
+    let validator_address = Account::new(seed).address.operator_text();
     let request = QueryValidatorOutstandingRewardsRequest { validator_address };
     let answer: QueryValidatorOutstandingRewardsResponse = ask(chain, &request).unwrap();
     dec(&answer.rewards.unwrap().rewards)
@@ -104,7 +104,7 @@ fn outstanding(chain: &Chain, seed: u8) -> Dec {
 
 fn owed(chain: &Chain, delegator: &Account, seed: u8) -> Dec {
     let delegator_address = delegator.address.text();
-    let validator_address = operator_text(Account::new(seed).address);
+    let validator_address = Account::new(seed).address.operator_text();
     let request = QueryDelegationRewardsRequest { delegator_address, validator_address };
     let answer: QueryDelegationRewardsResponse = ask(chain, &request).unwrap();
     dec(&answer.rewards)
@@ -380,7 +380,7 @@ fn a_present_to_a_validator_is_shared() {
     let deposit = |to: Address| {
         any(&MsgDepositValidatorRewardsPool {
             depositor: alice.address.text(),
-            validator_address: operator_text(to),
+            validator_address: to.operator_text(),
             amount: vec![coin(10 * XPL)],
         })
     };
@@ -414,12 +414,12 @@ fn what_cannot_be_paid_is_refused_with_written_codes() {
     };
     let cases = [
         (withdraw(valoper()), ("distribution", 5)),
-        (withdraw(operator_text(alice.address)), ("distribution", 6)),
+        (withdraw(alice.address.operator_text()), ("distribution", 6)),
         (withdraw(operator.address.text()), ("sdk", 7)),
         (withdraw("xplvaloper1".into()), ("sdk", 7)),
         (
             any(&MsgWithdrawValidatorCommission {
-                validator_address: operator_text(alice.address),
+                validator_address: alice.address.operator_text(),
             }),
             ("distribution", 6),
         ),
@@ -479,8 +479,9 @@ fn questions_have_the_shape_that_clients_know() {
     };
     let log = ask::<_, QueryDelegationRewardsResponse>(&chain, &missing).unwrap_err();
     assert!(log.contains("code = NotFound") && log.contains("key not found"), "{log}");
-    let missing =
-        QueryValidatorOutstandingRewardsRequest { validator_address: operator_text(alice.address) };
+    let missing = QueryValidatorOutstandingRewardsRequest {
+        validator_address: alice.address.operator_text(),
+    };
     let log = ask::<_, QueryValidatorOutstandingRewardsResponse>(&chain, &missing).unwrap_err();
     assert!(log.contains("validator does not exist"), "{log}");
 }

@@ -39,9 +39,12 @@ fn code(text: &str) -> String {
 
 #[test]
 fn imports_run_one_way() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (path, text) in sources() {
+        // A checkout may lie in a folder that is named like a room.
+        let inside = path.strip_prefix(&src).unwrap();
         let Some(room) =
-            ROOMS.iter().position(|room| path.components().any(|part| part.as_os_str() == *room))
+            ROOMS.iter().position(|room| inside.components().any(|part| part.as_os_str() == *room))
         else {
             continue;
         };

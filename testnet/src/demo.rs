@@ -28,6 +28,10 @@ const ALICE_UXPL: u128 = 100 * 1_000_000;
 /// Ports of the demo, apart from those of a localnet.
 const PORT_BASE: u16 = 28_600;
 
+/// Which block a question is about, and which one an answer is about.
+const HEIGHT_HEADER: &str = plasma_app::doors::HEIGHT_HEADER;
+const REPLY_HEIGHT_HEADER: &str = "grpc-metadata-x-cosmos-block-height";
+
 /// How long the job may take from submission to payment.
 const JOB_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -60,11 +64,15 @@ fn say(text: &str) {
     println!("\x1b[1m==>\x1b[0m {text}");
 }
 
-/// Accounts whose money the story adds up.
-struct Purse {
-    name: &'static str,
-    address: String,
-    before: u128,
+/// Accounts whose money the story adds up: what they are here, and their addresses.
+type Purses = [(&'static str, String)];
+
+/// The money of one block, uxpl: every block mints, so that all of it must be of the same one.
+struct Books {
+    balances: Vec<u128>,
+    supply: u128,
+    minted: u128,
+    burned: u128,
 }
 
 /// Runs the demo. `stop` is set when the user has had enough.
@@ -113,19 +121,15 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
         bail!("interrupted");
     }
 
-    let mut purses = Vec::new();
-    for (name, address) in [
+    let purses = [
         ("alice", alice),
         ("operator", rig.operator_address.clone()),
         ("reporter", rig.reporter_address.clone()),
         ("validator (tips)", operator_of(0).text()),
         ("stakers and community", plasma_modules::Address::of_module("distribution").text()),
         ("escrow", plasma_modules::Address::of_module("market_escrow").text()),
-    ] {
-        let before = balance(&xpl, &address)?;
-        purses.push(Purse { name, address, before });
-    }
-    let supply_before = supply(&urls.rest)?;
+    ];
+    let before = books(&urls.rest, &purses)?;
 
     say(&format!("alice asks: {}", options.question));
     let submitted = xpl.json(&[
@@ -196,16 +200,27 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
     );
     println!();
     println!("  {:<22} {:>16} {:>16} {:>12}", "uxpl", "before", "after", "change");
+    let after = books(&urls.rest, &purses)?;
+    let change = |after: u128, before: u128| -> Result<i128> {
+        Ok(i128::try_from(after)? - i128::try_from(before)?)
+    };
     let mut sum = 0i128;
-    for Purse { name, address, before } in &purses {
-        let after = balance(&xpl, address)?;
-        let change = i128::try_from(after)? - i128::try_from(*before)?;
+    for ((name, _), (before, after)) in
+        purses.iter().zip(before.balances.iter().zip(&after.balances))
+    {
+        let change = change(*after, *before)?;
         sum += change;
         println!("  {name:<22} {before:>16} {after:>16} {change:>+12}");
     }
-    let supply_change = i128::try_from(supply(&urls.rest)?)? - i128::try_from(supply_before)?;
-    println!("  {:<22} {:>16} {:>16} {supply_change:>+12}", "supply (burned)", "", "");
-    ensure!(sum == supply_change, "the money does not add up: {sum} moved, {supply_change} burned");
+    let minted = change(after.minted, before.minted)?;
+    let burned = change(after.burned, before.burned)?;
+    let supply = change(after.supply, before.supply)?;
+    println!("  {:<22} {:>16} {:>16} {minted:>+12}", "minted for stakers", "", "");
+    println!("  {:<22} {:>16} {:>16} {:>+12}", "burned", "", "", -burned);
+    ensure!(
+        sum == supply && supply == minted - burned,
+        "the money does not add up: {sum} moved, {minted} minted, {burned} burned, {supply} more"
+    );
     let number = |field: &str| text(field).parse::<u128>().unwrap_or_default();
     ensure!(
         number("max_fee_uxpl")
@@ -213,7 +228,7 @@ pub fn run_in(options: &Options, home: &PathBuf, stop: &Arc<AtomicBool>) -> Resu
         "the escrow does not add up"
     );
     println!(
-        "  It adds up to the uxpl: what the purses lost is what was burned. ({:.0} s)",
+        "  It adds up to the uxpl: the purses gained what was minted, less what was burned. ({:.0} s)",
         started.elapsed().as_secs_f64()
     );
     println!();
@@ -256,14 +271,32 @@ fn settled(xpl: &Xpl, id: &str, stop: &Arc<AtomicBool>) -> Result<Value> {
     }
 }
 
-fn balance(xpl: &Xpl, address: &str) -> Result<u128> {
-    let shown = xpl.json(&["bank", "balance", address])?;
-    Ok(shown["balance_uxpl"].as_str().context("a balance")?.parse()?)
-}
-
-fn supply(rest_url: &str) -> Result<u128> {
-    let answer = rest(rest_url, "/cosmos/bank/v1beta1/supply/by_denom?denom=uxpl")?;
-    Ok(answer["amount"]["amount"].as_str().context("a supply")?.parse()?)
+/// The books of the newest block.
+fn books(rest_url: &str, purses: &Purses) -> Result<Books> {
+    let client = reqwest::blocking::Client::new();
+    let ask = |path: &str, height: &str| -> Result<(Value, String)> {
+        let request = client.get(format!("{rest_url}{path}")).header(HEIGHT_HEADER, height);
+        let reply = request.send()?.error_for_status()?;
+        let height = reply.headers().get(REPLY_HEIGHT_HEADER).context("a height")?;
+        let height = height.to_str()?.to_owned();
+        Ok((reply.json()?, height))
+    };
+    let number =
+        |value: &Value| -> Result<u128> { Ok(value.as_str().context("an amount")?.parse()?) };
+    let (totals, height) = ask("/plasma/token/v1/totals", "0")?;
+    let totals = &totals["totals"];
+    let (supply, _) = ask("/cosmos/bank/v1beta1/supply/by_denom?denom=uxpl", &height)?;
+    let mut balances = Vec::with_capacity(purses.len());
+    for (_, address) in purses {
+        let path = format!("/cosmos/bank/v1beta1/balances/{address}/by_denom?denom=uxpl");
+        balances.push(number(&ask(&path, &height)?.0["balance"]["amount"])?);
+    }
+    Ok(Books {
+        balances,
+        supply: number(&supply["amount"]["amount"])?,
+        minted: number(&totals["minted_uxpl"])?,
+        burned: number(&totals["burned_uxpl"])?,
+    })
 }
 
 fn rest(url: &str, path: &str) -> Result<Value> {

@@ -74,8 +74,28 @@ pub(super) fn without_point(field: &FieldDescriptor, json: &mut Value) -> Result
     Ok(())
 }
 
-/// Puts the integers of protobuf where a client wrote decimals.
+/// Puts the integers of protobuf where a client wrote decimals. A text that is not set stays so.
 pub(super) fn read(desc: &MessageDescriptor, json: &mut Value) -> Result<(), String> {
+    each(desc, json, &mut |field, value| match value.as_str() {
+        Some("") => Ok(()),
+        _ => without_point(field, value),
+    })
+}
+
+/// Puts decimals where protobuf holds integers; [`read`] is the way back.
+pub(super) fn show(desc: &MessageDescriptor, json: &mut Value) -> Result<(), String> {
+    each(desc, json, &mut |field, value| {
+        with_point(field, value);
+        Ok(())
+    })
+}
+
+/// Does `change` to every decimal of a message's JSON.
+fn each(
+    desc: &MessageDescriptor,
+    json: &mut Value,
+    change: &mut dyn FnMut(&FieldDescriptor, &mut Value) -> Result<(), String>,
+) -> Result<(), String> {
     let Value::Object(fields) = json else { return Ok(()) };
     let inner = if desc.full_name() == "google.protobuf.Any" {
         let name = fields.get("@type").and_then(Value::as_str).and_then(|u| u.rsplit('/').next());
@@ -93,8 +113,8 @@ pub(super) fn read(desc: &MessageDescriptor, json: &mut Value) -> Result<(), Str
         };
         for value in values {
             match field.kind() {
-                Kind::Message(inner) => read(&inner, value)?,
-                _ if is_decimal(&field) => without_point(&field, value)?,
+                Kind::Message(inner) => each(&inner, value, change)?,
+                _ if is_decimal(&field) => change(&field, value)?,
                 _ => {}
             }
         }
@@ -126,6 +146,8 @@ mod tests {
             let mut json = serde_json::json!({ "denom": "uxpl", "amount": shown });
             read(&coin, &mut json).unwrap();
             assert_eq!(json["amount"], scaled);
+            show(&coin, &mut json).unwrap();
+            assert_eq!(json["amount"], shown);
         }
         let mut short = Value::from("1.5");
         without_point(&amount, &mut short).unwrap();

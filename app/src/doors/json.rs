@@ -82,15 +82,18 @@ pub fn from_json(desc: MessageDescriptor, mut json: Value) -> Result<DynamicMess
         .map_err(|error| error.to_string())
 }
 
-/// A message of this crate's pool by its Rust type, as JSON.
+/// A message of this crate's pool by its Rust type, as JSON that [`from_json`] reads, decimals with a
+/// point.
 pub fn message_to_json<M: Message + prost::Name>(
     pool: &DescriptorPool,
     message: &M,
 ) -> Result<Value, String> {
     let desc = pool.get_message_by_name(&M::full_name());
     let desc = desc.ok_or_else(|| format!("{} has no descriptor", M::full_name()))?;
-    let message = DynamicMessage::decode(desc, &message.encode_to_vec()[..]);
-    to_json(&message.map_err(|error| error.to_string())?)
+    let message = DynamicMessage::decode(desc.clone(), &message.encode_to_vec()[..]);
+    let mut json = to_json(&message.map_err(|error| error.to_string())?)?;
+    decimals::show(&desc, &mut json)?;
+    Ok(json)
 }
 
 /// Puts URL fields (`pagination.limit=5`) into JSON that the message's parser takes. Fields that

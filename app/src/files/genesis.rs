@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use plasma_modules::{Address, Amount, chain, staking::UXPL_PER_POWER};
 use plasma_proto::{
     DESCRIPTORS,
@@ -18,16 +18,15 @@ use serde_json::{Value, json};
 use super::comet::{address, pubkey_json};
 use crate::doors::json::{from_json, message_to_json};
 
+/// CometBFT drops evidence that is older than both, as the chain does.
+pub use plasma_modules::staking::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S};
+
 /// Block size, bytes; not below the evidence's.
 pub const BLOCK_BYTES_MAX: u64 = 2 << 20;
 /// Gas of a block.
 pub const BLOCK_GAS_MAX: u64 = 2_000_000_000;
 /// Evidence of a block, bytes.
 const EVIDENCE_BYTES_MAX: u64 = 512 << 10;
-/// Evidence counts as long as stake is unbonding: 21 days.
-pub const EVIDENCE_AGE_S: u64 = 21 * 24 * 3600;
-/// The same in blocks of one second. CometBFT drops evidence that is older than both.
-pub const EVIDENCE_AGE_BLOCKS: u64 = EVIDENCE_AGE_S;
 const NANOS_PER_S: u64 = 1_000_000_000;
 
 /// Money at genesis.
@@ -148,14 +147,19 @@ pub fn file_of(
     initial_height: u64,
     state: &GenesisState,
 ) -> anyhow::Result<String> {
+    let staking = state.staking.as_ref().context("the state has no staking")?;
+    let moniker = |operator: &str| {
+        let operator = Address::parse(operator).ok()?.operator_text();
+        let state = staking.states.iter().find(|state| state.operator_address == operator)?;
+        Some(state.description.as_ref()?.moniker.as_str())
+    };
     let mut validators = Vec::new();
-    for validator in state.staking.iter().flat_map(|staking| &staking.validators) {
-        let key = validator.consensus_pubkey.first_chunk::<32>();
-        let tokens = Amount::parse(&validator.tokens_uxpl);
-        let (Some(key), Some(tokens)) = (key, tokens) else {
-            bail!("validator {} has no proper key or stake", validator.operator)
-        };
-        validators.push((validator.moniker.as_str(), *key, tokens.units() / UXPL_PER_POWER));
+    for member in staking.set.iter().flat_map(|set| &set.members) {
+        let key = member.consensus_pubkey.first_chunk::<32>();
+        let key =
+            key.with_context(|| format!("validator {} has no proper key", member.operator))?;
+        let name = moniker(&member.operator).unwrap_or_default();
+        validators.push((name, *key, u128::from(member.power)));
     }
     let time = rfc3339(UNIX_EPOCH + std::time::Duration::from_secs(time_s));
     Ok(document(chain_id, &time, initial_height, &validators, state_to_json(state)?))

@@ -146,13 +146,25 @@ impl Chain {
             .chain([VALIDATOR_OPERATOR])
             .map(|seed| (address(seed), Amount::new(1_000_000 * XPL)))
             .collect();
-        let validator = Validator {
-            operator: text(VALIDATOR_OPERATOR),
-            consensus_pubkey: VALIDATOR.into(),
+        let validator = |operator: u8, key: [u8; 32], xpl: u128| Validator {
+            operator: text(operator),
+            consensus_pubkey: key.into(),
             moniker: "v".into(),
-            tokens_uxpl: (1_000 * XPL).to_string(),
+            tokens_uxpl: (xpl * XPL).to_string(),
         };
-        let mut genesis = chain::new_genesis(&accounts, vec![validator]).expect("a genesis");
+        let validators = vec![
+            validator(VALIDATOR_OPERATOR, VALIDATOR, 1_000),
+            validator(OPERATOR, [0xd0; 32], 100),
+        ];
+        let fresh = chain::new_genesis(&accounts, validators).expect("a genesis");
+        let mut store = Memory::default();
+        chain::init(&mut store, CHAIN_ID, TIME_S, &fresh).expect("a genesis");
+        // As a chain that goes on: one of its validators is in jail, and may come out.
+        let mut genesis = chain::export(&store);
+        let states = genesis.staking.as_mut().map(|staking| &mut staking.states);
+        for state in states.into_iter().flatten() {
+            state.jailed = state.operator_address == address(OPERATOR).operator_text();
+        }
         let params = genesis.market.as_mut().and_then(|market| market.params.as_mut());
         let params = params.expect("the market has parameters");
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);

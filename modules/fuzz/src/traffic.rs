@@ -2,16 +2,17 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
-    Address,
+    Address, Dec,
     attestation::{receipt_digest, text_hash, tokens_hash},
     market::{self, register_digest},
-    staking::distribution::operator_text,
+    staking,
     types::sha256,
 };
 use plasma_proto::{
     cosmos::{
         authz::v1beta1::{GenericAuthorization, Grant, MsgExec, MsgGrant, MsgRevoke},
         bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output as BankOutput, SendAuthorization},
+        crypto::ed25519::PubKey,
         distribution::v1beta1::{
             MsgDepositValidatorRewardsPool, MsgFundCommunityPool, MsgSetWithdrawAddress,
             MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
@@ -19,6 +20,11 @@ use plasma_proto::{
         feegrant::v1beta1::{
             BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
             PeriodicAllowance,
+        },
+        slashing::v1beta1::MsgUnjail,
+        staking::v1beta1::{
+            CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
+            MsgCreateValidator, MsgDelegate, MsgEditValidator, MsgUndelegate,
         },
         vesting::v1beta1::{
             MsgCreatePeriodicVestingAccount, MsgCreatePermanentLockedAccount,
@@ -221,7 +227,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         period_can_spend: some(),
         period_reset: Some(in_s(10)),
     };
-    let validator = operator_text(address(VALIDATOR_OPERATOR));
+    let validator = address(VALIDATOR_OPERATOR).operator_text();
     let period = |length: i64| Period { length, amount: some() };
     let mut messages = vec![
         (ALICE, send(ALICE, address(BOB), XPL)),
@@ -332,6 +338,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             }),
         ),
     ];
+    messages.extend(stakes(chain, salt));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
     messages.extend(
@@ -371,4 +378,85 @@ pub fn kinds(data: &[u8]) -> Vec<String> {
     use plasma_proto::cosmos::base::abci::v1beta1::TxMsgData;
     let data = TxMsgData::decode(data).unwrap_or_default();
     data.msg_responses.into_iter().map(|response| response.type_url).collect()
+}
+
+/// Alice and bob stake; alice becomes a validator, and one that is jailed at the genesis comes back.
+#[allow(deprecated)]
+fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
+    let [first, second] = [VALIDATOR_OPERATOR, OPERATOR].map(|of| address(of).operator_text());
+    let amount = |xpl: u128| Some(coin(xpl * XPL));
+    let some = u128::from(salt % 8) + 1;
+    let key = sha256(&salt.to_be_bytes()).to_vec();
+    let delegate = |seed: u8, to: &str| {
+        any(&MsgDelegate {
+            delegator_address: text(seed),
+            validator_address: to.into(),
+            amount: amount(some),
+        })
+    };
+    let undelegate = |seed: u8, of: &str, xpl: u128| {
+        any(&MsgUndelegate {
+            delegator_address: text(seed),
+            validator_address: of.into(),
+            amount: amount(xpl),
+        })
+    };
+    let redelegate = |from: &str, to: &str| {
+        any(&MsgBeginRedelegate {
+            delegator_address: text(ALICE),
+            validator_src_address: from.into(),
+            validator_dst_address: to.into(),
+            amount: amount(1),
+        })
+    };
+    let unbonding = staking::unbonding(&chain.store, address(ALICE), address(VALIDATOR_OPERATOR));
+    let entry = unbonding.and_then(|stake| stake.entries.first().map(|one| one.creation_height));
+    let bps = |n: u32| Dec::bps(n).text();
+    vec![
+        (ALICE, delegate(ALICE, &first)),
+        (BOB, delegate(BOB, &first)),
+        (ALICE, undelegate(ALICE, &first, 1)),
+        (OPERATOR, undelegate(OPERATOR, &second, some)),
+        (ALICE, redelegate(&first, &second)),
+        (ALICE, redelegate(&second, &first)),
+        (
+            ALICE,
+            any(&MsgCancelUnbondingDelegation {
+                delegator_address: text(ALICE),
+                validator_address: first,
+                amount: amount(1),
+                creation_height: entry.unwrap_or(1),
+            }),
+        ),
+        (OPERATOR, any(&MsgUnjail { validator_addr: second.clone() })),
+        (
+            OPERATOR,
+            any(&MsgEditValidator {
+                description: Some(Description {
+                    moniker: format!("rig {salt}"),
+                    details: staking::DO_NOT_MODIFY.into(),
+                    ..Description::default()
+                }),
+                validator_address: second,
+                commission_rate: String::new(),
+                min_self_delegation: String::new(),
+            }),
+        ),
+        (
+            ALICE,
+            any(&MsgCreateValidator {
+                description: Some(Description { moniker: "a".into(), ..Description::default() }),
+                commission: Some(CommissionRates {
+                    rate: bps(500),
+                    max_rate: bps(1_000),
+                    max_change_rate: bps(100),
+                }),
+                min_self_delegation: "1".into(),
+                delegator_address: text(ALICE),
+                validator_address: address(ALICE).operator_text(),
+                pubkey: Some(any(&PubKey { key })),
+                value: amount(some),
+            }),
+        ),
+    ]
 }

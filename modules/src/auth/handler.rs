@@ -43,6 +43,28 @@ pub fn lock(store: &mut dyn Write, address: Address, vesting: &Vesting) {
     VESTINGS.set(store, &address, vesting);
 }
 
+/// Notes that an account delegates, so that what is locked of its money may go to a validator.
+pub fn track_delegation(
+    store: &mut dyn Write,
+    address: Address,
+    denom: &Denom,
+    amount: Amount,
+    now_s: u64,
+) {
+    if let Some(mut lock) = VESTINGS.get(store, &address) {
+        vesting::delegate(&mut lock, denom, amount, now_s);
+        VESTINGS.set(store, &address, &lock);
+    }
+}
+
+/// Notes that an account gets delegated money back.
+pub fn track_undelegation(store: &mut dyn Write, address: Address, denom: &Denom, amount: Amount) {
+    if let Some(mut lock) = VESTINGS.get(store, &address) {
+        vesting::undelegate(&mut lock, denom, amount);
+        VESTINGS.set(store, &address, &lock);
+    }
+}
+
 /// Opens an account for an address that is paid for the first time.
 pub fn ensure_account(store: &mut dyn Write, address: Address) {
     if exists(store, address) {

@@ -12,7 +12,10 @@ mod vesting;
 
 pub use block::{TIMEOUTS_REMOVED_PER_BLOCK_MAX, end_block};
 pub use genesis::{export, init};
-pub use handler::{account, count, ensure_account, exists, is_module_account, key, lock, locked};
+pub use handler::{
+    account, count, ensure_account, exists, is_module_account, key, lock, locked, track_delegation,
+    track_undelegation,
+};
 pub use invariant::check_invariants;
 pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};
 pub use query::routes;

@@ -35,6 +35,42 @@ pub(super) fn locked(vesting: &Vesting, denom: &Denom, now_s: u64) -> Amount {
     still.minus(units(&vesting.delegated_vesting, denom)).unwrap_or_default()
 }
 
+/// Notes that an account delegates: what is locked first, the rest from what is free.
+pub(super) fn delegate(vesting: &mut Vesting, denom: &Denom, amount: Amount, now_s: u64) {
+    let of_locked = locked(vesting, denom, now_s).min(amount);
+    let of_free = amount.minus(of_locked).unwrap_or_default();
+    add(&mut vesting.delegated_vesting, denom, of_locked);
+    add(&mut vesting.delegated_free, denom, of_free);
+}
+
+/// Notes that an account gets back what it delegated: what was free first. After a slash less comes
+/// back than went, so that some stays noted as delegated of the locked.
+pub(super) fn undelegate(vesting: &mut Vesting, denom: &Denom, amount: Amount) {
+    let of_free = units(&vesting.delegated_free, denom).min(amount);
+    let rest = amount.minus(of_free).unwrap_or_default();
+    let of_locked = units(&vesting.delegated_vesting, denom).min(rest);
+    subtract(&mut vesting.delegated_free, denom, of_free);
+    subtract(&mut vesting.delegated_vesting, denom, of_locked);
+}
+
+fn add(coins: &mut Vec<Coin>, denom: &Denom, amount: Amount) {
+    // What is delegated was held, and sums of what is held fit.
+    let sum = units(coins, denom).plus(amount).unwrap_or(Amount::new(u128::MAX));
+    put(coins, denom, sum);
+}
+
+fn subtract(coins: &mut Vec<Coin>, denom: &Denom, amount: Amount) {
+    put(coins, denom, units(coins, denom).minus(amount).unwrap_or_default());
+}
+
+fn put(coins: &mut Vec<Coin>, denom: &Denom, amount: Amount) {
+    coins.retain(|coin| coin.denom != denom.as_str());
+    if amount != Amount::ZERO {
+        coins.push(Coin { denom: denom.as_str().into(), amount: amount.text() });
+        coins.sort_by(|a, b| a.denom.cmp(&b.denom));
+    }
+}
+
 /// What of the original amount of a denomination is free at a time.
 ///
 /// Continuous: `original * (now - start) / (end - start)`, rounded down.
@@ -267,6 +303,30 @@ mod tests {
         assert_eq!(locked(&lock, &Denom::uxpl(), 99), Amount::new(6));
         assert_eq!(locked(&lock, &Denom::uxpl(), 100), Amount::ZERO);
         assert_eq!(locked(&lock, &Denom::new("other").unwrap(), 99), Amount::ZERO);
+    }
+
+    #[test]
+    fn what_is_locked_is_delegated_first_and_comes_back_last() {
+        let uxpl = Denom::uxpl();
+        let mut lock = vesting(VestingKind::Delayed, 10, 0, 100);
+        delegate(&mut lock, &uxpl, Amount::new(13), 50);
+        assert_eq!(
+            (lock.delegated_vesting.clone(), lock.delegated_free.clone()),
+            (coins(10), coins(3))
+        );
+        assert_eq!(locked(&lock, &uxpl, 50), Amount::ZERO);
+        undelegate(&mut lock, &uxpl, Amount::new(5));
+        assert_eq!(
+            (lock.delegated_vesting.clone(), lock.delegated_free.clone()),
+            (coins(8), vec![])
+        );
+        assert_eq!(locked(&lock, &uxpl, 50), Amount::new(2));
+        check(&lock).unwrap();
+        delegate(&mut lock, &uxpl, Amount::new(1), 100);
+        assert_eq!(
+            (lock.delegated_vesting.clone(), lock.delegated_free.clone()),
+            (coins(8), coins(1))
+        );
     }
 
     #[test]

@@ -41,12 +41,30 @@ pub enum Table {
     /// Derived: (expiration in seconds, grantee, granter).
     FeegrantExpiries = 0x22,
 
-    /// `Map<Address, staking.Validator>`
+    /// `Map<Address, cosmos.staking.Validator>`
     StakingValidators = 0x28,
-    /// `Map<[u8; 20], Vec<u8>>`: consensus address to operator.
+    /// `Map<[u8; 20], Vec<u8>>`: consensus address to the operator that it belongs to, for good.
     StakingByConsensus = 0x29,
     /// `Item<staking.Pools>`
     StakingPools = 0x2a,
+    /// `Item<cosmos.staking.Params>`
+    StakingParams = 0x2b,
+    /// `Item<cosmos.slashing.Params>`
+    StakingSlashingParams = 0x2c,
+    /// `Map<(delegator, operator), cosmos.staking.Delegation>`
+    StakingDelegations = 0x2d,
+    /// `Map<(delegator, operator), cosmos.staking.UnbondingDelegation>`
+    StakingUnbondings = 0x2e,
+    /// `Map<(delegator, destination, source), staking.Redelegation>`
+    StakingRedelegations = 0x2f,
+    /// `Map<[u8; 20], cosmos.slashing.ValidatorSigningInfo>`: by consensus address.
+    StakingSigningInfos = 0x30,
+    /// `Map<([u8; 20], u32), Vec<u8>>`: blocks missed, by consensus address and part of the window.
+    StakingMissed = 0x31,
+    /// `Map<(operator, height, infraction), staking.Slash>`
+    StakingSlashes = 0x32,
+    /// `Item<staking.ValidatorSet>`: what CometBFT was told.
+    StakingSet = 0x33,
 
     /// `Item<cosmos.distribution.Params>`
     DistributionParams = 0x34,
@@ -109,6 +127,31 @@ pub enum Table {
     AuthzByGrantee = 0x91,
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
+
+    /// `Map<Address, staking.SlashTask>`: by operator of the source.
+    StakingSlashTasks = 0xb0,
+    /// `Map<[u8; 32], cosmos.evidence.Equivocation>`: by sha256 of its bytes.
+    StakingEvidence = 0xb1,
+    /// `Map<u64, staking.Past>`
+    StakingHistory = 0xb2,
+    /// `Map<u64, staking.ValidatorSet>`: the sets that the history names.
+    StakingHistorySets = 0xb3,
+    /// `Item<u64>`
+    StakingNextUnbonding = 0xb4,
+    /// Derived: (power, operator's bytes inverted), of validators that may be in the set.
+    StakingByPower = 0xb8,
+    /// Derived: (time in seconds, operator), of validators that unbond.
+    StakingUnbondingValidators = 0xb9,
+    /// Derived: (operator, delegator), of delegations.
+    StakingByOperator = 0xba,
+    /// Derived: (operator, delegator), of unbonding stake.
+    StakingUnbondingsByOperator = 0xbb,
+    /// Derived: (completion in seconds, delegator, operator), of unbonding stake.
+    StakingUnbondingQueue = 0xbc,
+    /// Derived: (source, delegator, destination), of redelegations.
+    StakingRedelegationsBySource = 0xbd,
+    /// Derived: (completion in seconds, delegator, destination, source), of redelegations.
+    StakingRedelegationQueue = 0xbe,
 }
 
 impl Table {
@@ -127,6 +170,13 @@ impl Table {
             || id == Self::FeegrantExpiries.id()
             || id == Self::AuthzByGrantee.id()
             || id == Self::AuthzExpiries.id()
+            || id == Self::StakingByPower.id()
+            || id == Self::StakingUnbondingValidators.id()
+            || id == Self::StakingByOperator.id()
+            || id == Self::StakingUnbondingsByOperator.id()
+            || id == Self::StakingUnbondingQueue.id()
+            || id == Self::StakingRedelegationsBySource.id()
+            || id == Self::StakingRedelegationQueue.id()
             || id == Self::MarketOffersByOperator.id()
             || id == Self::MarketWithdrawalsByOperator.id()
             || id == Self::MarketJobsByRequester.id()

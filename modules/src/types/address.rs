@@ -10,6 +10,10 @@ use crate::{error::Sdk, store::Key};
 
 /// Human-readable part of account addresses.
 pub const HRP: &str = "xpl";
+/// Human-readable part of validators' operator addresses.
+pub const HRP_OPERATOR: &str = "xplvaloper";
+/// Human-readable part of validators' consensus addresses.
+pub const HRP_CONSENSUS: &str = "xplvalcons";
 
 /// An account: the twenty bytes of a key's hash, or of a module's name.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,10 +47,24 @@ impl Address {
 
     /// Reads bech32 text with the prefix `xpl`.
     pub fn parse(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP, text)
+    }
+
+    /// Reads a validator's operator, `xplvaloper`: the account's bytes under another prefix.
+    pub fn parse_operator(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP_OPERATOR, text)
+    }
+
+    /// Reads a validator's consensus address, `xplvalcons`.
+    pub fn parse_consensus(text: &str) -> Result<Self, Sdk> {
+        Self::parse_as(HRP_CONSENSUS, text)
+    }
+
+    fn parse_as(prefix: &str, text: &str) -> Result<Self, Sdk> {
         let bad = |why: &str| Sdk::InvalidAddress(alloc::format!("{text:?} {why}"));
         let checked = CheckedHrpstring::new::<Bech32>(text).map_err(|_| bad("is not bech32"))?;
-        if checked.hrp().as_str() != HRP {
-            return Err(bad("does not begin with xpl1"));
+        if checked.hrp().as_str() != prefix {
+            return Err(bad(&alloc::format!("does not begin with {prefix}1")));
         }
         let bytes: Vec<u8> = checked.byte_iter().collect();
         bytes.try_into().map(Self).map_err(|_| bad("does not hold 20 bytes"))
@@ -57,15 +75,35 @@ impl Address {
         Self::parse(text).unwrap_or_else(|_| crate::error::fault("bad address", text.as_bytes()))
     }
 
-    /// As bech32 text, the form of every address in a message.
-    ///
-    /// Written out for this one prefix and length (BIP-173): events have a dozen addresses per
-    /// transfer, and a general encoder was most of what they cost.
+    /// Reads a stored operator's address.
+    pub fn stored_operator(text: &str) -> Self {
+        Self::parse_operator(text)
+            .unwrap_or_else(|_| crate::error::fault("bad operator", text.as_bytes()))
+    }
+
+    /// As bech32 text, the form of every account in a message.
     pub fn text(&self) -> String {
-        let mut text = String::with_capacity(TEXT_LEN);
-        text.push_str(HRP);
+        self.text_as(HRP)
+    }
+
+    /// As bech32 text of a validator's operator.
+    pub fn operator_text(&self) -> String {
+        self.text_as(HRP_OPERATOR)
+    }
+
+    /// As bech32 text of a validator's consensus address.
+    pub fn consensus_text(&self) -> String {
+        self.text_as(HRP_CONSENSUS)
+    }
+
+    /// Bech32 (BIP-173), written out for twenty bytes: events have a dozen addresses per transfer, and
+    /// a general encoder was most of what they cost.
+    fn text_as(&self, prefix: &str) -> String {
+        let mut text = String::with_capacity(prefix.len().saturating_add(REST_LEN));
+        text.push_str(prefix);
         text.push('1');
-        let mut sum = HRP_SUM;
+        let mut sum = prefix.bytes().fold(1, |sum, byte| step(sum, byte >> 5));
+        sum = prefix.bytes().fold(step(sum, 0), |sum, byte| step(sum, byte & 31));
         let mut put = |digit: u8| text.push(char::from(letter(digit)));
         let (groups, _) = self.0.as_chunks::<5>();
         for [a, b, c, d, e] in groups {
@@ -76,10 +114,7 @@ impl Address {
                 put(digit);
             }
         }
-        for _ in 0..6 {
-            sum = step(sum, 0);
-        }
-        sum ^= 1;
+        sum = (0..6).fold(sum, |sum, _| step(sum, 0)) ^ 1;
         for shift in [25u32, 20, 15, 10, 5, 0] {
             put(low5(u64::from(sum >> shift)));
         }
@@ -87,27 +122,12 @@ impl Address {
     }
 }
 
-/// Letters of an address's text: prefix, separator, 32 digits, 6 of the checksum.
-const TEXT_LEN: usize = 42;
-
-/// The checksum of the prefix alone.
-const HRP_SUM: u32 = {
-    let [x, p, l] = *b"xpl";
-    let mut sum = 1;
-    sum = step(sum, x >> 5);
-    sum = step(sum, p >> 5);
-    sum = step(sum, l >> 5);
-    sum = step(sum, 0);
-    sum = step(sum, x & 31);
-    sum = step(sum, p & 31);
-    step(sum, l & 31)
-};
+/// Letters of an address's text behind its prefix: separator, 32 digits, 6 of the checksum.
+const REST_LEN: usize = 39;
 
 /// One step of bech32's checksum.
-const fn step(sum: u32, digit: u8) -> u32 {
-    #[expect(clippy::as_conversions, reason = "widening, which `From` cannot do in a constant")]
-    let digit = digit as u32;
-    let next = ((sum & 0x01ff_ffff) << 5) ^ digit;
+fn step(sum: u32, digit: u8) -> u32 {
+    let next = ((sum & 0x01ff_ffff) << 5) ^ u32::from(digit);
     let top = sum >> 25;
     // Each of the top bits takes its generator in, without a branch.
     next ^ (0x3b6a_57b2 & 0u32.wrapping_sub(top & 1))
@@ -158,15 +178,14 @@ mod tests {
 
     #[test]
     fn text_is_what_a_general_encoder_writes() {
-        let hrp = Hrp::parse(HRP).unwrap();
-        for n in 0..2_000u32 {
-            let Address(bytes) = Address::short(&n.to_be_bytes());
-            let text = Address(bytes).text();
-            assert_eq!(text, bech32::encode::<Bech32>(hrp, &bytes).unwrap());
-            assert_eq!(text.len(), TEXT_LEN);
-        }
-        for bytes in [[0; 20], [0xff; 20]] {
-            assert_eq!(Address(bytes).text(), bech32::encode::<Bech32>(hrp, &bytes).unwrap());
+        for prefix in [HRP, HRP_OPERATOR, HRP_CONSENSUS] {
+            let hrp = Hrp::parse(prefix).unwrap();
+            let many = (0..1_000u32).map(|n| Address::short(&n.to_be_bytes()).0);
+            for bytes in many.chain([[0; 20], [0xff; 20]]) {
+                let text = Address(bytes).text_as(prefix);
+                assert_eq!(text, bech32::encode::<Bech32>(hrp, &bytes).unwrap());
+                assert_eq!(text.len(), prefix.len() + REST_LEN);
+            }
         }
     }
 
@@ -182,5 +201,18 @@ mod tests {
         for text in ["", "xpl1", &other, &long, &wrong, &address.text().to_uppercase()[1..]] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn each_form_is_read_as_itself_alone() {
+        let address = Address([7; 20]);
+        let (account, operator, consensus) =
+            (address.text(), address.operator_text(), address.consensus_text());
+        assert!(operator.starts_with("xplvaloper1") && consensus.starts_with("xplvalcons1"));
+        assert_eq!(Address::parse_operator(&operator), Ok(address));
+        assert_eq!(Address::parse_consensus(&consensus), Ok(address));
+        assert!(Address::parse(&operator).is_err() && Address::parse(&consensus).is_err());
+        assert!(Address::parse_operator(&account).is_err());
+        assert!(Address::parse_consensus(&operator).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plasma_modules::{
     Address, Memory, Table, Write, auth, authz,
     chain::{self, BlockInput},
-    feegrant, market,
+    feegrant, market, staking,
     tx::NoMemory,
 };
 use plasma_proto::{
@@ -14,16 +14,17 @@ use plasma_proto::{
         authz::v1beta1::{GenericAuthorization, GrantAuthorization},
         bank::v1beta1::MsgSend,
         feegrant::v1beta1::{BasicAllowance, Grant},
+        staking::v1beta1::{UnbondingDelegation, UnbondingDelegationEntry},
     },
     plasma::{
-        genesis::v1::{AuthzGenesis, FeegrantGenesis},
+        genesis::v1::{AuthzGenesis, Balance, FeegrantGenesis},
         market::v1::{Timer, TimerKind},
     },
 };
 use prost::{Message, Name};
 use prost_types::Timestamp;
 
-use crate::common::{Account, CHAIN_ID, Chain, TIME_S, XPL, any, genesis};
+use crate::common::{Account, CHAIN_ID, Chain, TIME_S, XPL, any, coin, genesis};
 
 const ITEMS: usize = 50_000;
 const ITEMS_LONG: usize = 1_000_000;
@@ -152,12 +153,43 @@ fn timers(items: usize) {
     drains("timers", store, Table::MarketTimers, items, per_block);
 }
 
+/// Stake that comes back to as many owners.
+fn unbondings(items: usize) {
+    let mut genesis = chain::export(&start().0);
+    let balance = 1_000u128;
+    let staking = genesis.staking.as_mut().unwrap();
+    let operator = staking.states[0].operator_address.clone();
+    staking.unbondings = (0..items)
+        .map(|n| UnbondingDelegation {
+            delegator_address: somebody(n).text(),
+            validator_address: operator.clone(),
+            entries: vec![UnbondingDelegationEntry {
+                creation_height: 1,
+                completion_time: soon(),
+                initial_balance: balance.to_string(),
+                balance: balance.to_string(),
+                unbonding_id: u64::try_from(n).unwrap(),
+                unbonding_on_hold_ref_count: 0,
+            }],
+        })
+        .collect();
+    let pool = Address::of_module(staking::NOT_BONDED_POOL);
+    let coins = vec![coin(balance * u128::try_from(items).unwrap())];
+    let balances = &mut genesis.token.as_mut().unwrap().balances;
+    balances.push(Balance { address: pool.text(), coins });
+    balances.sort_by_key(|balance| Address::parse(&balance.address).unwrap());
+    let mut store = Memory::default();
+    chain::init(&mut store, CHAIN_ID, TIME_S, &genesis).unwrap();
+    drains("unbondings", store, Table::StakingUnbondings, items, staking::PAID_PER_BLOCK_MAX);
+}
+
 #[test]
 fn long_queues_drain_by_bounded_steps() {
     allowances(ITEMS);
     grants(ITEMS);
     timeouts(ITEMS);
     timers(ITEMS);
+    unbondings(ITEMS);
 }
 
 #[test]
@@ -167,4 +199,5 @@ fn queues_of_a_million_drain_by_bounded_steps() {
     grants(ITEMS_LONG);
     timeouts(ITEMS_LONG);
     timers(ITEMS_LONG);
+    unbondings(ITEMS_LONG);
 }

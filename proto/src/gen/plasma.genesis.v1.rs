@@ -112,10 +112,51 @@ impl ::prost::Name for Balance {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StakingGenesis {
+    /// Whom a new chain begins with, in order of operator; none where there are `states`.
     #[prost(message, repeated, tag = "1")]
     pub validators: ::prost::alloc::vec::Vec<super::super::staking::v1::Validator>,
     #[prost(message, optional, tag = "2")]
     pub pools: ::core::option::Option<super::super::staking::v1::Pools>,
+    #[prost(message, optional, tag = "3")]
+    pub params: ::core::option::Option<super::super::super::cosmos::staking::v1beta1::Params>,
+    #[prost(message, optional, tag = "4")]
+    pub slashing_params:
+        ::core::option::Option<super::super::super::cosmos::slashing::v1beta1::Params>,
+    /// The validators of a chain that goes on, and all that belongs to them; in order of key.
+    #[prost(message, repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<super::super::super::cosmos::staking::v1beta1::Validator>,
+    #[prost(message, optional, tag = "6")]
+    pub set: ::core::option::Option<super::super::staking::v1::ValidatorSet>,
+    #[prost(message, repeated, tag = "7")]
+    pub delegations:
+        ::prost::alloc::vec::Vec<super::super::super::cosmos::staking::v1beta1::Delegation>,
+    #[prost(message, repeated, tag = "8")]
+    pub unbondings: ::prost::alloc::vec::Vec<
+        super::super::super::cosmos::staking::v1beta1::UnbondingDelegation,
+    >,
+    #[prost(message, repeated, tag = "9")]
+    pub redelegations: ::prost::alloc::vec::Vec<super::super::staking::v1::Redelegation>,
+    #[prost(message, repeated, tag = "10")]
+    pub slashes: ::prost::alloc::vec::Vec<super::super::staking::v1::Slash>,
+    #[prost(message, repeated, tag = "11")]
+    pub slash_tasks: ::prost::alloc::vec::Vec<super::super::staking::v1::SlashTask>,
+    #[prost(message, repeated, tag = "12")]
+    pub signing_infos: ::prost::alloc::vec::Vec<
+        super::super::super::cosmos::slashing::v1beta1::ValidatorSigningInfo,
+    >,
+    #[prost(message, repeated, tag = "13")]
+    pub missed: ::prost::alloc::vec::Vec<super::super::staking::v1::MissedBlocks>,
+    #[prost(message, repeated, tag = "14")]
+    pub consensus_keys: ::prost::alloc::vec::Vec<super::super::staking::v1::ConsensusKey>,
+    #[prost(message, repeated, tag = "15")]
+    pub evidence:
+        ::prost::alloc::vec::Vec<super::super::super::cosmos::evidence::v1beta1::Equivocation>,
+    #[prost(message, repeated, tag = "16")]
+    pub history: ::prost::alloc::vec::Vec<super::super::staking::v1::Past>,
+    #[prost(message, repeated, tag = "17")]
+    pub history_sets: ::prost::alloc::vec::Vec<super::super::staking::v1::ValidatorSet>,
+    #[prost(uint64, tag = "18")]
+    pub next_unbonding_id: u64,
     #[prost(message, optional, tag = "20")]
     pub distribution: ::core::option::Option<DistributionGenesis>,
     #[prost(message, optional, tag = "21")]

@@ -122,7 +122,7 @@ impl ::prost::Name for Minter {
         "/plasma.staking.v1.Minter".into()
     }
 }
-/// A validator of the genesis set.
+/// A validator that a new chain begins with: its operator delegates the tokens to itself.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Validator {
     /// Operator's account, bech32 xpl.
@@ -148,31 +148,216 @@ impl ::prost::Name for Validator {
         "/plasma.staking.v1.Validator".into()
     }
 }
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct QueryValidatorsRequest {}
-impl ::prost::Name for QueryValidatorsRequest {
-    const NAME: &'static str = "QueryValidatorsRequest";
-    const PACKAGE: &'static str = "plasma.staking.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "plasma.staking.v1.QueryValidatorsRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/plasma.staking.v1.QueryValidatorsRequest".into()
-    }
-}
+/// Validators with their powers, in order of power.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct QueryValidatorsResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub validators: ::prost::alloc::vec::Vec<Validator>,
+pub struct ValidatorSet {
+    /// Block at whose end it was chosen.
+    #[prost(uint64, tag = "1")]
+    pub height: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
 }
-impl ::prost::Name for QueryValidatorsResponse {
-    const NAME: &'static str = "QueryValidatorsResponse";
+impl ::prost::Name for ValidatorSet {
+    const NAME: &'static str = "ValidatorSet";
     const PACKAGE: &'static str = "plasma.staking.v1";
     fn full_name() -> ::prost::alloc::string::String {
-        "plasma.staking.v1.QueryValidatorsResponse".into()
+        "plasma.staking.v1.ValidatorSet".into()
     }
     fn type_url() -> ::prost::alloc::string::String {
-        "/plasma.staking.v1.QueryValidatorsResponse".into()
+        "/plasma.staking.v1.ValidatorSet".into()
+    }
+}
+/// A validator of a set.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Member {
+    /// Operator's account, bech32 xpl.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// Consensus key, ed25519, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub consensus_pubkey: ::prost::alloc::vec::Vec<u8>,
+    /// Voting power: whole XPL of stake.
+    #[prost(uint64, tag = "3")]
+    pub power: u64,
+}
+impl ::prost::Name for Member {
+    const NAME: &'static str = "Member";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.Member".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.Member".into()
+    }
+}
+/// What is kept of a past block.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Past {
+    #[prost(uint64, tag = "1")]
+    pub height: u64,
+    /// Its time, unix seconds.
+    #[prost(uint64, tag = "2")]
+    pub time_s: u64,
+    /// Height of the set as it was after that block.
+    #[prost(uint64, tag = "3")]
+    pub set_height: u64,
+}
+impl ::prost::Name for Past {
+    const NAME: &'static str = "Past";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.Past".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.Past".into()
+    }
+}
+/// Stake on its way from one validator to another. It pays for what the first one did while it was there.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Redelegation {
+    /// Account, bech32 xpl.
+    #[prost(string, tag = "1")]
+    pub delegator: ::prost::alloc::string::String,
+    /// Operators' accounts, bech32 xpl.
+    #[prost(string, tag = "2")]
+    pub destination: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub entries: ::prost::alloc::vec::Vec<RedelegationEntry>,
+}
+impl ::prost::Name for Redelegation {
+    const NAME: &'static str = "Redelegation";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.Redelegation".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.Redelegation".into()
+    }
+}
+/// Stake that moved at once.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RedelegationEntry {
+    /// Block since when it does not stand behind the source any more.
+    #[prost(uint64, tag = "1")]
+    pub creation_height: u64,
+    /// Until when it pays for the source, unix seconds.
+    #[prost(uint64, tag = "2")]
+    pub completion_s: u64,
+    #[prost(string, tag = "3")]
+    pub initial_balance_uxpl: ::prost::alloc::string::String,
+    /// What it became at the destination, times 10^18.
+    #[prost(string, tag = "4")]
+    pub shares_dst: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub id: u64,
+    /// Slashes of the source up to this block are paid.
+    #[prost(uint64, tag = "6")]
+    pub settled_height: u64,
+}
+impl ::prost::Name for RedelegationEntry {
+    const NAME: &'static str = "RedelegationEntry";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.RedelegationEntry".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.RedelegationEntry".into()
+    }
+}
+/// A validator was slashed; what unbonds and what moved away pays its part later.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Slash {
+    /// Operator's account, bech32 xpl.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// Block in which it was slashed.
+    #[prost(uint64, tag = "2")]
+    pub height: u64,
+    /// That block's time, unix seconds.
+    #[prost(uint64, tag = "3")]
+    pub time_s: u64,
+    /// cosmos.staking.v1beta1.Infraction.
+    #[prost(uint32, tag = "4")]
+    pub infraction: u32,
+    /// Stake that left in this block or later pays.
+    #[prost(uint64, tag = "5")]
+    pub infraction_height: u64,
+    /// Part of the stake, times 10^18.
+    #[prost(string, tag = "6")]
+    pub fraction: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Slash {
+    const NAME: &'static str = "Slash";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.Slash".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.Slash".into()
+    }
+}
+/// Stake that moved away from a slashed validator is being charged, a bounded part in each block.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SlashTask {
+    /// Operator's account, bech32 xpl.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// The last delegator and destination that were charged, 40 bytes; empty at the start.
+    #[prost(bytes = "vec", tag = "2")]
+    pub cursor: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for SlashTask {
+    const NAME: &'static str = "SlashTask";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.SlashTask".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.SlashTask".into()
+    }
+}
+/// Blocks that a validator missed, one bit each, of one part of its window.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MissedBlocks {
+    /// Consensus address, 20 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub consensus: ::prost::alloc::vec::Vec<u8>,
+    /// Which part, of 512 blocks.
+    #[prost(uint32, tag = "2")]
+    pub part: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub bits: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MissedBlocks {
+    const NAME: &'static str = "MissedBlocks";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.MissedBlocks".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.MissedBlocks".into()
+    }
+}
+/// A consensus key belongs to the first operator that showed it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConsensusKey {
+    /// Consensus address, 20 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub consensus: ::prost::alloc::vec::Vec<u8>,
+    /// Operator's account, bech32 xpl.
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ConsensusKey {
+    const NAME: &'static str = "ConsensusKey";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.ConsensusKey".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.ConsensusKey".into()
     }
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]

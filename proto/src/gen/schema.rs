@@ -2,11 +2,11 @@
 
 /// Every message, by name.
 #[rustfmt::skip]
-pub static MESSAGES: [Message; 121] = [
+pub static MESSAGES: [Message; 122] = [
 Message { name: "cosmos.auth.v1beta1.BaseAccount", amino_name: "cosmos-sdk/BaseAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "account_number", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "public_key", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "public_key", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "sequence", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.auth.v1beta1.ModuleAccount", amino_name: "cosmos-sdk/ModuleAccount", form: Form::Never, fields: &[
@@ -33,12 +33,12 @@ Message { name: "cosmos.authz.v1beta1.GenericAuthorization", amino_name: "cosmos
 Field { number: 1, name: "msg", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.authz.v1beta1.Grant", amino_name: "", form: Form::Object, fields: &[
-Field { number: 1, name: "authorization", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "expiration", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "authorization", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "expiration", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.authz.v1beta1.MsgExec", amino_name: "cosmos-sdk/MsgExec", form: Form::Object, fields: &[
 Field { number: 1, name: "grantee", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "msgs", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "msgs", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.authz.v1beta1.MsgGrant", amino_name: "cosmos-sdk/MsgGrant", form: Form::Object, fields: &[
 Field { number: 3, name: "grant", kind: Kind::Message(6), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
@@ -93,11 +93,11 @@ Field { number: 2, name: "amount", kind: Kind::String, repeated: false, packed: 
 Field { number: 1, name: "denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.consensus.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/consensus/MsgUpdateParams", form: Form::Object, fields: &[
-Field { number: 5, name: "abci", kind: Kind::Message(117), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "abci", kind: Kind::Message(118), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "block", kind: Kind::Message(118), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "evidence", kind: Kind::Message(119), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "validator", kind: Kind::Message(120), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "block", kind: Kind::Message(119), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "evidence", kind: Kind::Message(120), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "validator", kind: Kind::Message(121), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.ed25519.PrivKey", amino_name: "tendermint/PrivKeyEd25519", form: Form::KeyField, fields: &[
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -106,7 +106,7 @@ Message { name: "cosmos.crypto.ed25519.PubKey", amino_name: "tendermint/PubKeyEd
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.multisig.LegacyAminoPubKey", amino_name: "tendermint/PubKeyMultisigThreshold", form: Form::ThresholdString, fields: &[
-Field { number: 2, name: "pubkeys", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "pubkeys", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "threshold", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.multisig.v1beta1.CompactBitArray", amino_name: "", form: Form::Object, fields: &[
@@ -157,16 +157,22 @@ Field { number: 3, name: "bonus_proposer_reward", kind: Kind::String, repeated: 
 Field { number: 1, name: "community_tax", kind: Kind::String, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Dec, oneof: None },
 Field { number: 4, name: "withdraw_addr_enabled", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "cosmos.evidence.v1beta1.Equivocation", amino_name: "cosmos-sdk/Equivocation", form: Form::Object, fields: &[
+Field { number: 4, name: "consensus_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "height", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "power", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "time", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "cosmos.feegrant.v1beta1.AllowedMsgAllowance", amino_name: "cosmos-sdk/AllowedMsgAllowance", form: Form::Object, fields: &[
-Field { number: 1, name: "allowance", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "allowance", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "allowed_messages", kind: Kind::String, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.feegrant.v1beta1.BasicAllowance", amino_name: "cosmos-sdk/BasicAllowance", form: Form::Object, fields: &[
-Field { number: 2, name: "expiration", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "expiration", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "spend_limit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
 ] },
 Message { name: "cosmos.feegrant.v1beta1.MsgGrantAllowance", amino_name: "cosmos-sdk/MsgGrantAllowance", form: Form::Object, fields: &[
-Field { number: 3, name: "allowance", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "allowance", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "grantee", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "granter", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -178,10 +184,10 @@ Field { number: 2, name: "grantee", kind: Kind::String, repeated: false, packed:
 Field { number: 1, name: "granter", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.feegrant.v1beta1.PeriodicAllowance", amino_name: "cosmos-sdk/PeriodicAllowance", form: Form::Object, fields: &[
-Field { number: 1, name: "basic", kind: Kind::Message(37), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "period", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "basic", kind: Kind::Message(38), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "period", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "period_can_spend", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
-Field { number: 5, name: "period_reset", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "period_reset", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "period_spend_limit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1.MsgCancelProposal", amino_name: "", form: Form::Object, fields: &[
@@ -195,12 +201,12 @@ Field { number: 1, name: "proposal_id", kind: Kind::Uint64, repeated: false, pac
 ] },
 Message { name: "cosmos.gov.v1.MsgExecLegacyContent", amino_name: "cosmos-sdk/v1/MsgExecLegacyContent", form: Form::Object, fields: &[
 Field { number: 2, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 1, name: "content", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "content", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1.MsgSubmitProposal", amino_name: "cosmos-sdk/v1/MsgSubmitProposal", form: Form::Object, fields: &[
 Field { number: 7, name: "expedited", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "initial_deposit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
-Field { number: 1, name: "messages", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "messages", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "metadata", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "proposer", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 6, name: "summary", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -208,7 +214,7 @@ Field { number: 5, name: "title", kind: Kind::String, repeated: false, packed: f
 ] },
 Message { name: "cosmos.gov.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/gov/v1/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(49), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(50), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1.MsgVote", amino_name: "cosmos-sdk/v1/MsgVote", form: Form::Object, fields: &[
 Field { number: 4, name: "metadata", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -218,7 +224,7 @@ Field { number: 2, name: "voter", kind: Kind::String, repeated: false, packed: f
 ] },
 Message { name: "cosmos.gov.v1.MsgVoteWeighted", amino_name: "cosmos-sdk/v1/MsgVoteWeighted", form: Form::Object, fields: &[
 Field { number: 4, name: "metadata", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "options", kind: Kind::Message(50), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "options", kind: Kind::Message(51), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "proposal_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "voter", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -228,8 +234,8 @@ Field { number: 13, name: "burn_vote_quorum", kind: Kind::Bool, repeated: false,
 Field { number: 15, name: "burn_vote_veto", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 12, name: "expedited_min_deposit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 11, name: "expedited_threshold", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 10, name: "expedited_voting_period", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "max_deposit_period", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 10, name: "expedited_voting_period", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "max_deposit_period", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "min_deposit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 16, name: "min_deposit_ratio", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "min_initial_deposit_ratio", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -238,7 +244,7 @@ Field { number: 8, name: "proposal_cancel_ratio", kind: Kind::String, repeated: 
 Field { number: 4, name: "quorum", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "threshold", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 6, name: "veto_threshold", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "voting_period", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "voting_period", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1.WeightedVoteOption", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "option", kind: Kind::Enum, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -250,7 +256,7 @@ Field { number: 2, name: "depositor", kind: Kind::String, repeated: false, packe
 Field { number: 1, name: "proposal_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1beta1.MsgSubmitProposal", amino_name: "cosmos-sdk/MsgSubmitProposal", form: Form::Object, fields: &[
-Field { number: 1, name: "content", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "content", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "initial_deposit", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
 Field { number: 3, name: "proposer", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -260,7 +266,7 @@ Field { number: 1, name: "proposal_id", kind: Kind::Uint64, repeated: false, pac
 Field { number: 2, name: "voter", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.gov.v1beta1.MsgVoteWeighted", amino_name: "cosmos-sdk/MsgVoteWeighted", form: Form::Object, fields: &[
-Field { number: 3, name: "options", kind: Kind::Message(56), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "options", kind: Kind::Message(57), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "proposal_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "voter", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -274,7 +280,7 @@ Field { number: 2, name: "weight", kind: Kind::String, repeated: false, packed: 
 ] },
 Message { name: "cosmos.mint.v1beta1.MsgUpdateParams", amino_name: "cosmos-sdk/x/mint/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(58), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(59), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.mint.v1beta1.Params", amino_name: "cosmos-sdk/x/mint/Params", form: Form::Object, fields: &[
 Field { number: 6, name: "blocks_per_year", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -289,10 +295,10 @@ Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed:
 ] },
 Message { name: "cosmos.slashing.v1beta1.MsgUpdateParams", amino_name: "cosmos-sdk/x/slashing/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(61), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(62), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.slashing.v1beta1.Params", amino_name: "cosmos-sdk/x/slashing/Params", form: Form::Object, fields: &[
-Field { number: 3, name: "downtime_jail_duration", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "downtime_jail_duration", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "min_signed_per_window", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Dec, oneof: None },
 Field { number: 1, name: "signed_blocks_window", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "slash_fraction_double_sign", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Dec, oneof: None },
@@ -323,11 +329,11 @@ Field { number: 1, name: "delegator_address", kind: Kind::String, repeated: fals
 Field { number: 2, name: "validator_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.staking.v1beta1.MsgCreateValidator", amino_name: "cosmos-sdk/MsgCreateValidator", form: Form::Object, fields: &[
-Field { number: 2, name: "commission", kind: Kind::Message(62), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "commission", kind: Kind::Message(63), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "delegator_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 1, name: "description", kind: Kind::Message(63), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "description", kind: Kind::Message(64), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "min_self_delegation", kind: Kind::String, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Int, oneof: None },
-Field { number: 6, name: "pubkey", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "pubkey", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "validator_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "value", kind: Kind::Message(19), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -338,7 +344,7 @@ Field { number: 2, name: "validator_address", kind: Kind::String, repeated: fals
 ] },
 Message { name: "cosmos.staking.v1beta1.MsgEditValidator", amino_name: "cosmos-sdk/MsgEditValidator", form: Form::Object, fields: &[
 Field { number: 3, name: "commission_rate", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Dec, oneof: None },
-Field { number: 1, name: "description", kind: Kind::Message(63), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "description", kind: Kind::Message(64), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "min_self_delegation", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Int, oneof: None },
 Field { number: 2, name: "validator_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -349,7 +355,7 @@ Field { number: 2, name: "validator_address", kind: Kind::String, repeated: fals
 ] },
 Message { name: "cosmos.staking.v1beta1.MsgUpdateParams", amino_name: "cosmos-sdk/x/staking/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(71), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(72), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.staking.v1beta1.Params", amino_name: "cosmos-sdk/x/staking/Params", form: Form::Object, fields: &[
 Field { number: 5, name: "bond_denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -357,11 +363,11 @@ Field { number: 4, name: "historical_entries", kind: Kind::Uint32, repeated: fal
 Field { number: 3, name: "max_entries", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "max_validators", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 6, name: "min_commission_rate", kind: Kind::String, repeated: false, packed: false, keep_empty: true, encoding: Encoding::Dec, oneof: None },
-Field { number: 1, name: "unbonding_time", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "unbonding_time", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.staking.v1beta1.StakeAuthorization", amino_name: "cosmos-sdk/StakeAuthorization", form: Form::Object, fields: &[
-Field { number: 2, name: "allow_list", kind: Kind::Message(73), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Validators", "cosmos-sdk/StakeAuthorization/AllowList")) },
-Field { number: 3, name: "deny_list", kind: Kind::Message(73), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Validators", "cosmos-sdk/StakeAuthorization/DenyList")) },
+Field { number: 2, name: "allow_list", kind: Kind::Message(74), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Validators", "cosmos-sdk/StakeAuthorization/AllowList")) },
+Field { number: 3, name: "deny_list", kind: Kind::Message(74), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Validators", "cosmos-sdk/StakeAuthorization/DenyList")) },
 Field { number: 4, name: "authorization_type", kind: Kind::Enum, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "max_tokens", kind: Kind::Message(19), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
@@ -369,9 +375,9 @@ Message { name: "cosmos.staking.v1beta1.StakeAuthorization.Validators", amino_na
 Field { number: 1, name: "address", kind: Kind::String, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.AuthInfo", amino_name: "", form: Form::Object, fields: &[
-Field { number: 2, name: "fee", kind: Kind::Message(75), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 1, name: "signer_infos", kind: Kind::Message(79), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "tip", kind: Kind::Message(80), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "fee", kind: Kind::Message(76), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "signer_infos", kind: Kind::Message(80), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "tip", kind: Kind::Message(81), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.Fee", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "amount", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
@@ -380,19 +386,19 @@ Field { number: 4, name: "granter", kind: Kind::String, repeated: false, packed:
 Field { number: 3, name: "payer", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.ModeInfo", amino_name: "", form: Form::Object, fields: &[
-Field { number: 1, name: "single", kind: Kind::Message(78), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Sum", "")) },
-Field { number: 2, name: "multi", kind: Kind::Message(77), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Sum", "")) },
+Field { number: 1, name: "single", kind: Kind::Message(79), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Sum", "")) },
+Field { number: 2, name: "multi", kind: Kind::Message(78), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: Some(("Sum", "")) },
 ] },
 Message { name: "cosmos.tx.v1beta1.ModeInfo.Multi", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "bitarray", kind: Kind::Message(24), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "mode_infos", kind: Kind::Message(76), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "mode_infos", kind: Kind::Message(77), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.ModeInfo.Single", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "mode", kind: Kind::Enum, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.SignerInfo", amino_name: "", form: Form::Object, fields: &[
-Field { number: 2, name: "mode_info", kind: Kind::Message(76), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 1, name: "public_key", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "mode_info", kind: Kind::Message(77), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "public_key", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "sequence", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.Tip", amino_name: "", form: Form::Object, fields: &[
@@ -400,12 +406,12 @@ Field { number: 1, name: "amount", kind: Kind::Message(19), repeated: true, pack
 Field { number: 2, name: "tipper", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.TxBody", amino_name: "", form: Form::Object, fields: &[
-Field { number: 1023, name: "extension_options", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1023, name: "extension_options", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "memo", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 1, name: "messages", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2047, name: "non_critical_extension_options", kind: Kind::Message(97), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "messages", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2047, name: "non_critical_extension_options", kind: Kind::Message(98), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "timeout_height", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 5, name: "timeout_timestamp", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "timeout_timestamp", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "unordered", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.tx.v1beta1.TxRaw", amino_name: "", form: Form::Object, fields: &[
@@ -422,18 +428,18 @@ Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packe
 ] },
 Message { name: "cosmos.upgrade.v1beta1.MsgSoftwareUpgrade", amino_name: "cosmos-sdk/MsgSoftwareUpgrade", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "plan", kind: Kind::Message(86), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "plan", kind: Kind::Message(87), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.upgrade.v1beta1.Plan", amino_name: "cosmos-sdk/Plan", form: Form::Object, fields: &[
 Field { number: 3, name: "height", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "info", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "name", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "time", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
-Field { number: 5, name: "upgraded_client_state", kind: Kind::Message(97), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "time", kind: Kind::Message(100), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "upgraded_client_state", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.upgrade.v1beta1.SoftwareUpgradeProposal", amino_name: "cosmos-sdk/SoftwareUpgradeProposal", form: Form::Object, fields: &[
 Field { number: 2, name: "description", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "plan", kind: Kind::Message(86), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "plan", kind: Kind::Message(87), repeated: false, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "title", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.BaseVestingAccount", amino_name: "cosmos-sdk/BaseVestingAccount", form: Form::Object, fields: &[
@@ -444,17 +450,17 @@ Field { number: 5, name: "end_time", kind: Kind::Int64, repeated: false, packed:
 Field { number: 2, name: "original_vesting", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.ContinuousVestingAccount", amino_name: "cosmos-sdk/ContinuousVestingAccount", form: Form::Object, fields: &[
-Field { number: 1, name: "base_vesting_account", kind: Kind::Message(88), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "base_vesting_account", kind: Kind::Message(89), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "start_time", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.DelayedVestingAccount", amino_name: "cosmos-sdk/DelayedVestingAccount", form: Form::Object, fields: &[
-Field { number: 1, name: "base_vesting_account", kind: Kind::Message(88), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "base_vesting_account", kind: Kind::Message(89), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.MsgCreatePeriodicVestingAccount", amino_name: "cosmos-sdk/MsgCreatePeriodVestAccount", form: Form::Object, fields: &[
 Field { number: 1, name: "from_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "start_time", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "to_address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "vesting_periods", kind: Kind::Message(94), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "vesting_periods", kind: Kind::Message(95), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.MsgCreatePermanentLockedAccount", amino_name: "cosmos-sdk/MsgCreatePermLockedAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "amount", kind: Kind::Message(19), repeated: true, packed: false, keep_empty: true, encoding: Encoding::LegacyCoins, oneof: None },
@@ -473,12 +479,12 @@ Field { number: 2, name: "amount", kind: Kind::Message(19), repeated: true, pack
 Field { number: 1, name: "length", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.PeriodicVestingAccount", amino_name: "cosmos-sdk/PeriodicVestingAccount", form: Form::Object, fields: &[
-Field { number: 1, name: "base_vesting_account", kind: Kind::Message(88), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "base_vesting_account", kind: Kind::Message(89), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "start_time", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "vesting_periods", kind: Kind::Message(94), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "vesting_periods", kind: Kind::Message(95), repeated: true, packed: false, keep_empty: true, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.vesting.v1beta1.PermanentLockedAccount", amino_name: "cosmos-sdk/PermanentLockedAccount", form: Form::Object, fields: &[
-Field { number: 1, name: "base_vesting_account", kind: Kind::Message(88), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "base_vesting_account", kind: Kind::Message(89), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "google.protobuf.Any", amino_name: "", form: Form::Any, fields: &[
 Field { number: 1, name: "type_url", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -494,8 +500,8 @@ Field { number: 1, name: "seconds", kind: Kind::Int64, repeated: false, packed: 
 ] },
 Message { name: "plasma.attestation.v1.MsgSubmitReceipt", amino_name: "plasma/MsgSubmitReceipt", form: Form::Object, fields: &[
 Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "output", kind: Kind::Message(115), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "receipt", kind: Kind::Message(101), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "output", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "receipt", kind: Kind::Message(102), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.Receipt", amino_name: "", form: Form::Object, fields: &[
 Field { number: 4, name: "attempt", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -515,7 +521,7 @@ Field { number: 11, name: "prompt_tokens_hash", kind: Kind::Bytes, repeated: fal
 Field { number: 5, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 10, name: "request_hash", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 13, name: "response_hash", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 17, name: "sampling", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 17, name: "sampling", kind: Kind::Message(117), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 22, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 19, name: "t_first_ms", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 20, name: "t_total_ms", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -541,7 +547,7 @@ Field { number: 2, name: "architecture", kind: Kind::String, repeated: false, pa
 Field { number: 6, name: "base_model", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "context_tokens", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "dtype", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 9, name: "files", kind: Kind::Message(105), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "files", kind: Kind::Message(106), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "licence", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "name", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "template_tokens_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -571,15 +577,15 @@ Message { name: "plasma.market.v1.MsgDeregisterProvider", amino_name: "plasma/Ms
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgPublishModel", amino_name: "plasma/MsgPublishModel", form: Form::Object, fields: &[
-Field { number: 2, name: "manifest", kind: Kind::Message(104), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "manifest", kind: Kind::Message(105), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "publisher", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "royalty_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgRegisterProvider", amino_name: "plasma/MsgRegisterProvider", form: Form::Object, fields: &[
-Field { number: 9, name: "asks", kind: Kind::Message(102), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "asks", kind: Kind::Message(103), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "bond_uxpl", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "endpoint", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 6, name: "hardware", kind: Kind::Message(103), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "hardware", kind: Kind::Message(104), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "receipt_key_proof", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -594,13 +600,13 @@ Field { number: 4, name: "max_tokens", kind: Kind::Uint32, repeated: false, pack
 Field { number: 2, name: "model_id", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 9, name: "referral", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "requester", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 5, name: "sampling", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "sampling", kind: Kind::Message(117), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "stop", kind: Kind::String, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgUpdateProvider", amino_name: "plasma/MsgUpdateProvider", form: Form::Object, fields: &[
-Field { number: 8, name: "asks", kind: Kind::Message(102), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "asks", kind: Kind::Message(103), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "endpoint", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 6, name: "hardware", kind: Kind::Message(103), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "hardware", kind: Kind::Message(104), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "receipt_key_proof", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -628,7 +634,7 @@ Field { number: 1, name: "max_bytes", kind: Kind::Int64, repeated: false, packed
 Field { number: 2, name: "max_gas", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "tendermint.types.EvidenceParams", amino_name: "", form: Form::Object, fields: &[
-Field { number: 2, name: "max_age_duration", kind: Kind::Message(98), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "max_age_duration", kind: Kind::Message(99), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "max_age_num_blocks", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "max_bytes", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },

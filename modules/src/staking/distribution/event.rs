@@ -5,7 +5,6 @@ use alloc::{
     vec::Vec,
 };
 
-use super::stake::operator_text;
 use crate::{Address, Amount, Dec};
 
 /// What is reported of rewards, in the Cosmos SDK's names.
@@ -47,11 +46,11 @@ impl crate::Event for Event {
     fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Rewards { operator, amount } | Self::Commission { operator, amount } => {
-                vec![("amount", format!("{amount}uxpl")), ("validator", operator_text(*operator))]
+                vec![("amount", format!("{amount}uxpl")), ("validator", operator.operator_text())]
             }
             Self::WithdrawRewards { delegator, operator, amount } => vec![
                 ("amount", format!("{amount}uxpl")),
-                ("validator", operator_text(*operator)),
+                ("validator", operator.operator_text()),
                 ("delegator", delegator.to_string()),
             ],
             Self::WithdrawCommission { amount } => vec![("amount", format!("{amount}uxpl"))],

@@ -23,7 +23,6 @@ pub use handler::{
 pub use msg::{DepositRewards, FundPool, SetWithdrawAddress, WithdrawCommission, WithdrawReward};
 pub use params::check as check_params;
 pub use pools::{add_rewards, fund_community, spend_community};
-pub use stake::operator_text;
 pub use state::DISTRIBUTION;
 
 pub(super) use allocate::allocate;

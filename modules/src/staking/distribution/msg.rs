@@ -6,7 +6,7 @@ use plasma_proto::cosmos::{
     },
 };
 
-use super::{Error, stake::parse_operator};
+use super::Error;
 use crate::{Address, Amount, Denom, token::Coins};
 
 const WITHDRAW_GAS: u64 = 80_000;
@@ -28,7 +28,7 @@ impl WithdrawReward {
         let MsgWithdrawDelegatorReward { delegator_address, validator_address } = msg;
         Ok(Self {
             delegator: Address::parse(&delegator_address)?,
-            operator: parse_operator(&validator_address)?,
+            operator: Address::parse_operator(&validator_address)?,
         })
     }
 
@@ -53,7 +53,7 @@ impl WithdrawCommission {
     /// Checks everything that needs no state.
     pub fn new(msg: MsgWithdrawValidatorCommission) -> Result<Self, Error> {
         let MsgWithdrawValidatorCommission { validator_address } = msg;
-        Ok(Self { operator: parse_operator(&validator_address)? })
+        Ok(Self { operator: Address::parse_operator(&validator_address)? })
     }
 
     /// Who must sign.
@@ -134,7 +134,7 @@ impl DepositRewards {
         let MsgDepositValidatorRewardsPool { depositor, validator_address, amount } = msg;
         Ok(Self {
             depositor: Address::parse(&depositor)?,
-            operator: parse_operator(&validator_address)?,
+            operator: Address::parse_operator(&validator_address)?,
             amount: uxpl(&amount)?,
         })
     }

@@ -21,7 +21,7 @@ use plasma_proto::{
 };
 
 use super::{
-    stake::{self, operator_text, parse_operator},
+    stake,
     state::{Earned, POOLS, Pot, STARTS, params, withdraw_address},
 };
 use crate::{
@@ -53,7 +53,7 @@ fn coins(amount: Dec) -> Vec<DecCoin> {
 }
 
 fn earned(view: &View<'_>, operator: &str) -> Result<(Address, Earned), QueryError> {
-    let operator = parse_operator(operator)?;
+    let operator = Address::parse_operator(operator)?;
     let earned = Earned::of(view.store, operator);
     let missing = || QueryError::not_found("validator does not exist");
     Ok((operator, earned.ok_or_else(missing)?))
@@ -123,7 +123,7 @@ fn total_rewards(
         let owed = owed(view, delegator, operator).unwrap_or_default();
         // What all are owed lies in one account, whose whole fits.
         total = total.plus(owed).unwrap_or(Dec::MAX);
-        let validator_address = operator_text(operator);
+        let validator_address = operator.operator_text();
         rewards.push(DelegationDelegatorReward { validator_address, reward: coins(owed) });
     }
     Ok(QueryDelegationTotalRewardsResponse { rewards, total: coins(total) })
@@ -135,7 +135,7 @@ fn validators(
 ) -> Result<QueryDelegatorValidatorsResponse, QueryError> {
     let delegator = Address::parse(&ask.delegator_address)?;
     let operators = stake::operators_of(view.store, delegator);
-    let validators = operators.into_iter().map(operator_text).collect();
+    let validators = operators.into_iter().map(|operator| operator.operator_text()).collect();
     Ok(QueryDelegatorValidatorsResponse { validators })
 }
 

@@ -1,10 +1,11 @@
 //! What rewards need to know of stake.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
-use bech32::{Bech32, Hrp, primitives::decode::CheckedHrpstring};
-
-use crate::{Address, Amount, Dec, Read, Sdk, staking::state::VALIDATORS};
+use crate::{
+    Address, Dec, Read,
+    staking::state::{self, DELEGATIONS, VALIDATORS, total_shares},
+};
 
 /// What counts of a validator.
 pub(super) struct Stake {
@@ -16,41 +17,30 @@ pub(super) struct Stake {
 
 pub(super) fn validator(store: &dyn Read, operator: Address) -> Option<Stake> {
     let validator = VALIDATORS.get(store, &operator)?;
-    let shares = Dec::whole(Amount::stored(&validator.tokens_uxpl)).unwrap_or(Dec::MAX);
-    Some(Stake { shares, commission: Dec::bps(500) })
+    let shares = total_shares(&validator);
+    let rates = validator.commission.and_then(|commission| commission.commission_rates);
+    let commission = rates.map_or(Dec::ZERO, |rates| Dec::stored(&rates.rate));
+    Some(Stake { shares, commission })
 }
 
 /// The operators of all validators, in order.
 pub(super) fn operators(store: &dyn Read) -> Vec<Address> {
-    VALIDATORS.iter(store).map(|(operator, _)| operator).collect()
+    VALIDATORS.map().iter(store).map(|(operator, _)| operator).collect()
 }
 
 /// The shares of a delegation, if there is one.
 pub(super) fn shares(store: &dyn Read, delegator: Address, operator: Address) -> Option<Dec> {
-    (delegator == operator).then(|| validator(store, operator).map(|stake| stake.shares)).flatten()
+    let shares = state::shares_of(store, delegator, operator);
+    (shares != Dec::ZERO).then_some(shares)
 }
 
 /// Every delegation: (delegator, operator), in order.
 pub(super) fn pairs(store: &dyn Read) -> Vec<(Address, Address)> {
-    operators(store).into_iter().map(|operator| (operator, operator)).collect()
+    DELEGATIONS.map().iter(store).map(|(pair, _)| pair).collect()
 }
 
 /// With whom an account has stake, in order.
 pub(super) fn operators_of(store: &dyn Read, delegator: Address) -> Vec<Address> {
-    validator(store, delegator).map(|_| delegator).into_iter().collect()
-}
-
-/// An operator as queries and events name it.
-pub fn operator_text(operator: Address) -> String {
-    bech32::encode::<Bech32>(Hrp::parse_unchecked("xplvaloper"), &operator.0).unwrap_or_default()
-}
-
-pub(super) fn parse_operator(text: &str) -> Result<Address, Sdk> {
-    let bad = |why: &str| Sdk::InvalidAddress(alloc::format!("{text:?} {why}"));
-    let checked = CheckedHrpstring::new::<Bech32>(text).map_err(|_| bad("is not bech32"))?;
-    if checked.hrp().as_str() != "xplvaloper" {
-        return Err(bad("does not begin with xplvaloper1"));
-    }
-    let bytes: Vec<u8> = checked.byte_iter().collect();
-    bytes.try_into().map(Address).map_err(|_| bad("does not hold 20 bytes"))
+    let stakes = DELEGATIONS.map().iter_prefix(store, &delegator);
+    stakes.map(|((_, operator), _)| operator).collect()
 }

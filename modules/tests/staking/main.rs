@@ -1,0 +1,11 @@
+//! Who validates, with whose stake, and what it costs to break the rules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod agreement;
+mod net;
+
+mod queries;
+mod slashing;
+mod stories;
