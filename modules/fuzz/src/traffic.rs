@@ -416,13 +416,14 @@ fn stakes(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (ALICE, delegate(ALICE, &first)),
         (BOB, delegate(BOB, &first)),
         (ALICE, undelegate(ALICE, &first, 1)),
+        (VALIDATOR_OPERATOR, undelegate(VALIDATOR_OPERATOR, &first, some)),
         (OPERATOR, undelegate(OPERATOR, &second, some)),
         (ALICE, redelegate(&first, &second)),
         (ALICE, redelegate(&second, &first)),
         (
-            ALICE,
+            VALIDATOR_OPERATOR,
             any(&MsgCancelUnbondingDelegation {
-                delegator_address: text(ALICE),
+                delegator_address: text(VALIDATOR_OPERATOR),
                 validator_address: first,
                 amount: amount(1),
                 creation_height: entry.unwrap_or(1),

@@ -48,8 +48,18 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 7] =
-    ["sdk", "token", "auth", "feegrant", "market", "attestation", "authz"];
+const CODESPACES: [&str; 10] = [
+    "sdk",
+    "token",
+    "auth",
+    "feegrant",
+    "staking",
+    "slashing",
+    "distribution",
+    "market",
+    "attestation",
+    "authz",
+];
 
 /// A record of a message: field number, key and value, and the value alone where it has a length.
 #[derive(Clone)]
