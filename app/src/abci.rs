@@ -247,7 +247,16 @@ fn indexed(kind: &str, key: &str) -> bool {
         kind,
         "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission" | "liveness"
     );
-    let value = matches!(key, "amount" | "fee" | "fee_payer" | "module" | "msg_index");
+    let value = matches!(
+        key,
+        "amount"
+            | "fee"
+            | "fee_payer"
+            | "module"
+            | "msg_index"
+            | "proposal_msg_index"
+            | "proposal_log"
+    );
     let detail = matches!(key, "completion_time" | "new_shares" | "burned_coins" | "power");
     !silent && !detail && !value && !key.ends_with("_uxpl")
 }
@@ -376,13 +385,16 @@ impl Application for App {
 
     fn prepare_proposal(&self, request: pb::RequestPrepareProposal) -> pb::ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or_default();
-        let txs = slices(&request.txs);
-        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         // An empty block is always a valid one.
+        let shown =
+            self.survive("PrepareProposal", || self.node.candidates(request.txs, bytes_max));
+        let shown = shown.unwrap_or_default();
+        let txs = slices(&shown);
+        let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         let taken = self.survive("PrepareProposal", || self.node.prepare(proposal, bytes_max));
         let taken = taken.and_then(Result::ok).unwrap_or_default();
-        // Slices of the request's own bytes, in its order: nothing is copied.
-        let mut wholes = request.txs.iter();
+        // Slices of the candidates' own bytes, in their order: nothing is copied.
+        let mut wholes = shown.iter();
         let mut whole = wholes.next();
         let mut kept = Vec::with_capacity(taken.len());
         for tx in taken {

@@ -39,6 +39,7 @@ impl Check {
         if self.block.is_none() {
             let height = head.height + 1;
             self.block = Some(chain::next_block(base, &head.chain_id, height, head.time_s));
+            self.waiting.start(base);
         }
         self.on_disk = on_disk;
     }

@@ -51,6 +51,8 @@ pub const WORKERS_MAX: usize = 16;
 /// Questions that wait for CometBFT at once: apart from the others, so that a CometBFT that hangs
 /// holds up nothing else.
 pub const COMET_WORKERS_MAX: usize = 16;
+/// Jobs that are watched at once: each asks once more after every block.
+pub const WATCHERS_MAX: usize = 1_000;
 /// Longest call.
 pub const TIMEOUT_S: u64 = 30;
 /// The height that a request asks for, and that a reply is of.
@@ -154,6 +156,8 @@ pub struct Doors {
     busy: Arc<Semaphore>,
     /// Threads that may wait for CometBFT at once.
     waiting: Arc<Semaphore>,
+    /// Jobs that may be watched at once.
+    watchers: Arc<Semaphore>,
 }
 
 impl Doors {
@@ -172,6 +176,7 @@ impl Doors {
             pool: DescriptorPool::decode(DESCRIPTORS)?,
             busy: Arc::new(Semaphore::new(WORKERS_MAX)),
             waiting: Arc::new(Semaphore::new(COMET_WORKERS_MAX)),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         })
     }
 

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    doors::{Failure, Gate, Spoken, TooMany, serve_port},
+    doors::{Failure, Gate, Place, Spoken, TooMany, serve_port},
     node::{Node, NodeError, Turned},
 };
 
@@ -114,7 +114,8 @@ impl Frontdoor {
             && let Some(method) = calls::Broadcast::named(path.trim_start_matches('/'))
         {
             let query = request.uri().query().unwrap_or_default().to_owned();
-            return self.uri_call(method, &query).await;
+            let place = request.extensions().get::<Arc<Place>>().cloned();
+            return self.uri_call(method, &query, place).await;
         }
         proxy::pass(&self, request).await
     }

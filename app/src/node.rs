@@ -4,10 +4,10 @@
 //! So a process that dies anywhere comes back at the last committed block, and CometBFT sends it
 //! the next one again.
 
+mod room;
 mod waiting;
 
 use std::{
-    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
@@ -23,7 +23,7 @@ use plasma_proto::plasma::genesis::v1::GenesisState;
 use rayon::prelude::*;
 use tokio::sync::watch;
 pub(crate) use waiting::Waiting;
-pub use waiting::{Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
+pub use waiting::{ALONE_TXS_MAX, Carrier, Turned, WAITING_BYTES_MAX, WAITING_TXS_MAX};
 
 use crate::{
     check::Check,
@@ -122,6 +122,16 @@ pub enum NodeError {
         wanted: String,
         /// What the state has, hex.
         found: String,
+    },
+    /// An index is not what the objects ask for.
+    #[error(
+        "the state on disk is not that of block {height}: {why}; restore a backup or sync anew into an empty home"
+    )]
+    Index {
+        /// The head.
+        height: u64,
+        /// Which index, and what is wrong.
+        why: String,
     },
     /// The genesis is refused.
     #[error("the genesis is refused: {0}")]
@@ -243,7 +253,7 @@ impl Node {
             if upkeep.scrub_at_start {
                 let (reader, never) = (rocks.reader(), AtomicBool::new(false));
                 let sweep = Sweep::new(&reader, "the check at start", 0, &never);
-                same_hash(head, scrub::app_hash(&sweep).unwrap_or_default())?;
+                scrub::check(&sweep, head).unwrap_or(Ok(()))?;
             }
             same_hash(head, tree.app_hash())?;
         }
@@ -420,28 +430,6 @@ impl Node {
             check.start(base, head, on_disk);
             work(check, base)
         })
-    }
-
-    /// Whether a transaction may wait, on top of those that wait already. It comes with the result
-    /// if so.
-    fn check_on(
-        &self,
-        check: &mut Check,
-        hash: Hash,
-        bytes: &[u8],
-    ) -> Result<(TxResult, Option<Arc<Decoded>>), NodeError> {
-        let tx = match self.seen.read(hash, bytes) {
-            Ok(tx) => tx,
-            Err(refusal) => return Ok((TxResult::refused(refusal, 0, 0), None)),
-        };
-        let checked = self
-            .with_check(check, |check, base| check.check(base, Arc::clone(&tx), &self.seen))?
-            .unwrap_or_else(|panic| resume_unwind(panic));
-        if checked.code != 0 {
-            return Ok((checked, None));
-        }
-        self.seen.keep(&tx);
-        Ok((checked, Some(tx)))
     }
 
     /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
@@ -740,7 +728,8 @@ fn after(changes: &Changes) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     changes.iter().map(|(key, (_, after))| (key.as_slice(), after.as_deref()))
 }
 
-fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
+/// Whether a state is the head's, by its app hash.
+pub(crate) fn same_hash(head: &Head, found: [u8; 32]) -> Result<(), NodeError> {
     if head.app_hash == found {
         return Ok(());
     }

@@ -101,6 +101,30 @@ fn carriers_of_others_must_bring_something() {
     assert_eq!(bench.check(&good[0]).code, 19, "it waits in a carrier");
 }
 
+/// A carrier stays as long as something in it waits. What can never wait beside that is not checked
+/// anew after every block without end.
+#[test]
+fn what_is_in_vain_in_a_carrier_is_tried_a_few_times_a_block() {
+    /// `RETRIES_MAX`
+    const RETRIES: u64 = 16;
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    let users = users();
+    for (at, (in_vain, taken)) in [(RETRIES - 1, true), (RETRIES, false)].into_iter().enumerate() {
+        let from = 40 * at as u64;
+        let good = sends(&users[1], &users[2], from..from + 40);
+        // Behind others of their accounts that never come; behind one that comes later.
+        let never = sends(&users[3], &users[2], 100..100 + in_vain);
+        let late = users[4].send(&users[2], 1_000, 2 * at as u64 + 1);
+        let carrier = pack(&[&good[..], &never[..], &[late]].concat());
+        assert_eq!(bench.check(&carrier).code, 0);
+        assert_eq!(bench.check(&users[4].send(&users[2], 1_000, 2 * at as u64)).code, 0);
+        let before = bench.node.waiting().0;
+        assert_eq!(bench.recheck(&carrier).code, 0);
+        assert_eq!(bench.node.waiting().0 - before, usize::from(taken), "{in_vain} in vain");
+    }
+}
+
 #[test]
 fn own_carriers_stand_on_what_the_front_door_took() {
     let dir = tempfile::tempdir().unwrap();

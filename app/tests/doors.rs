@@ -16,15 +16,17 @@ use plasma_proto::{
     cosmos::{
         auth::v1beta1::QueryAccountRequest,
         bank::v1beta1::{QueryAllBalancesRequest, QueryBalanceRequest},
+        distribution::v1beta1::QueryDelegationTotalRewardsRequest,
         tx::v1beta1::{
             BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, SimulateRequest,
-            SimulateResponse,
+            SimulateResponse, Tx, TxBody,
         },
     },
     plasma::proof::v1::{BalanceKey, QueryProofRequest, query_proof_request::Object},
 };
 use prost::Message;
 use prost_reflect::DynamicMessage;
+use prost_types::Any;
 use tonic::Code;
 
 #[test]
@@ -55,7 +57,7 @@ fn every_unary_method_of_ours_has_a_handler() {
 #[test]
 fn three_doors_one_answer() {
     run(|served| async move {
-        let address = users()[2].address.text();
+        let (address, staker) = (users()[2].address.text(), users()[0].address.text());
         let cases = [
             (
                 "/cosmos.bank.v1beta1.Query/Balance",
@@ -86,6 +88,34 @@ fn three_doors_one_answer() {
             ),
             ("/plasma.token.v1.Query/FeeMarket", Vec::new(), "/plasma/token/v1/fee_market".into()),
             ("/plasma.market.v1.Query/Params", Vec::new(), "/plasma/market/v1/params".into()),
+            ("/plasma.token.v1.Query/Totals", Vec::new(), "/plasma/token/v1/totals".into()),
+            ("/plasma.staking.v1.Query/Pools", Vec::new(), "/plasma/staking/v1/pools".into()),
+            (
+                "/cosmos.mint.v1beta1.Query/Inflation",
+                Vec::new(),
+                "/cosmos/mint/v1beta1/inflation".into(),
+            ),
+            (
+                "/cosmos.mint.v1beta1.Query/AnnualProvisions",
+                Vec::new(),
+                "/cosmos/mint/v1beta1/annual_provisions".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/Params",
+                Vec::new(),
+                "/cosmos/distribution/v1beta1/params".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/CommunityPool",
+                Vec::new(),
+                "/cosmos/distribution/v1beta1/community_pool".into(),
+            ),
+            (
+                "/cosmos.distribution.v1beta1.Query/DelegationTotalRewards",
+                QueryDelegationTotalRewardsRequest { delegator_address: staker.clone() }
+                    .encode_to_vec(),
+                format!("/cosmos/distribution/v1beta1/delegators/{staker}/rewards"),
+            ),
             (NODE_CONFIG, Vec::new(), "/cosmos/base/node/v1beta1/config".into()),
             (
                 PROOF,
@@ -142,6 +172,13 @@ fn json_is_as_cosmos_clients_read_it() {
         let (_, _, account) = served.get(&format!("/cosmos/auth/v1beta1/accounts/{used}")).await;
         assert_eq!(account["account"]["pub_key"]["@type"], "/cosmos.crypto.secp256k1.PubKey");
         assert_eq!(account["account"]["sequence"], "3");
+        let (_, _, inflation) = served.get("/cosmos/mint/v1beta1/inflation").await;
+        let inflation = inflation["inflation"].as_str().unwrap().to_owned();
+        assert!(inflation.starts_with("0.05") && inflation.len() == 20, "{inflation}");
+        let url = format!("/cosmos/distribution/v1beta1/delegators/{}/rewards", users()[0].address);
+        let (_, _, rewards) = served.get(&url).await;
+        let total = rewards["total"][0]["amount"].as_str().unwrap();
+        assert_eq!(total.split_once('.').unwrap().1.len(), 18, "{total}");
     });
 }
 
@@ -368,6 +405,41 @@ fn a_transaction_is_taken_apart_and_put_together() {
         assert!(simulated["gas_info"]["gas_used"].is_string());
         let (status, _, body) = served.http(&post("encode/amino"), "{}").await;
         assert_eq!((status, &body["code"]), (501, &12.into()));
+    });
+}
+
+/// A few bytes each are a level of `Any`s; each level is stack of whoever shows them as JSON.
+#[test]
+fn what_is_nested_without_end_is_not_shown() {
+    run(|served| async move {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let nested = |levels: usize| {
+            let mut any = Any { type_url: "/google.protobuf.Duration".into(), value: Vec::new() };
+            for _ in 0..levels {
+                let value = any.encode_to_vec();
+                any = Any { type_url: "/google.protobuf.Any".into(), value };
+            }
+            any
+        };
+        let post = |name: &str| format!("POST /cosmos/tx/v1beta1/{name} HTTP/1.1");
+        let decode = |levels: usize| {
+            let body = TxBody { messages: vec![nested(levels)], ..TxBody::default() };
+            let tx = Tx { body: Some(body), ..Tx::default() };
+            serde_json::json!({ "tx_bytes": STANDARD.encode(tx.encode_to_vec()) }).to_string()
+        };
+        for (levels, wanted) in [(10, 200), (58, 200), (100, 400), (5_000, 400)] {
+            let (status, _, body) = served.http(&post("decode"), &decode(levels)).await;
+            assert_eq!(status, wanted, "{levels} levels: {body}");
+        }
+        // And the other way: JSON has an end of its own.
+        for levels in [20, 100, 2_000] {
+            let open = r#"{"@type":"/google.protobuf.Any","value":"#.repeat(levels);
+            let json =
+                format!(r#"{{"tx":{{"body":{{"messages":[{open}{{}}{}]}}}}}}"#, "}".repeat(levels));
+            let (status, _, body) = served.http(&post("encode"), &json).await;
+            assert!(status == 200 || status == 400, "{levels} levels: {status} {body}");
+        }
+        assert_eq!(served.get("/cosmos/base/node/v1beta1/config").await.0, 200);
     });
 }
 

@@ -8,17 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::served::{Served, run, run_with};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use common::{
+    served::{Served, run, run_with},
+    users,
+};
 use plasma_app::{
     config::Limits,
-    doors::{FIRST_REQUEST_S, Gate, MESSAGE_BYTES_MAX, SIMULATE},
+    doors::{
+        CONCURRENT_MAX, FIRST_REQUEST_S, Gate, MESSAGE_BYTES_MAX, SIMULATE, WATCH_JOB,
+        WATCHERS_MAX, grpc::Raw,
+    },
     frontdoor::{self, Frontdoor, WEBSOCKETS_MAX},
 };
+use plasma_modules::market;
+use plasma_proto::plasma::market::v1::{
+    Manifest, ModelFile, MsgPublishModel, MsgSubmitJob, Sampling, WatchJobRequest,
+};
+use prost::{Message, Name};
+use prost_types::Any;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tonic::Code;
+use tonic::{Code, transport::Channel};
 
 #[test]
 fn a_body_past_the_limit_is_refused() {
@@ -134,6 +148,88 @@ fn connections_and_requests_have_their_limits() {
     });
 }
 
+fn message<M: Message + Name>(message: &M) -> Any {
+    Any { type_url: M::type_url(), value: message.encode_to_vec() }
+}
+
+/// Each job that is watched costs a question per block: there are so many and no more.
+#[test]
+fn jobs_are_watched_by_so_many_at_once() {
+    run(|served| async move {
+        let user = &users()[3];
+        let file =
+            ModelFile { path: "model.safetensors".into(), sha256: vec![5; 32], size_bytes: 1_000 };
+        let manifest = Manifest {
+            name: "tiny".into(),
+            architecture: "llama".into(),
+            dtype: "f32".into(),
+            tokenizer: "bytes".into(),
+            licence: "Apache-2.0".into(),
+            context_tokens: 512,
+            template_tokens_max: 32,
+            files: vec![file],
+            ..Manifest::default()
+        };
+        let model_id = market::model_id(&manifest).to_vec();
+        let publish = MsgPublishModel {
+            publisher: user.address.text(),
+            manifest: Some(manifest),
+            royalty_bps: 0,
+        };
+        let submit = MsgSubmitJob {
+            requester: user.address.text(),
+            model_id,
+            input: "Why?".into(),
+            max_tokens: 16,
+            sampling: Some(Sampling { top_p_milli: 1_000, ..Sampling::default() }),
+            max_fee_uxpl: "1000000".into(),
+            ..MsgSubmitJob::default()
+        };
+        let txs = [(message(&publish), 0), (message(&submit), 1)]
+            .map(|(message, sequence)| user.sign(message, 2_000_000, 100_000, sequence));
+        let done = served.bench.block(4, &txs);
+        assert!(done.tx_results.iter().all(|tx| tx.code == 0), "{:?}", done.tx_results);
+
+        let request = Bytes::from(WatchJobRequest { job_id: 1 }.encode_to_vec());
+        let mut streams = Vec::new();
+        let refused = loop {
+            // A connection has so many streams.
+            let channel = Channel::from_shared(format!("http://{}", served.grpc_port)).unwrap();
+            let mut client = tonic::client::Grpc::new(channel.connect().await.unwrap());
+            let mut refused = None;
+            for _ in 0..CONCURRENT_MAX {
+                client.ready().await.unwrap();
+                let request = tonic::Request::new(request.clone());
+                match client.server_streaming(request, WATCH_JOB.parse().unwrap(), Raw).await {
+                    Ok(stream) => streams.push(stream),
+                    Err(status) => {
+                        refused = Some(status);
+                        break;
+                    }
+                }
+            }
+            if let Some(refused) = refused {
+                break refused;
+            }
+        };
+        assert_eq!((streams.len(), refused.code()), (WATCHERS_MAX, Code::ResourceExhausted));
+        // Other questions are answered, and who leaves makes room.
+        served.grpc("/plasma.market.v1.Query/Params", Vec::new(), 0).await.unwrap();
+        streams.clear();
+        let mut client = tonic::client::Grpc::new(served.grpc.clone());
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            client.ready().await.unwrap();
+            let request = tonic::Request::new(request.clone());
+            if client.server_streaming(request, WATCH_JOB.parse().unwrap(), Raw).await.is_ok() {
+                break;
+            }
+            assert!(Instant::now() < end, "no place came free");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
 /// A front door before something that upgrades whoever asks, and then says nothing.
 async fn open_door(served: &Served, limits: Limits) -> SocketAddr {
     let comet = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -171,6 +267,19 @@ async fn ask_websocket(door: SocketAddr) -> (String, TcpStream) {
     (String::from_utf8_lossy(&status[9..]).into_owned(), stream)
 }
 
+/// Posts a body: the status.
+async fn post(door: SocketAddr, body: &str) -> String {
+    let mut stream = TcpStream::connect(door).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply[9..12].to_owned()
+}
+
 #[test]
 fn websockets_through_the_front_door_have_their_limit() {
     run(|served| async move {
@@ -203,6 +312,29 @@ fn the_front_door_has_the_same_limits() {
             seen.push(ask_websocket(door).await.0);
         }
         assert_eq!((&seen[0][..], &seen[3][..]), ("101", "429"), "{seen:?}");
+
+        // A batch counts once, but each transaction in it that is refused counts as well.
+        let door =
+            open_door(&served, Limits { requests_per_s: 1, requests_burst: 10, ..strict }).await;
+        let users = users();
+        let batch = |txs: &[Vec<u8>]| {
+            let call = |tx: &Vec<u8>| {
+                let params = serde_json::json!({ "tx": STANDARD.encode(tx) });
+                serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "broadcast_tx_sync", "params": params })
+            };
+            serde_json::Value::from(txs.iter().map(call).collect::<Vec<_>>()).to_string()
+        };
+        let good: Vec<_> = (0..20).map(|n| users[3].send(&users[2], 1, n)).collect();
+        assert_eq!(post(door, &batch(&good)).await, "200");
+        assert_eq!(post(door, &batch(&good[..1])).await, "200", "it counted once");
+        let forged: Vec<_> = (20..40).map(|n| users[3].send_on("other", &users[2], 1, n)).collect();
+        assert_eq!(post(door, &batch(&forged)).await, "200");
+        // One more comes back every second.
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(post(door, &batch(&good[..1])).await);
+        }
+        assert!(seen.contains(&"429".to_owned()), "each counted: {seen:?}");
 
         // A WebSocket keeps the place of its connection.
         let door = open_door(&served, Limits { connections_per_address_max: 2, ..strict }).await;

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use common::{Bench, CHAIN, USERS, User, users};
+use common::{Bench, CHAIN, USERS, User, crowd, users};
 use plasma_app::{
     files::{GenesisAccount, genesis},
     seen::Seen,
@@ -23,21 +23,6 @@ use tendermint_proto::v0_38::abci as pb;
 const CARRIED_BLOCKS: i64 = 16;
 /// Proposals of one height that are kept (`PROPOSALS_MAX`).
 const PROPOSALS: usize = 4;
-
-fn crowd(count: u64) -> Vec<User> {
-    let mut users: Vec<User> = (1..=count)
-        .map(|n| {
-            let mut secret = [1; 32];
-            secret[..8].copy_from_slice(&n.to_be_bytes());
-            User::new(secret)
-        })
-        .collect();
-    users.sort_by_key(|user| user.address);
-    for (number, user) in (0..).zip(&mut users) {
-        user.number = number;
-    }
-    users
-}
 
 fn bench_of(dir: &std::path::Path, users: &[User]) -> Bench {
     let mut spec = common::spec();
@@ -206,7 +191,7 @@ fn everything_gets_in(recheck: bool) {
         }
         height += 1;
         let proposal: Vec<_> = waiting.iter().take(PER_BLOCK).cloned().collect();
-        let taken = bench.prepare(height, &proposal, 1 << 20);
+        let taken = bench.prepare(height, &proposal, 1 << 21);
         assert_eq!(taken.len(), proposal.len());
         let done = bench.block(height, &taken);
         assert!(done.tx_results.iter().all(|result| result.code == 0));

@@ -12,7 +12,7 @@ use plasma_app::{
     scrub::EXIT_SCRUB,
     upkeep::Upkeep,
 };
-use plasma_modules::Read;
+use plasma_modules::{Read, Table};
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci as pb;
 
@@ -116,18 +116,29 @@ fn a_thousand_blocks_after_an_export_are_the_same() {
 
 /// Changes one byte of a balance in the database, as a fault of memory or of ours would.
 fn falsify(home: &Path) {
+    let prefix = [&[Table::TokenBalances.id()], &users()[4].address.0[..]].concat();
+    change(home, &prefix, |db, state, key, mut value| {
+        *value.last_mut().unwrap() ^= 1;
+        db.put_cf(state, key, value).unwrap();
+    });
+}
+
+/// Does `work` with the first pair of the state whose key begins with `prefix`.
+fn change(
+    home: &Path,
+    prefix: &[u8],
+    work: impl FnOnce(&rocksdb::DB, &rocksdb::ColumnFamily, &[u8], Vec<u8>),
+) {
     let path = home.join("state.db");
     let families = ["state", "undo", "tree", "meta"];
     let mut options = rocksdb::Options::default();
     options.create_missing_column_families(true);
     let db = rocksdb::DB::open_cf(&options, path, families).unwrap();
     let state = db.cf_handle("state").unwrap();
-    let key = [&[plasma_modules::Table::TokenBalances.id()], &users()[4].address.0[..]].concat();
-    let mode = rocksdb::IteratorMode::From(&key, rocksdb::Direction::Forward);
-    let (found, mut value) = db.iterator_cf(state, mode).next().unwrap().unwrap();
-    assert!(found.starts_with(&key));
-    *value.last_mut().unwrap() ^= 1;
-    db.put_cf(state, &found, value).unwrap();
+    let mode = rocksdb::IteratorMode::From(prefix, rocksdb::Direction::Forward);
+    let (found, value) = db.iterator_cf(state, mode).next().unwrap().unwrap();
+    assert!(found.starts_with(prefix));
+    work(&db, state, &found, value.into());
 }
 
 /// Runs only as a child: makes blocks until the scrub stops it.
@@ -169,9 +180,55 @@ fn a_false_value_is_found_at_start_and_while_running() {
     let found = run_child(dir.path());
     assert_eq!(found.status.code(), Some(EXIT_SCRUB));
     let said = String::from_utf8_lossy(&found.stderr).into_owned();
-    assert!(said.contains("scrub: the state of block 24 has the app hash"), "{said}");
+    let wanted = "scrub: the state on disk does not have the app hash of block 24";
+    assert!(said.contains(wanted), "{said}");
 
     let upkeep = Upkeep { scrub_at_start: true, ..Upkeep::default() };
     let start = Node::open_with(&dir.path().join("state.db"), KEEP, upkeep);
     assert!(matches!(start.err(), Some(NodeError::AppHash { .. })));
+}
+
+/// No app hash vouches for an index. An entry that is lost, one that no object asks for and one with
+/// a value are found by hand, at start and while running.
+#[test]
+fn a_false_index_is_found_by_hand_at_start_and_while_running() {
+    type Change = fn(&rocksdb::DB, &rocksdb::ColumnFamily, &[u8], Vec<u8>);
+    let lose: Change = |db, state, key, _| db.delete_cf(state, key).unwrap();
+    let add: Change = |db, state, key, _| {
+        let mut other = key.to_vec();
+        *other.last_mut().unwrap() ^= 1;
+        db.put_cf(state, other, []).unwrap();
+    };
+    let fill: Change = |db, state, key, _| db.put_cf(state, key, [1]).unwrap();
+    for (table, work, says) in [
+        (Table::TokenOwners, lose, "among them not"),
+        (Table::TokenOwners, add, "TokenOwners"),
+        (Table::AuthByNumber, fill, "AuthByNumber"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = Bench::new(dir.path());
+        for height in 1..=3 {
+            bench.block(height, &block(height));
+        }
+        bench.node.check().unwrap();
+        drop(bench);
+        change(dir.path(), &[table.id()], work);
+
+        let bench = Bench::open(dir.path());
+        match bench.node.check() {
+            Err(NodeError::Invariant(why)) => assert!(why.contains(says), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        drop(bench);
+        let upkeep = Upkeep { scrub_at_start: true, ..Upkeep::default() };
+        match Node::open_with(&dir.path().join("state.db"), KEEP, upkeep).err() {
+            Some(NodeError::Index { height: 3, why }) => assert!(why.contains(says), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let found = run_child(dir.path());
+        assert_eq!(found.status.code(), Some(EXIT_SCRUB));
+        let said = String::from_utf8_lossy(&found.stderr).into_owned();
+        assert!(said.contains("scrub: the state on disk is not that of block"), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }

@@ -73,9 +73,9 @@ impl Prices {
         Self { params: token::params(store), base_nuxpl_per_gas }
     }
 
-    /// Most gas of a block.
-    pub fn block_gas_max(&self) -> u64 {
-        self.params.block_gas_max
+    /// The numbers that governance sets.
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 
     fn of_gas_and_bytes(&self, gas: u64, size: usize) -> u128 {

@@ -18,6 +18,7 @@ use plasma_proto::{
         chain::v1::LastBlock,
         genesis::v1::{AuthGenesis, Balance, GenesisState},
         staking::v1::Validator,
+        token::v1::Params,
     },
 };
 use prost::Message;
@@ -28,9 +29,9 @@ use crate::{
     ante::{self, Prices},
     attestation, auth, authz, carrier,
     error::fault,
-    feegrant, market,
+    feegrant, governance, market,
     msg::Msg,
-    staking, token,
+    price, reward, staking, token,
     tx::{self, Decoded, Purpose},
     types::{Hash, hash32, sha256},
 };
@@ -101,8 +102,11 @@ pub fn default_genesis() -> GenesisState {
         feegrant: Some(feegrant::default_genesis()),
         staking: Some(staking::default_genesis()),
         market: Some(market::default_genesis()),
+        price: Some(price::default_genesis()),
+        reward: Some(reward::default_genesis()),
         attestation: Some(attestation::default_genesis()),
         authz: Some(authz::default_genesis()),
+        governance: Some(governance::default_genesis()),
         beacon: Vec::new(),
     }
 }
@@ -152,8 +156,19 @@ pub fn init(
     time_s: u64,
     genesis: &GenesisState,
 ) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState { auth, token, feegrant, staking, market, attestation, authz, beacon } =
-        genesis;
+    let GenesisState {
+        auth,
+        token,
+        feegrant,
+        staking,
+        market,
+        price,
+        reward,
+        attestation,
+        authz,
+        governance,
+        beacon,
+    } = genesis;
     let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
     let beacon = match beacon.as_slice() {
         [] => sha256(chain_id.as_bytes()),
@@ -167,8 +182,11 @@ pub fn init(
     let staking = staking.as_ref().ok_or_else(|| missing("staking"))?;
     let validators = staking::init(store, time_s, staking)?;
     market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
+    price::init(store, price.as_ref().ok_or_else(|| missing("price"))?)?;
+    reward::init(store, reward.as_ref().ok_or_else(|| missing("reward"))?)?;
     attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
     authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
+    governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
     check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
     Ok(validators)
 }
@@ -181,8 +199,11 @@ pub fn export(store: &dyn Read) -> GenesisState {
         feegrant: Some(feegrant::export(store)),
         staking: Some(staking::export(store)),
         market: Some(market::export(store)),
+        price: Some(price::export(store)),
+        reward: Some(reward::export(store)),
         attestation: Some(attestation::export(store)),
         authz: Some(authz::export(store)),
+        governance: Some(governance::export(store)),
         beacon: beacon(store).to_vec(),
     }
 }
@@ -313,9 +334,14 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     auth::end_block(&mut ctx);
     feegrant::end_block(&mut ctx);
     market::end_block(&mut ctx);
+    let settled = market::take_settled(ctx.store);
+    price::end_block(&mut ctx, &settled);
+    reward::end_block(&mut ctx, &settled);
     authz::end_block(&mut ctx);
+    governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     let validator_updates = staking::end_block(&mut ctx);
-    token::end_block(&mut ctx, gas);
+    let bytes = input.txs.iter().map(|tx| framed(tx.len())).fold(0, usize::saturating_add);
+    token::end_block(&mut ctx, gas, u64::try_from(bytes).unwrap_or(u64::MAX));
 
     let writes = state.into_writes();
     if let Err(text) = token::supply_moves_with_balances(base, &writes) {
@@ -466,7 +492,9 @@ pub fn prepare<'t>(
     memory: &dyn SignatureMemory,
 ) -> (Vec<&'t [u8]>, Opened) {
     let mut opening = Opening::new(base, input, memory);
-    let (mut bytes_left, mut gas_left) = (bytes_max, opening.prices.block_gas_max());
+    let params = opening.prices.params();
+    let bytes_max = bytes_max.min(block_bytes_max(params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, params.block_gas_max);
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
@@ -482,17 +510,21 @@ pub fn prepare<'t>(
 }
 
 /// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
-/// on top of those before it, and together they stay within the block's gas. `Ok` is the block,
-/// opened.
+/// on top of those before it, and together they stay within the block's gas and bytes. `Ok` is the
+/// block, opened.
 pub fn process(
     base: &dyn Read,
     input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
 ) -> Result<Opened, Refusal> {
     let mut opening = Opening::new(base, input, memory);
-    let gas_max = opening.prices.block_gas_max();
-    let mut gas_left = gas_max;
+    let params = opening.prices.params();
+    let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(params));
+    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
     for bytes in input.txs {
+        bytes_left = bytes_left
+            .checked_sub(framed(bytes.len()))
+            .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {bytes_max} bytes")))?;
         let tx = memory.decode(bytes)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
@@ -505,9 +537,13 @@ pub fn process(
     Ok(opening.opened())
 }
 
+fn block_bytes_max(params: &Params) -> usize {
+    usize::try_from(params.block_bytes_max).unwrap_or(usize::MAX)
+}
+
 /// Bytes that a transaction takes in a block: those of a carrier and a tag. CometBFT counts a
 /// proposal so.
-fn framed(len: usize) -> usize {
+pub fn framed(len: usize) -> usize {
     carrier::framed(len).saturating_add(1)
 }
 
@@ -526,18 +562,31 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     feegrant::rebuild_derived(store, put);
     staking::rebuild_derived(store, put);
     market::rebuild_derived(store, put);
+    price::rebuild_derived(store, put);
+    reward::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
+    governance::rebuild_derived(store, put);
 }
 
-/// Every module's sentences about its state hold.
+/// Every index holds the keys that the objects ask for and no others: the app hash does not vouch for
+/// them. `Err` names the index. Takes memory for the number of indexes, not of keys.
+pub fn indexes_match_objects(store: &dyn Read) -> Result<(), String> {
+    crate::store::compare(store, rebuild_derived)
+}
+
+/// The indexes are those of the objects, and every module's sentences about its state hold.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
+    indexes_match_objects(store)?;
     auth::check_invariants(store)?;
     token::check_invariants(store)?;
     feegrant::check_invariants(store)?;
     staking::check_invariants(store)?;
     market::check_invariants(store)?;
+    price::check_invariants(store)?;
+    reward::check_invariants(store)?;
     attestation::check_invariants(store)?;
-    authz::check_invariants(store)
+    authz::check_invariants(store)?;
+    governance::check_invariants(store)
 }
 
 fn beacon(store: &dyn Read) -> Hash {

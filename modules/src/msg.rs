@@ -4,19 +4,23 @@ use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::{
     cosmos::{
-        authz::v1beta1 as authz_pb, bank::v1beta1 as bank,
-        distribution::v1beta1 as distribution_pb, feegrant::v1beta1 as feegrant_pb,
-        slashing::v1beta1 as slashing_pb, staking::v1beta1 as staking_pb,
+        authz::v1beta1 as authz_pb,
+        bank::v1beta1 as bank,
+        distribution::v1beta1 as distribution_pb,
+        feegrant::v1beta1 as feegrant_pb,
+        gov::{v1 as gov, v1beta1 as gov_legacy},
+        slashing::v1beta1 as slashing_pb,
+        staking::v1beta1 as staking_pb,
         vesting::v1beta1 as vesting,
     },
-    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb},
+    plasma::{attestation::v1 as attestation_pb, market::v1 as market_pb, reward::v1 as reward_pb},
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, market, staking,
-    staking::distribution, token, tx::canonical,
+    Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant, governance, market, reward,
+    staking, staking::distribution, token, tx::canonical,
 };
 
 macro_rules! messages {
@@ -138,8 +142,28 @@ messages! {
     CancelJob: market_pb::MsgCancelJob, market::CancelJob, market::cancel_job;
     /// A provider passes a job on.
     DeclineJob: market_pb::MsgDeclineJob, market::DeclineJob, market::decline_job;
+    /// A provider takes what it was rewarded with.
+    ClaimReward: reward_pb::MsgClaimReward, reward::ClaimReward, reward::claim_reward;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+    /// Asks the stakers to carry out messages.
+    SubmitProposal: gov::MsgSubmitProposal, governance::SubmitProposal, governance::submit_proposal;
+    /// Adds to a proposal's deposit.
+    Deposit: gov::MsgDeposit, governance::Deposit, governance::deposit;
+    /// Votes for one option.
+    Vote: gov::MsgVote, governance::Vote, governance::vote;
+    /// Votes for several options.
+    VoteWeighted: gov::MsgVoteWeighted, governance::WeightedVote, governance::vote_weighted;
+    /// Takes one's proposal back.
+    CancelProposal: gov::MsgCancelProposal, governance::CancelProposal, governance::cancel_proposal;
+    /// Asks the stakers for their opinion, in v1beta1.
+    LegacyProposal: gov_legacy::MsgSubmitProposal, governance::LegacyProposal, governance::submit_legacy_proposal;
+    /// Adds to a proposal's deposit, in v1beta1.
+    LegacyDeposit: gov_legacy::MsgDeposit, governance::LegacyDeposit, governance::legacy_deposit;
+    /// Votes for one option, in v1beta1.
+    LegacyVote: gov_legacy::MsgVote, governance::LegacyVote, governance::legacy_vote;
+    /// Votes for several options, in v1beta1.
+    LegacyVoteWeighted: gov_legacy::MsgVoteWeighted, governance::LegacyWeightedVote, governance::legacy_vote_weighted;
 }
 
 impl Msg {
@@ -147,6 +171,7 @@ impl Msg {
     pub fn count(&self) -> usize {
         match self {
             Self::Exec(exec) => exec.count(),
+            Self::SubmitProposal(proposal) => proposal.count(),
             _ => 1,
         }
     }

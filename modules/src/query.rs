@@ -12,8 +12,8 @@ use plasma_proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 use prost::Message;
 
 use crate::{
-    Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, market, prefix_end,
-    staking, store::entry, token,
+    Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, governance, market,
+    prefix_end, price, reward, staking, store::entry, token,
 };
 
 /// Entries on a page, at most, and where the request does not say.
@@ -124,8 +124,11 @@ impl Router {
         feegrant::routes(&mut router);
         staking::routes(&mut router);
         market::routes(&mut router);
+        price::routes(&mut router);
+        reward::routes(&mut router);
         attestation::routes(&mut router);
         authz::routes(&mut router);
+        governance::routes(&mut router);
         router
     }
 

@@ -1,5 +1,6 @@
 //! Typed tables over ordered bytes.
 
+mod derived;
 mod index;
 mod overlay;
 mod table;
@@ -11,6 +12,7 @@ use prost::Message;
 
 use crate::error::fault;
 
+pub(crate) use derived::compare;
 pub use index::{IndexEntry, IndexedMap};
 pub use overlay::{Overlay, Writes};
 pub use table::Table;

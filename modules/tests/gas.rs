@@ -23,6 +23,7 @@ use plasma_proto::{
             AllowedMsgAllowance, BasicAllowance, MsgGrantAllowance, MsgPruneAllowances,
             MsgRevokeAllowance,
         },
+        gov::{v1 as gov, v1beta1 as gov_legacy},
         slashing::v1beta1::MsgUnjail,
         staking::v1beta1::{
             CommissionRates, Description, MsgBeginRedelegate, MsgCancelUnbondingDelegation,
@@ -40,6 +41,7 @@ use plasma_proto::{
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
             MsgUpdateProvider, MsgWithdrawBond, Outcome, Output as Answer, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::Message;
@@ -202,6 +204,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgWithdrawBond { operator: me.clone(), amount_uxpl }), vec![]),
         (any(&publish), vec![len(manifest().encoded_len())]),
         (any(&submit), vec![8]),
+        (any(&MsgClaimReward { operator: me.clone() }), vec![]),
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
@@ -209,7 +212,83 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     all.extend(grants());
     all.extend(stakes());
     all.extend(rewards());
+    all.extend(proposals());
     all
+}
+
+/// Of governance.
+fn proposals() -> Vec<(Any, Vec<u64>)> {
+    let me = Account::new(1).address.text();
+    let authority = plasma_modules::governance::authority().text();
+    let inside =
+        any(&MsgPublishModel { publisher: authority, manifest: Some(manifest()), royalty_bps: 0 });
+    let inside_gas = Msg::from_any(&inside).unwrap().gas();
+    let (title, summary, metadata) = ("A plan", "What is planned", "{}");
+    let texts = len(title.len() + summary.len());
+    let text = gov_legacy::TextProposal { title: title.into(), description: summary.into() };
+    let whole = || "1000000000000000000".to_owned();
+    vec![
+        (
+            any(&gov::MsgSubmitProposal {
+                messages: vec![inside.clone(), inside.clone()],
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
+                metadata: metadata.into(),
+                title: title.into(),
+                summary: summary.into(),
+                expedited: true,
+            }),
+            vec![texts + 2 + 2 * len(inside.value.len()), 2 * inside_gas],
+        ),
+        (
+            any(&gov::MsgDeposit { proposal_id: 1, depositor: me.clone(), amount: vec![coin(5)] }),
+            vec![],
+        ),
+        (
+            any(&gov::MsgVote {
+                proposal_id: 1,
+                voter: me.clone(),
+                option: 1,
+                metadata: String::new(),
+            }),
+            vec![],
+        ),
+        (
+            any(&gov::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me.clone(),
+                options: vec![gov::WeightedVoteOption { option: 1, weight: "1".into() }],
+                metadata: String::new(),
+            }),
+            vec![],
+        ),
+        (any(&gov::MsgCancelProposal { proposal_id: 1, proposer: me.clone() }), vec![]),
+        (
+            any(&gov_legacy::MsgSubmitProposal {
+                content: Some(any(&text)),
+                initial_deposit: vec![coin(5)],
+                proposer: me.clone(),
+            }),
+            vec![texts],
+        ),
+        (
+            any(&gov_legacy::MsgDeposit {
+                proposal_id: 1,
+                depositor: me.clone(),
+                amount: vec![coin(5)],
+            }),
+            vec![],
+        ),
+        (any(&gov_legacy::MsgVote { proposal_id: 1, voter: me.clone(), option: 1 }), vec![]),
+        (
+            any(&gov_legacy::MsgVoteWeighted {
+                proposal_id: 1,
+                voter: me,
+                options: vec![gov_legacy::WeightedVoteOption { option: 1, weight: whole() }],
+            }),
+            vec![],
+        ),
+    ]
 }
 
 /// Of vesting, feegrant and authz.

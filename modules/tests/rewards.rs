@@ -4,7 +4,7 @@ mod common;
 
 use common::{Account, Chain, TIME_S, XPL, any, coin, genesis, vote};
 use plasma_modules::{
-    Address, Amount, Ctx, Dec, FeePaid, Overlay, View,
+    Address, Amount, Ctx, Dec, FeePaid, Memory, Overlay, View,
     chain::{self, TxResult, Vote},
     query::Router,
     staking::distribution,
@@ -26,12 +26,13 @@ use plasma_proto::{
             QueryValidatorOutstandingRewardsResponse,
         },
         mint::v1beta1::{
-            QueryAnnualProvisionsRequest, QueryAnnualProvisionsResponse, QueryInflationRequest,
-            QueryInflationResponse,
+            Params, QueryAnnualProvisionsRequest, QueryAnnualProvisionsResponse,
+            QueryInflationRequest, QueryInflationResponse,
         },
     },
     plasma::{
-        staking::v1::{Minter, QueryPoolsRequest, QueryPoolsResponse},
+        genesis::v1::StakingGenesis,
+        staking::v1::{Minter, QueryPoolsRequest, QueryPoolsResponse, ValidatorRewards},
         token::v1::{QueryTotalsRequest, QueryTotalsResponse, Totals},
     },
 };
@@ -505,4 +506,64 @@ fn a_chain_goes_on_from_its_export_and_earns_the_same() {
         again.block_after(13, &[]);
     }
     assert_eq!(again.timeless(), chain.timeless());
+}
+
+#[test]
+fn a_genesis_out_of_bounds_is_refused() {
+    let alice = Account::new(1);
+    let whole = || genesis(&[&alice], 100 * XPL);
+    let refused = |change: &dyn Fn(&mut StakingGenesis)| {
+        let mut genesis = whole();
+        change(genesis.staking.as_mut().unwrap());
+        let mut store = Memory::default();
+        chain::init(&mut store, common::CHAIN_ID, TIME_S, &genesis).unwrap_err().log
+    };
+    let text = |bps: u32| Dec::bps(bps).text();
+    let log = refused(&|staking| {
+        staking.distribution.as_mut().unwrap().params.as_mut().unwrap().community_tax = text(2_501);
+    });
+    assert!(log.contains("community_tax is above 0.25"), "{log}");
+    let mints: [(fn(&mut Params, String), u32, &str); 5] = [
+        (|params, text| params.inflation_max = text, 2_001, "at most 0.2"),
+        (|params, text| params.inflation_rate_change = text, 2_001, "at most 0.2"),
+        (|params, text| params.inflation_min = text, 801, "above inflation_max"),
+        (|params, text| params.goal_bonded = text, 999, "between 0.1 and 1"),
+        (|params, text| params.goal_bonded = text, 10_001, "between 0.1 and 1"),
+    ];
+    for (change, bps, why) in mints {
+        let log = refused(&|staking| {
+            change(staking.mint.as_mut().unwrap().params.as_mut().unwrap(), text(bps));
+        });
+        assert!(log.contains(why), "{why}: {log}");
+    }
+    let log = refused(&|staking| staking.mint.as_mut().unwrap().minter = None);
+    assert!(log.contains("minter is missing"), "{log}");
+    let log = refused(&|staking| {
+        staking.distribution.as_mut().unwrap().validators.push(ValidatorRewards {
+            operator: alice.address.text(),
+            outstanding_uxpl: "0".into(),
+            commission_uxpl: "0".into(),
+            current_uxpl: "0".into(),
+            per_share_uxpl: "0".into(),
+        });
+    });
+    assert!(log.contains("rewards of no validator"), "{log}");
+    // Money that nobody holds.
+    let log = refused(&|staking| staking.pools.as_mut().unwrap().community_uxpl = text(10_000));
+    assert!(log.contains("distribution does not hold"), "{log}");
+}
+
+#[test]
+fn governance_may_fix_withdraw_addresses() {
+    let alice = Account::new(1);
+    let mut genesis = genesis(&[&alice, &operator()], 100 * XPL);
+    let distribution = genesis.staking.as_mut().unwrap().distribution.as_mut().unwrap();
+    distribution.params.as_mut().unwrap().withdraw_addr_enabled = false;
+    let mut chain = Chain::new(&genesis);
+    let message = any(&MsgSetWithdrawAddress {
+        delegator_address: alice.address.text(),
+        withdraw_address: operator().address.text(),
+    });
+    let refused = run(&mut chain, &alice, message);
+    assert_eq!((refused.codespace, refused.code), ("distribution", 8));
 }

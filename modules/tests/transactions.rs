@@ -73,7 +73,8 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
     let mut unknown_field = good.sign(&alice);
     unknown_field.extend([0xfa, 0x01, 0x00]);
     let high_s = high_s(&good.sign(&alice));
-    let unknown_type = Any { type_url: "/cosmos.gov.v1.MsgVote".into(), value: vec![] };
+    let unknown_type =
+        Any { type_url: "/cosmos.gov.v1.MsgExecLegacyContent".into(), value: vec![] };
     let mut foreign_fee = good.clone();
     foreign_fee.fee = 0;
 

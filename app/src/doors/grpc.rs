@@ -12,7 +12,10 @@ use plasma_proto::{
     },
 };
 use prost::Message;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, watch},
+};
 use tonic::{
     Code, Response, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -22,8 +25,8 @@ use tonic::{
 };
 
 use super::{
-    Answer, Doors, Failure, Gate, HEIGHT_HEADER, MESSAGE_BYTES_MAX, TIMEOUT_S, WATCH_JOB, ask,
-    asked_height,
+    Answer, Doors, Failure, Gate, HEIGHT_HEADER, MESSAGE_BYTES_MAX, TIMEOUT_S, WATCH_JOB,
+    WATCHERS_MAX, ask, asked_height,
     limits::{self, Spoken},
 };
 
@@ -117,7 +120,13 @@ impl ServerStreamingService<Bytes> for Watch {
         Box::pin(async move {
             let request = WatchJobRequest::decode(request.into_inner())
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            let place = Arc::clone(&doors.watchers).try_acquire_owned().map_err(|_| {
+                Status::resource_exhausted(format!(
+                    "{WATCHERS_MAX} jobs are watched already; ask Job now and then instead"
+                ))
+            })?;
             let mut watched = Watched {
+                _place: place,
                 heights: doors.node().watch(),
                 request: QueryJobRequest { job_id: request.job_id }.encode_to_vec().into(),
                 doors,
@@ -139,6 +148,7 @@ impl ServerStreamingService<Bytes> for Watch {
 }
 
 struct Watched {
+    _place: OwnedSemaphorePermit,
     doors: Arc<Doors>,
     heights: watch::Receiver<u64>,
     request: Bytes,

@@ -3,12 +3,14 @@
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor,
-    ReflectMessage, SerializeOptions,
+    ReflectMessage, SerializeOptions, Value as Inner,
 };
 use serde_json::{Map, Value};
 
 use super::decimals;
 
+/// Messages inside of each other that are shown at most; no transaction of a block has half as many.
+const NESTING_MAX: usize = 64;
 /// Nesting of a field's name in a URL.
 const FIELD_DEPTH_MAX: usize = 8;
 
@@ -24,12 +26,46 @@ pub fn to_json(message: &DynamicMessage) -> Result<Value, String> {
         .map_err(|error| error.to_string())
 }
 
-/// An encoded message as JSON, unset messages as null, decimals with a point.
+/// An encoded message as JSON, unset messages as null, decimals with a point. Refused if messages stand
+/// in each other deeper than [`NESTING_MAX`]: a few bytes each are a level, and each level is stack.
 pub fn encoded_to_json(desc: MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
     let message = DynamicMessage::decode(desc, bytes).map_err(|error| error.to_string())?;
+    check_nesting(&message, NESTING_MAX)?;
     let mut json = to_json(&message)?;
     show_unset(&message.descriptor(), &mut json);
     Ok(json)
+}
+
+/// Whether a message has at most `left` messages inside of each other, those inside of an `Any` among
+/// them.
+fn check_nesting(message: &DynamicMessage, left: usize) -> Result<(), String> {
+    let too_deep = || format!("messages are nested deeper than {NESTING_MAX}");
+    let left = left.checked_sub(1).ok_or_else(too_deep)?;
+    let inside = |value: &Inner| match value {
+        Inner::Message(inner) => check_nesting(inner, left),
+        _ => Ok(()),
+    };
+    for (_, value) in message.fields() {
+        match value {
+            Inner::List(list) => list.iter().try_for_each(inside)?,
+            Inner::Map(map) => map.values().try_for_each(inside)?,
+            one => inside(one)?,
+        }
+    }
+    let desc = message.descriptor();
+    if desc.full_name() != "google.protobuf.Any" {
+        return Ok(());
+    }
+    let (url, value) = (message.get_field_by_name("type_url"), message.get_field_by_name("value"));
+    let url = url.as_ref().and_then(|url| url.as_str()).unwrap_or_default();
+    let name = url.rsplit('/').next().unwrap_or_default();
+    let inner = desc.parent_pool().get_message_by_name(name);
+    match (inner, value.as_ref().and_then(|value| value.as_bytes())) {
+        // What does not decode is not shown either.
+        (Some(inner), Some(value)) => DynamicMessage::decode(inner, value.clone())
+            .map_or(Ok(()), |inner| check_nesting(&inner, left)),
+        _ => Ok(()),
+    }
 }
 
 /// Cosmos' gateway shows a message that is not set as null, `pub_key` for example; protobuf JSON

@@ -82,6 +82,18 @@ pub(crate) struct Place {
     address: IpAddr,
 }
 
+impl Place {
+    /// Takes as much from the address's rate as `requests` more would: what was free for it was not
+    /// for the node.
+    pub fn charge(&self, requests: usize) {
+        for _ in 0..requests {
+            if !self.gate.may_ask(self.address) {
+                return;
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.gate.open();

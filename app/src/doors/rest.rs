@@ -20,7 +20,7 @@ use tower_http::{
 };
 
 use super::{
-    CONCURRENT_MAX, Doors, Failure, GRPC_INTERNAL, Gate, MESSAGE_BYTES_MAX, TIMEOUT_S, ask,
+    CONCURRENT_MAX, Doors, Failure, GRPC_PRECONDITION, Gate, MESSAGE_BYTES_MAX, TIMEOUT_S, ask,
     asked_height,
     json::{encoded_to_json, from_json, put},
     limits::{self, Spoken, TooMany},
@@ -109,7 +109,7 @@ impl Gateway {
         let message = from_json(input, Value::Object(json)).map_err(invalid)?;
         let answer = ask(&self.doors, route.path(), height, message.encode_to_vec().into()).await?;
         let json = encoded_to_json(route.method.output(), &answer.value)
-            .map_err(|error| Failure::of(GRPC_INTERNAL, &error))?;
+            .map_err(|error| Failure::of(GRPC_PRECONDITION, &error))?;
         let height = HeaderValue::from(answer.height);
         Ok(([(REPLY_HEIGHT_HEADER, height)], Json(json)).into_response())
     }

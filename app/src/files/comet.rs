@@ -6,18 +6,25 @@ use rand_core::OsRng;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::node::{ALONE_TXS_MAX, WAITING_BYTES_MAX};
+
 /// What a validator that never signed has signed.
 pub(crate) const SIGNED_NOTHING: &str =
     "{\n  \"height\": \"0\",\n  \"round\": 0,\n  \"step\": 0\n}\n";
 
 /// Largest transaction that the mempool takes, bytes; plasmad itself takes less.
 const MEMPOOL_TX_BYTES_MAX: u64 = 256 << 10;
-/// Bytes of all waiting transactions.
-const MEMPOOL_BYTES_MAX: u64 = 32 << 20;
-/// Waiting transactions.
-const MEMPOOL_TXS_MAX: u64 = 5_000;
+/// Bytes of all waiting transactions, and how many they are: more than plasmad lets wait. What gives
+/// way there to who pays more leaves the mempool only at its next recheck, and a mempool that is full
+/// by its own count asks nobody what a newcomer pays.
+const MEMPOOL_BYTES_MAX: u64 = 40 << 20;
+const MEMPOOL_TXS_MAX: u64 = 8_000;
+const _: () = {
+    assert!(MEMPOOL_BYTES_MAX > WAITING_BYTES_MAX as u64 + WAITING_BYTES_MAX as u64 / 2);
+    assert!(MEMPOOL_TXS_MAX > ALONE_TXS_MAX as u64 + ALONE_TXS_MAX as u64 / 2);
+};
 /// Transactions that the mempool remembers having seen.
-const MEMPOOL_CACHE: u64 = 10_000;
+const MEMPOOL_CACHE: u64 = 2 * MEMPOOL_TXS_MAX;
 /// Connections of the RPC port.
 const RPC_CONNECTIONS_MAX: u64 = 900;
 /// Days for which evidence counts.

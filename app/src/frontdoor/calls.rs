@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{BATCH_MAX, BODY_BYTES_MAX, COMMIT_TIMEOUT, Frontdoor, READ_TIMEOUT, proxy};
-use crate::node::{NodeError, Turned};
+use crate::{
+    doors::Place,
+    node::{NodeError, Turned},
+};
 
 /// JSON-RPC's numbers, with CometBFT's words.
 const PARSE: (i64, &str) = (-32700, "Parse error. Invalid JSON");
@@ -137,6 +140,7 @@ fn uri_tx(query: &str) -> Result<Bytes, Fault> {
 impl Frontdoor {
     /// A JSON-RPC request: what is ours is answered here, the rest by CometBFT.
     pub(super) async fn calls(self: &Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let place = request.extensions().get::<Arc<Place>>().cloned();
         let body = to_bytes(request.into_body(), BODY_BYTES_MAX);
         let body = match tokio::time::timeout(READ_TIMEOUT, body).await {
             Ok(Ok(body)) => body,
@@ -172,7 +176,7 @@ impl Frontdoor {
         if found.iter().all(Option::is_none) {
             return proxy::post(self, body).await;
         }
-        let mut replies = self.answer_all(requests, found).await;
+        let mut replies = self.answer_all(requests, found, place).await;
         // As CometBFT: notifications are not answered, and one answer has no brackets.
         let text = match replies.len() {
             0 => String::new(),
@@ -191,6 +195,7 @@ impl Frontdoor {
         self: &Arc<Self>,
         requests: &[Value],
         found: Vec<Option<Call>>,
+        place: Option<Arc<Place>>,
     ) -> Vec<Value> {
         let mut others = Vec::new();
         let mut calls = Vec::new();
@@ -203,7 +208,7 @@ impl Frontdoor {
         let mut replies = Vec::with_capacity(requests.len());
         let txs: Vec<Bytes> =
             calls.iter().filter_map(|(_, call)| call.tx.as_ref().ok().cloned()).collect();
-        let mut offered = self.offer_all(txs).await.into_iter();
+        let mut offered = self.offer_all(txs, place).await.into_iter();
         for (at, Call { method, id, tx }) in calls {
             let result = match tx {
                 Ok(tx) => match offered.next() {
@@ -237,9 +242,10 @@ impl Frontdoor {
         self: &Arc<Self>,
         method: Broadcast,
         query: &str,
+        place: Option<Arc<Place>>,
     ) -> Response<Body> {
         let result = match uri_tx(query) {
-            Ok(tx) => match self.offer_all(vec![tx.clone()]).await.pop() {
+            Ok(tx) => match self.offer_all(vec![tx.clone()], place).await.pop() {
                 Some(offered) => self.result(method, &tx, offered).await,
                 None => Err(Fault::of(INTERNAL, "the check failed inside the node")),
             },
@@ -250,16 +256,23 @@ impl Frontdoor {
         self.reply(status, answered(&URI_ID.into(), result).to_string())
     }
 
-    /// Checks transactions in their order, on a thread that may block. Nothing if that panicked.
+    /// Checks transactions in their order, on a thread that may block. Nothing if that panicked. One
+    /// that is refused pays nothing and may have cost a signature's check: each counts as a request.
     async fn offer_all(
         self: &Arc<Self>,
         txs: Vec<Bytes>,
+        place: Option<Arc<Place>>,
     ) -> Vec<Result<Result<TxResult, Turned>, NodeError>> {
         let permit = Arc::clone(&self.checkers).acquire_owned().await;
         let door = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            txs.into_iter().map(|tx| door.offer(tx)).collect()
+            let offered: Vec<_> = txs.into_iter().map(|tx| door.offer(tx)).collect();
+            let refused = |offered: &Result<_, _>| matches!(offered, Ok(Ok(TxResult { code, .. })) if *code != 0);
+            if let Some(place) = place {
+                place.charge(offered.iter().filter(|offered| refused(offered)).count());
+            }
+            offered
         });
         checked.await.unwrap_or_else(|error| {
             self.node.metrics().panicked();

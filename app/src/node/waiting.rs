@@ -14,25 +14,37 @@ use std::{
 
 use bytes::Bytes;
 use plasma_modules::{
-    Overlay, Refusal, Sdk,
+    Overlay, Read, Refusal, Sdk,
     carrier::{self, CARRIER_TXS_MAX},
     chain::{self, TxResult},
     tx::{Decoded, TX_BYTES_MAX},
     types::{Hash, sha256},
 };
 
-use super::{Node, NodeError, lock};
+use super::{
+    Node, NodeError, lock,
+    room::{Bid, PRICE_MIN, Ranks, Room, Terms},
+};
 use crate::{check::Check, recent::Recent};
 
 /// Transactions that wait at most.
 pub const WAITING_TXS_MAX: usize = 20_000;
-/// Their bytes together at most: as many as CometBFT's mempool holds.
-pub const WAITING_BYTES_MAX: usize = 32 << 20;
+/// Of these, how many may be in CometBFT's mempool alone, in no carrier.
+pub const ALONE_TXS_MAX: usize = 5_000;
+/// Their bytes together at most. CometBFT's mempool holds more, of both: what gives way here leaves it
+/// only at its next recheck, and who pays more must find it open.
+pub const WAITING_BYTES_MAX: usize = 24 << 20;
+/// Blocks' worth of what waits that a proposer looks at, for some of it can no longer pay.
+const PROPOSED_BLOCKS: u64 = 2;
 /// Committed transactions that are remembered, at least; twice as many at most, 32 bytes each.
 const COMMITTED_MAX: usize = 100_000;
 /// Blocks that a transaction waits without a word of an engine that never asks again about what
 /// waits; after that it is taken to have been dropped.
 const UNCONFIRMED_BLOCKS_MAX: u64 = 16;
+/// Transactions of a carrier that are tried again in vain after one block, at most: a carrier stays
+/// as long as one of its transactions waits, and what never can would be checked for nothing each
+/// time.
+const RETRIES_MAX: usize = 16;
 /// Carriers of our own that are remembered, at least.
 const CARRIERS_MAX: usize = 1_000;
 
@@ -81,6 +93,10 @@ impl Carrier {
 struct Entry {
     bytes: Bytes,
     tx: Arc<Decoded>,
+    bid: Bid,
+    price: u16,
+    /// It came alone to CometBFT's mempool, in no carrier.
+    alone: bool,
     /// The front door has it, CometBFT not yet.
     held: bool,
     /// Block interval in which it came or was last confirmed.
@@ -93,6 +109,8 @@ pub(crate) struct Waiting {
     numbers: HashMap<Hash, u64>,
     next: u64,
     bytes: usize,
+    alone: usize,
+    ranks: Ranks,
     /// Held transactions that are in no carrier yet.
     queue: VecDeque<u64>,
     queue_bytes: usize,
@@ -111,6 +129,8 @@ impl Default for Waiting {
             numbers: HashMap::new(),
             next: 0,
             bytes: 0,
+            alone: 0,
+            ranks: Ranks::default(),
             queue: VecDeque::new(),
             queue_bytes: 0,
             interval: 0,
@@ -121,9 +141,21 @@ impl Default for Waiting {
     }
 }
 
+/// How a transaction came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To CometBFT's mempool, alone.
+    Alone,
+    /// In a carrier.
+    Carried,
+    /// By the front door, which holds it for a carrier.
+    Held,
+}
+
 impl Waiting {
-    fn is_full(&self, txs: usize, bytes: usize) -> bool {
-        self.entries.len() + txs > WAITING_TXS_MAX || self.bytes + bytes > WAITING_BYTES_MAX
+    /// Learns of the next block, for which nothing waits yet.
+    pub fn start(&mut self, base: &dyn Read) {
+        self.ranks = Ranks::new(Terms::read(base));
     }
 
     fn knows(&self, hash: &Hash) -> bool {
@@ -137,27 +169,81 @@ impl Waiting {
         Some(entry)
     }
 
-    fn add(&mut self, tx: Arc<Decoded>, bytes: Bytes, held: bool) {
+    /// Who must give way so that a transaction of `bytes` and that price may wait. `None` if there is
+    /// no room for it whoever does.
+    fn gives_way(&self, bytes: usize, price: u16, way: Way) -> Option<Vec<u64>> {
+        let mut txs = (self.entries.len() + 1).saturating_sub(WAITING_TXS_MAX);
+        let mut bytes = (self.bytes + bytes).saturating_sub(WAITING_BYTES_MAX);
+        let mut alone = (self.alone + usize::from(way == Way::Alone)).saturating_sub(ALONE_TXS_MAX);
+        let mut gone = Vec::new();
+        let mut below = self.ranks.below(price);
+        while (txs, bytes) != (0, 0) {
+            let number = below.next()?;
+            let Some(entry) = self.entries.get(&number) else { continue };
+            txs = txs.saturating_sub(1);
+            bytes = bytes.saturating_sub(entry.bytes.len());
+            alone = alone.saturating_sub(usize::from(entry.alone));
+            gone.push(number);
+        }
+        let mut below = self.ranks.alone_below(price).filter(|number| !gone.contains(number));
+        let others = (0..alone).map(|_| below.next()).collect::<Option<Vec<_>>>()?;
+        Some([gone, others].concat())
+    }
+
+    /// Whether a transaction may wait: it could pay when its turn comes, and there is room.
+    fn may_wait(&self, bid: &Bid, bytes: usize, way: Way) -> Result<(), Sdk> {
+        let price = self.ranks.price(bid);
+        // What pays too little now is refused with every other rule.
+        if price >= PRICE_MIN {
+            let short = |required| Sdk::InsufficientFee { got: bid.fee, required };
+            self.ranks.outlasts(bid, price).map_err(short)?;
+        }
+        self.gives_way(bytes, price, way).map(drop).ok_or(Sdk::MempoolFull)
+    }
+
+    /// Lets a transaction wait; who must gives way. False if there is no room.
+    fn add(&mut self, tx: Arc<Decoded>, bytes: Bytes, bid: Bid, way: Way) -> bool {
+        let price = self.ranks.price(&bid);
+        let Some(gone) = self.gives_way(bytes.len(), price, way) else { return false };
+        for number in gone {
+            self.remove(number);
+        }
         let number = self.next;
         self.next += 1;
+        let held = way == Way::Held;
         if held {
             self.queue.push_back(number);
             self.queue_bytes += bytes.len();
         }
-        let seen = self.interval;
-        self.insert(number, Entry { bytes, tx, held, seen });
+        let (alone, seen) = (way == Way::Alone, self.interval);
+        self.insert(number, Entry { bytes, tx, bid, price, alone, held, seen });
+        true
     }
 
     fn insert(&mut self, number: u64, entry: Entry) {
         self.bytes += entry.bytes.len();
+        self.alone += usize::from(entry.alone);
+        self.ranks.add(number, entry.price, &entry.bid, entry.alone);
         self.numbers.insert(entry.tx.hash, number);
         self.entries.insert(number, entry);
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        self.bytes -= entry.bytes.len();
+        self.alone -= usize::from(entry.alone);
+        self.ranks.remove(number, entry.price, &entry.bid);
+        self.numbers.remove(&entry.tx.hash);
+        // Numbers only rise.
+        if self.queue.binary_search(&number).is_ok() {
+            self.queue_bytes -= entry.bytes.len();
+        }
     }
 
     /// Takes out everything, for what still holds to be put back.
     fn take(&mut self) -> BTreeMap<u64, Entry> {
         self.numbers.clear();
-        self.bytes = 0;
+        (self.bytes, self.alone, self.ranks) = (0, 0, Ranks::default());
         std::mem::take(&mut self.entries)
     }
 }
@@ -185,16 +271,41 @@ impl Node {
                 return Ok(refused(Sdk::TxInMempool));
             }
             let entry = check.waiting.confirm(&hash);
-            return Ok(accepted(entry.map_or(0, |entry| entry.tx.gas_limit)));
+            return Ok(accepted(entry.map_or(0, |entry| entry.bid.gas)));
         }
-        if check.waiting.is_full(1, tx.len()) {
-            return Ok(refused(Sdk::MempoolFull));
+        Ok(self
+            .admit(&mut check, hash, tx, Way::Alone, Bytes::copy_from_slice)?
+            .unwrap_or_else(refused))
+    }
+
+    /// Checks a transaction and lets it wait if it may. `Err` says why it is not even checked.
+    fn admit<T: AsRef<[u8]>>(
+        &self,
+        check: &mut Check,
+        hash: Hash,
+        tx: T,
+        way: Way,
+        keep: impl FnOnce(T) -> Bytes,
+    ) -> Result<Result<TxResult, Sdk>, NodeError> {
+        let bytes = tx.as_ref();
+        let decoded = match self.seen.read(hash, bytes) {
+            Ok(decoded) => decoded,
+            Err(refusal) => return Ok(Ok(refused(refusal))),
+        };
+        let bid = Bid::of(&decoded);
+        let checked = self.with_check(check, |check, base| {
+            let may = check.waiting.may_wait(&bid, bytes.len(), way);
+            may.map(|()| check.check(base, Arc::clone(&decoded), &self.seen))
+        })?;
+        let result = match checked {
+            Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if result.code == 0 {
+            self.seen.keep(&decoded);
+            check.waiting.add(decoded, keep(tx), bid, way);
         }
-        let (result, decoded) = self.check_on(&mut check, hash, tx)?;
-        if let Some(decoded) = decoded {
-            check.waiting.add(decoded, Bytes::copy_from_slice(tx), false);
-        }
-        Ok(result)
+        Ok(Ok(result))
     }
 
     /// A carrier must be whole; then it may wait as long as something in it does. One that comes
@@ -215,18 +326,18 @@ impl Node {
         };
         let nothing = || Sdk::InvalidRequest("nothing in the carrier can wait for a block".into());
         if again {
-            let mut waits = false;
+            let (mut waits, mut in_vain) = (false, 0);
             for tx in txs {
                 let hash = sha256(tx);
                 if check.waiting.confirm(&hash).is_some() {
                     waits = true;
-                } else if !check.waiting.committed.has(&hash) && !check.waiting.is_full(1, tx.len())
-                {
+                } else if in_vain < RETRIES_MAX && !check.waiting.committed.has(&hash) {
                     // What it had to wait for may have come.
-                    if let (_, Some(decoded)) = self.check_on(check, hash, tx)? {
-                        check.waiting.add(decoded, Bytes::copy_from_slice(tx), false);
-                        waits = true;
-                    }
+                    let again =
+                        self.admit(check, hash, tx, Way::Carried, Bytes::copy_from_slice)?;
+                    let taken = again.is_ok_and(|result| result.code == 0);
+                    waits |= taken;
+                    in_vain += usize::from(!taken);
                 }
             }
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
@@ -246,37 +357,50 @@ impl Node {
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
-        if check.waiting.is_full(unknown.len(), bytes.len()) {
-            return Ok(refused(Sdk::MempoolFull));
-        }
         let checked = self.with_check(check, |check, base| {
-            check.over(base, |waiting, block| {
+            let mut full = None;
+            let mut may_wait = Vec::with_capacity(unknown.len());
+            for (tx, decoded) in unknown {
+                let bid = Bid::of(&decoded);
+                match check.waiting.may_wait(&bid, tx.len(), Way::Carried) {
+                    Ok(()) => may_wait.push((tx, decoded, bid)),
+                    Err(refusal) => full = Some(refusal),
+                }
+            }
+            if let Some(refusal) = full.filter(|_| may_wait.is_empty()) {
+                return Err(refusal);
+            }
+            Ok(check.over(base, |waiting, block| {
                 let mut above = Overlay::new(&*waiting);
                 let mut new = Vec::new();
-                for (bytes, tx) in unknown {
-                    let checked = Arc::clone(&tx);
+                for (tx, decoded, bid) in may_wait {
+                    let checked = Arc::clone(&decoded);
                     let result = chain::check_decoded(&mut above, block, checked, &self.seen);
                     if result.code == 0 {
-                        new.push((bytes, tx));
+                        new.push((tx, decoded, bid));
                     }
                 }
-                let fresh = new.iter().map(|(bytes, _)| bytes.len()).sum::<usize>();
+                let fresh = new.iter().map(|(tx, ..)| tx.len()).sum::<usize>();
                 let writes = above.into_writes();
                 let taken = !new.is_empty() && fresh.saturating_mul(2) >= bytes.len();
                 if taken {
                     waiting.merge(writes);
                 }
                 taken.then_some(new)
-            })
+            }))
         })?;
-        let Some(new) = checked.unwrap_or_else(|panic| resume_unwind(panic)) else {
-            return Ok(refused(nothing()));
+        let new = match checked {
+            Ok(new) => new.unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(refusal) => return Ok(refused(refusal)),
         };
-        for (bytes, tx) in new {
-            self.seen.keep(&tx);
-            check.waiting.add(tx, Bytes::copy_from_slice(bytes), false);
+        let Some(new) = new else { return Ok(refused(nothing())) };
+        let mut waits = false;
+        for (tx, decoded, bid) in new {
+            self.seen.keep(&decoded);
+            let bytes = Bytes::copy_from_slice(tx);
+            waits |= check.waiting.add(decoded, bytes, bid, Way::Carried);
         }
-        Ok(accepted(0))
+        Ok(if waits { accepted(0) } else { refused(Sdk::MempoolFull) })
     }
 
     /// A transaction from the front door: checked, and held for a carrier if it may wait.
@@ -290,15 +414,37 @@ impl Node {
         if waiting.knows(&hash) || waiting.committed.has(&hash) {
             return Ok(Err(Turned::Known));
         }
-        if waiting.is_full(1, tx.len()) {
-            let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
-            return Ok(Err(Turned::Full { txs, bytes }));
+        let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
+        Ok(match self.admit(&mut check, hash, tx, Way::Held, |tx| tx)? {
+            Ok(result) => Ok(result),
+            Err(Sdk::MempoolFull) => Err(Turned::Full { txs, bytes }),
+            Err(refusal) => Ok(refused(refusal)),
+        })
+    }
+
+    /// What the proposal of a block of at most `bytes_max` is made of: what CometBFT shows, as long as
+    /// all that waits fits into the block. Where it does not, what pays best comes first, whenever it
+    /// came: CometBFT shows what came first, and no more of it than fits.
+    pub fn candidates(&self, shown: Vec<Bytes>, bytes_max: usize) -> Vec<Bytes> {
+        let check = lock(&self.check);
+        let waiting = &check.waiting;
+        if waiting.ranks.fit(bytes_max as u64) {
+            return shown;
         }
-        let (result, decoded) = self.check_on(&mut check, hash, &tx)?;
-        if let Some(decoded) = decoded {
-            check.waiting.add(decoded, tx, true);
-        }
-        Ok(Ok(result))
+        let mut room = Room::default();
+        let best = waiting.ranks.best_first().filter_map(|number| waiting.entries.get(&number));
+        let best = best.take_while(|entry| {
+            let enough = waiting.ranks.blocks(room) >= PROPOSED_BLOCKS;
+            room = room.plus(entry.bid.room());
+            !enough
+        });
+        let mut txs: Vec<Bytes> = best.map(|entry| entry.bytes.clone()).collect();
+        // An engine that does not ask again may know of more.
+        let slices: Vec<&[u8]> = shown.iter().map(|bytes| &bytes[..]).collect();
+        let others = carrier::expand(&slices).into_iter();
+        let others = others.filter(|tx| !waiting.knows(&sha256(tx)));
+        txs.extend(others.map(Bytes::copy_from_slice));
+        txs
     }
 
     /// Bytes of the held transactions that are in no carrier yet.
@@ -368,17 +514,19 @@ impl Node {
         let mut entries = waiting.take();
         entries.retain(|_, entry| {
             let dropped = !entry.held && entry.seen < confirmed_since;
-            let stays = !dropped && !waiting.committed.has(&entry.tx.hash);
             if dropped {
                 self.seen.forget(&[entry.tx.hash]);
             }
-            stays
+            !dropped && !waiting.committed.has(&entry.tx.hash)
         });
         // Without a state to stand on nothing waits; what panics does not.
         let _ = self.with_check(check, |check, base| {
             for (number, entry) in entries {
                 match check.check(base, Arc::clone(&entry.tx), &self.seen) {
-                    Ok(TxResult { code: 0, .. }) => check.waiting.insert(number, entry),
+                    Ok(TxResult { code: 0, .. }) => {
+                        let price = check.waiting.ranks.price(&entry.bid);
+                        check.waiting.insert(number, Entry { price, ..entry });
+                    }
                     Ok(_) => {}
                     Err(_) => self.metrics.panicked(),
                 }

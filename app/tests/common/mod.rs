@@ -64,6 +64,22 @@ pub fn users() -> Vec<User> {
     users
 }
 
+/// Users of a chain of its own; account numbers follow the order of addresses.
+pub fn crowd(count: u64) -> Vec<User> {
+    let mut users: Vec<User> = (1..=count)
+        .map(|n| {
+            let mut secret = [1; 32];
+            secret[..8].copy_from_slice(&n.to_be_bytes());
+            User::new(secret)
+        })
+        .collect();
+    users.sort_by_key(|user| user.address);
+    for (number, user) in (0..).zip(&mut users) {
+        user.number = number;
+    }
+    users
+}
+
 impl User {
     /// One with this secret; the account number is not known yet.
     pub fn new(secret: [u8; 32]) -> Self {
@@ -85,11 +101,26 @@ impl User {
             to_address: to.address.text(),
             amount: vec![coin(amount)],
         };
+        let message = Any { type_url: MsgSend::type_url(), value: message.encode_to_vec() };
+        self.sign_on(chain, message, GAS, FEE_UXPL, sequence)
+    }
+
+    /// A transaction of one message.
+    pub fn sign(&self, message: Any, gas_limit: u64, fee_uxpl: u64, sequence: u64) -> Vec<u8> {
+        self.sign_on(CHAIN, message, gas_limit, fee_uxpl, sequence)
+    }
+
+    fn sign_on(
+        &self,
+        chain: &str,
+        message: Any,
+        gas_limit: u64,
+        fee_uxpl: u64,
+        sequence: u64,
+    ) -> Vec<u8> {
         let any = |url: String, value: Vec<u8>| Any { type_url: url, value };
-        let body = TxBody {
-            messages: vec![any(MsgSend::type_url(), message.encode_to_vec())],
-            ..TxBody::default()
-        };
+        let amount = vec![Coin { denom: "uxpl".into(), amount: fee_uxpl.to_string() }];
+        let body = TxBody { messages: vec![message], ..TxBody::default() };
         let key = PubKey { key: self.key.clone() };
         let mode = mode_info::Single { mode: SignMode::Direct.into() };
         let info = AuthInfo {
@@ -98,7 +129,7 @@ impl User {
                 mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Single(mode)) }),
                 sequence,
             }],
-            fee: Some(Fee { amount: vec![coin(FEE_UXPL)], gas_limit: GAS, ..Fee::default() }),
+            fee: Some(Fee { amount, gas_limit, ..Fee::default() }),
             ..AuthInfo::default()
         };
         let (body_bytes, auth_info_bytes) = (body.encode_to_vec(), info.encode_to_vec());

@@ -187,12 +187,12 @@ impl Service {
                 answers.iter().for_each(|answer| self.settle(answer, true));
                 Ok(())
             }
-            Err(error) => match (answers, error.rule().and_then(verdict)) {
-                ([answer], Some(accepted)) => {
-                    self.settle(answer, accepted);
+            Err(error) => match (answers, error.rule().is_some_and(is_final)) {
+                ([answer], true) => {
+                    self.settle(answer, false);
                     Ok(())
                 }
-                ([answer], None) if error.rule().is_some() && !is_about_the_carrier(&error) => {
+                ([answer], false) if error.rule().is_some() && !is_about_the_carrier(&error) => {
                     let (job_id, attempt) = answer.assignment();
                     tracing::error!(job_id, attempt, %error, "the chain refuses the answer");
                     Err(error)
@@ -214,11 +214,10 @@ fn is_about_the_carrier(error: &ClientError) -> bool {
         )
 }
 
-/// What a refusal means for an answer: `Some(true)` if the chain has it, `Some(false)` if it will never want it.
-fn verdict((codespace, code): (&str, u32)) -> Option<bool> {
+/// Whether a refusal means that the chain will never want the answer. One that it has is not refused.
+fn is_final((codespace, code): (&str, u32)) -> bool {
     use attestation::Error as Receipt;
     use market::Error as Market;
-    let has = Receipt::AlreadyDelivered(0);
     let receipts = [
         Receipt::UnknownJob(0),
         Receipt::AlreadyAnswered(0),
@@ -233,12 +232,8 @@ fn verdict((codespace, code): (&str, u32)) -> Option<bool> {
         Market::WrongAttempt { current: 0, given: 0 },
     ];
     let found = (codespace, code);
-    if found == (has.codespace(), has.code()) {
-        return Some(true);
-    }
-    let never = receipts.iter().any(|error| found == (error.codespace(), error.code()))
-        || declines.iter().any(|error| found == (error.codespace(), error.code()));
-    never.then_some(false)
+    receipts.iter().any(|error| found == (error.codespace(), error.code()))
+        || declines.iter().any(|error| found == (error.codespace(), error.code()))
 }
 
 /// Bytes that an answer takes in a transaction.
@@ -292,11 +287,11 @@ mod tests {
 
     #[test]
     fn refusals_that_end_the_matter() {
-        assert_eq!(verdict(("attestation", 6)), Some(true));
-        assert_eq!(verdict(("attestation", 7)), Some(false));
-        assert_eq!(verdict(("attestation", 10)), Some(false));
-        assert_eq!(verdict(("market", 27)), Some(false));
-        assert_eq!(verdict(("attestation", 24)), None);
-        assert_eq!(verdict(("sdk", 6)), None);
+        for rule in [("attestation", 7), ("attestation", 10), ("market", 27)] {
+            assert!(is_final(rule), "{rule:?}");
+        }
+        for rule in [("attestation", 24), ("sdk", 6), ("sdk", 13)] {
+            assert!(!is_final(rule), "{rule:?}");
+        }
     }
 }

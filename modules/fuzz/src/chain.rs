@@ -26,7 +26,7 @@ use plasma_proto::{
     },
 };
 use prost::{Message, Name};
-use prost_types::{Any, Timestamp};
+use prost_types::{Any, Duration, Timestamp};
 use secp256k1::{Secp256k1, SecretKey, SignOnly};
 
 pub const CHAIN_ID: &str = "plasma-fuzz-1";
@@ -34,6 +34,8 @@ pub const TIME_S: u64 = 1_700_000_000;
 pub const XPL: u128 = 1_000_000;
 pub const GAS: u64 = 5_000_000;
 const FEE: u128 = 1_000_000;
+/// With which a proposal is voted on.
+pub const DEPOSIT: u128 = 10 * XPL;
 /// Consensus key of the only validator.
 pub const VALIDATOR: [u8; 32] = [9; 32];
 
@@ -169,6 +171,14 @@ impl Chain {
         let params = params.expect("the market has parameters");
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);
         (params.unbond_blocks, params.unbond_s) = (2, 2);
+        let governance = genesis.governance.as_mut().and_then(|own| own.params.as_mut());
+        let params = governance.expect("governance has parameters");
+        params.min_deposit = vec![coin(DEPOSIT)];
+        params.expedited_min_deposit = vec![coin(2 * DEPOSIT)];
+        let seconds = |seconds: i64| Some(Duration { seconds, nanos: 0 });
+        params.max_deposit_period = seconds(30);
+        params.voting_period = seconds(30);
+        params.expedited_voting_period = seconds(10);
         genesis
     }
 

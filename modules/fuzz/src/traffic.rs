@@ -4,6 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
     Address, Dec,
     attestation::{receipt_digest, text_hash, tokens_hash},
+    governance,
     market::{self, register_digest},
     staking,
     types::sha256,
@@ -20,6 +21,13 @@ use plasma_proto::{
         feegrant::v1beta1::{
             BasicAllowance, MsgGrantAllowance, MsgPruneAllowances, MsgRevokeAllowance,
             PeriodicAllowance,
+        },
+        gov::{
+            v1::{
+                MsgCancelProposal, MsgDeposit, MsgSubmitProposal, MsgVote, MsgVoteWeighted,
+                Proposal, ProposalStatus, WeightedVoteOption,
+            },
+            v1beta1 as gov_legacy,
         },
         slashing::v1beta1::MsgUnjail,
         staking::v1beta1::{
@@ -38,14 +46,15 @@ use plasma_proto::{
             MsgDeclineJob, MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider,
             MsgSubmitJob, MsgUpdateProvider, MsgWithdrawBond, Outcome, Output, Sampling,
         },
+        reward::v1::MsgClaimReward,
     },
 };
 use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address, any,
-    coin, text,
+    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address,
+    any, coin, text,
 };
 
 /// A model that somebody serves, and one that nobody does.
@@ -186,8 +195,82 @@ fn generic<M: Name>() -> Any {
     any(&GenericAuthorization { msg: M::type_url() })
 }
 
+/// Asks for models to be published in governance's name.
+fn propose(proposer: u8, deposit: u128, names: &[&str], expedited: bool) -> Any {
+    let publish = |name: &&str| {
+        any(&MsgPublishModel {
+            publisher: governance::authority().text(),
+            manifest: Some(manifest(name)),
+            royalty_bps: 0,
+        })
+    };
+    any(&MsgSubmitProposal {
+        messages: names.iter().map(publish).collect(),
+        initial_deposit: vec![coin(deposit)],
+        proposer: text(proposer),
+        metadata: "{}".into(),
+        title: "A plan".into(),
+        summary: "What is planned".into(),
+        expedited,
+    })
+}
+
+/// What depositors, voters and a proposer would do with the proposals under way.
+fn governing(chain: &Chain) -> Vec<(u8, Any)> {
+    let all = governance::under_way(&chain.store);
+    let mut messages = Vec::new();
+    let stage = |status: ProposalStatus| {
+        all.iter().filter(move |proposal| proposal.status() == status).map(|p: &Proposal| p.id)
+    };
+    for proposal_id in stage(ProposalStatus::DepositPeriod).take(2) {
+        let amount = vec![coin(DEPOSIT / 4)];
+        let depositor = text(BOB);
+        let deposit =
+            MsgDeposit { proposal_id, depositor: depositor.clone(), amount: amount.clone() };
+        messages.push((BOB, any(&deposit)));
+        messages.push((BOB, any(&gov_legacy::MsgDeposit { proposal_id, depositor, amount })));
+        messages.push((ALICE, any(&MsgCancelProposal { proposal_id, proposer: text(ALICE) })));
+    }
+    for proposal_id in stage(ProposalStatus::VotingPeriod).take(2) {
+        let part =
+            |(option, weight): (i32, &str)| WeightedVoteOption { option, weight: weight.into() };
+        messages.push((
+            ALICE,
+            any(&MsgVote { proposal_id, voter: text(ALICE), option: 1, metadata: "{}".into() }),
+        ));
+        messages.push((
+            GROUP,
+            any(&MsgVoteWeighted {
+                proposal_id,
+                voter: text(GROUP),
+                options: [(1, "0.3"), (4, "0.7")].map(part).into(),
+                metadata: String::new(),
+            }),
+        ));
+        // Who has the stake: what is proposed is carried out.
+        let voter = text(VALIDATOR_OPERATOR);
+        let yes = MsgVote { proposal_id, voter, option: 1, metadata: String::new() };
+        messages.push((VALIDATOR_OPERATOR, any(&yes)));
+        let vote = gov_legacy::MsgVote { proposal_id, voter: text(OPERATOR), option: 3 };
+        messages.push((OPERATOR, any(&vote)));
+        let part = |(option, weight): (i32, &str)| gov_legacy::WeightedVoteOption {
+            option,
+            weight: weight.into(),
+        };
+        messages.push((
+            BOB,
+            any(&gov_legacy::MsgVoteWeighted {
+                proposal_id,
+                voter: text(BOB),
+                options: [(1, "900000000000000000"), (2, "100000000000000000")].map(part).into(),
+            }),
+        ));
+    }
+    messages
+}
+
 /// What is carried out first, one block each: models, a provider, an assigned job, an open one that
-/// nobody serves, allowances and grants.
+/// nobody serves, allowances and grants, a proposal that is voted on and one that waits.
 pub fn story() -> Vec<(u8, Any)> {
     vec![
         (ALICE, publish(SERVED)),
@@ -200,6 +283,8 @@ pub fn story() -> Vec<(u8, Any)> {
         (BOB, grant(BOB, address(ALICE), generic::<MsgSend>(), None)),
         (ALICE, grant(ALICE, address(BOB), generic::<MsgExec>(), None)),
         (BOB, grant(BOB, address(OPERATOR), generic::<MsgSubmitReceipt>(), None)),
+        (ALICE, propose(ALICE, DEPOSIT, &["voted"], false)),
+        (ALICE, propose(ALICE, DEPOSIT / 5, &[], false)),
     ]
 }
 
@@ -327,6 +412,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (ALICE, submit(LONELY)),
         (OPERATOR, any(&MsgAddBond { operator: text(OPERATOR), amount_uxpl: units.clone() })),
         (OPERATOR, any(&MsgWithdrawBond { operator: text(OPERATOR), amount_uxpl: units })),
+        (OPERATOR, any(&MsgClaimReward { operator: text(OPERATOR) })),
         (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
         (
             OPERATOR,
@@ -338,6 +424,20 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
             }),
         ),
     ];
+    let (one, two) = (format!("proposed {salt}"), format!("proposed too {salt}"));
+    messages.push((ALICE, propose(ALICE, DEPOSIT, &[&one, &two], false)));
+    messages.push((ALICE, propose(ALICE, 2 * DEPOSIT, &[SERVED], true)));
+    let opinion =
+        gov_legacy::TextProposal { title: "Well?".into(), description: "Is it well?".into() };
+    messages.push((
+        ALICE,
+        any(&gov_legacy::MsgSubmitProposal {
+            content: Some(any(&opinion)),
+            initial_deposit: vec![coin(DEPOSIT / 5)],
+            proposer: text(ALICE),
+        }),
+    ));
+    messages.extend(governing(chain));
     messages.extend(stakes(chain, salt));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);

@@ -28,9 +28,6 @@ pub enum Error {
     /// No job bears this id.
     #[error("job {0} is not known")]
     UnknownJob(u64),
-    /// This very receipt was accepted before: nothing is left to do.
-    #[error("the receipt for job {0} was accepted before")]
-    AlreadyDelivered(u64),
     /// Another receipt was accepted for the job.
     #[error("job {0} has another receipt")]
     AlreadyAnswered(u64),
@@ -148,7 +145,7 @@ impl Coded for Error {
             Self::UnknownVersion(_) => 3,
             Self::WrongChain(_) => 4,
             Self::UnknownJob(_) => 5,
-            Self::AlreadyDelivered(_) => 6,
+            // 6 was a receipt that was accepted before; it is taken again now.
             Self::AlreadyAnswered(_) => 7,
             Self::NotAssigned(_) => 8,
             Self::WrongAttempt { .. } => 9,

@@ -8,7 +8,8 @@ use super::{Error, SubmitReceipt, event::Event, receipt_digest, receipt_hash, st
 use crate::{Address, Amount, Block, Ctx, error::fault, market, tx};
 
 /// A provider reports a result: every claim is checked, the signature last, and the market goes
-/// on from what the receipt says.
+/// on from what the receipt says. The receipt that was accepted before is taken again and changes
+/// nothing, so that nobody who lands one first makes the others of its transaction fail.
 pub fn submit_receipt(
     ctx: &mut Ctx<'_>,
     msg: SubmitReceipt,
@@ -18,6 +19,10 @@ pub fn submit_receipt(
         return Err(Error::WrongChain(msg.receipt.chain_id));
     }
     let job = market::job(ctx.store, job_id).ok_or(Error::UnknownJob(job_id))?;
+    let hash = receipt_hash(&msg.receipt);
+    if job.state() != JobState::Assigned && job.receipt_hash == hash {
+        return Ok(MsgSubmitReceiptResponse { receipt_hash: hash.into() });
+    }
     let terms = market::job_terms(&job);
     check_assignment(ctx, &job, &terms, &msg)?;
     check_claims(&job, &terms, &msg)?;
@@ -27,10 +32,14 @@ pub fn submit_receipt(
     }
 
     let SubmitReceipt { carrier, receipt, charge, output, .. } = msg;
-    let (hash, outcome) = (receipt_hash(&receipt), receipt.outcome());
+    let outcome = receipt.outcome();
     ctx.emit(&Event::ReceiptAccepted { job_id, receipt_hash: hash, outcome, carrier });
     match outcome {
-        Outcome::Ok => market::deliver(ctx, job, charge, output, hash)?,
+        Outcome::Ok => {
+            let Receipt { n_fresh: fresh, n_cached: cached, n_out: out, .. } = *receipt;
+            let tokens = market::Tokens { fresh, cached, out };
+            market::deliver(ctx, job, charge, tokens, output, hash)?;
+        }
         Outcome::ClientFault => market::client_fault(ctx, job, hash)?,
         // As a decline: the job goes on to another provider, so this receipt is not its answer.
         _ => {
@@ -60,7 +69,6 @@ fn check_assignment(
     if job.state() != JobState::Assigned {
         return Err(match job.receipt_hash.as_slice() {
             [] => Error::NotAssigned(job.id),
-            hash if hash == receipt_hash(receipt) => Error::AlreadyDelivered(job.id),
             _ => Error::AlreadyAnswered(job.id),
         });
     }

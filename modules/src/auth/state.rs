@@ -16,9 +16,10 @@ pub(super) const TIMEOUTS: Map<(Timeout, Address), UsedTimeout> = Map::new(Table
 
 /// The accounts of modules, with what each may do beside holding money. No message pays, locks
 /// or grants anything to one of them.
-pub const MODULE_ACCOUNTS: [(&str, &[&str]); 6] = [
+pub const MODULE_ACCOUNTS: [(&str, &[&str]); 7] = [
     ("bonded_tokens_pool", &["burner", "staking"]),
     ("distribution", &[]),
+    ("gov", &["burner"]),
     ("market_escrow", &["burner"]),
     ("mint", &["minter"]),
     ("not_bonded_tokens_pool", &["burner", "staking"]),

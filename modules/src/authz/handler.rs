@@ -11,7 +11,11 @@ use super::{
     event::Event,
     state::{GRANTS, TypeUrl, expired, is_expired},
 };
-use crate::{Address, Ctx, FeeParts, Refusal, msg::Msg, token};
+use crate::{Address, Ctx, FeeParts, Refusal, Write, msg::Msg, token};
+
+/// Grants past their time that a new grant removes, at most: more than it adds, so that as long as
+/// anything waits to be removed, what is stored does not grow.
+const PRUNES_PER_GRANT_MAX: usize = 2;
 
 /// Grants past their time that the end of a block removes, at most.
 const PRUNES_PER_BLOCK_MAX: usize = 200;
@@ -34,6 +38,7 @@ pub fn grant(ctx: &mut Ctx<'_>, msg: Grant) -> Result<MsgGrantResponse, Error> {
     let type_url = authorization.type_url();
     let stored = StoredGrant { authorization: Some(authorization.to_any()), expiration };
     GRANTS.set(ctx.store, &(granter, grantee, TypeUrl(type_url.clone())), &stored);
+    prune(ctx.store, now_s, PRUNES_PER_GRANT_MAX);
     ctx.emit(&Event::Granted { granter, grantee, type_url: &type_url });
     Ok(MsgGrantResponse {})
 }
@@ -110,7 +115,11 @@ fn use_grant(
 
 /// Removes what is past its time; the rest waits, first in line, for the next block.
 pub fn end_block(ctx: &mut Ctx<'_>) {
-    for key in expired(ctx.store, ctx.block.time_s, PRUNES_PER_BLOCK_MAX) {
-        GRANTS.remove(ctx.store, &key);
+    prune(ctx.store, ctx.block.time_s, PRUNES_PER_BLOCK_MAX);
+}
+
+fn prune(store: &mut dyn Write, now_s: u64, count: usize) {
+    for key in expired(store, now_s, count) {
+        GRANTS.remove(store, &key);
     }
 }

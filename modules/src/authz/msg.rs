@@ -14,7 +14,8 @@ use crate::{
 /// Most `MsgExec` that stand in each other.
 pub const NESTING_MAX: usize = 2;
 
-const GRANT_GAS: u64 = 80_000;
+/// With two removals, each at what pruning costs.
+const GRANT_GAS: u64 = 95_000;
 const RECIPIENT_GAS: u64 = 1_000;
 const REVOKE_GAS: u64 = 40_000;
 const EXEC_GAS: u64 = 10_000;

@@ -28,9 +28,6 @@ pub(super) type GrantKey = (Address, Address, TypeUrl);
 
 pub(super) const GRANTS: IndexedMap<GrantKey, Grant> = IndexedMap::new(Table::AuthzGrants, indexes);
 
-/// Tables of the indexes.
-pub(super) const INDEXES: [Table; 2] = [Table::AuthzByGrantee, Table::AuthzExpiries];
-
 fn indexes((granter, grantee, type_url): &GrantKey, grant: &Grant) -> Vec<IndexEntry> {
     let mut indexes = Vec::with_capacity(2);
     let by_grantee = bytes(&(*grantee, *granter, type_url.clone()));

@@ -11,6 +11,10 @@ use super::{
 };
 use crate::{Address, Amount, Ctx, Refusal, Sdk, Write, token};
 
+/// Allowances past their time that a grant removes, at most: more than it adds, so that as long as
+/// anything waits to be removed, what is stored does not grow.
+const PRUNES_PER_GRANT_MAX: usize = 2;
+
 /// Allowances past their time that the end of a block removes, at most.
 const PRUNES_PER_BLOCK_MAX: usize = 200;
 
@@ -37,6 +41,7 @@ pub fn grant_allowance(
     let allowance = Some(granted.to_any());
     let grant = Grant { granter: granter.text(), grantee: grantee.text(), allowance };
     ALLOWANCES.set(ctx.store, &key, &grant);
+    prune(ctx.store, now_s, PRUNES_PER_GRANT_MAX);
     ctx.emit(&Event::Set { granter, grantee });
     Ok(MsgGrantAllowanceResponse {})
 }

@@ -5,7 +5,8 @@ use plasma_proto::cosmos::feegrant::v1beta1::{
 use super::{Allowance, Error};
 use crate::{Address, Sdk};
 
-const GRANT_GAS: u64 = 80_000;
+/// With two removals, each at what pruning costs.
+const GRANT_GAS: u64 = 95_000;
 const MESSAGE_TYPE_GAS: u64 = 1_000;
 const REVOKE_GAS: u64 = 40_000;
 const PRUNE_GAS: u64 = 500_000;

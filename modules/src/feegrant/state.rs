@@ -9,9 +9,6 @@ use crate::{Address, IndexEntry, IndexedMap, Key, Read, Table, error::fault};
 pub(super) const ALLOWANCES: IndexedMap<(Address, Address), Grant> =
     IndexedMap::new(Table::FeegrantAllowances, indexes);
 
-/// Tables of the indexes.
-pub(super) const INDEXES: [Table; 2] = [Table::FeegrantByGranter, Table::FeegrantExpiries];
-
 fn indexes((grantee, granter): &(Address, Address), grant: &Grant) -> Vec<IndexEntry> {
     let mut indexes = Vec::with_capacity(2);
     indexes.push((Table::FeegrantByGranter, bytes(&(*granter, *grantee))));

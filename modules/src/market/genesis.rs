@@ -3,17 +3,19 @@ use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use plasma_proto::plasma::{
     genesis::v1::{JobPayload, MarketGenesis},
     market::v1::{
-        Job, JobState, Model, Offer, Outcome, Params, Payout, Provider, ProviderStatus, Timer,
-        TimerKind, Totals, Withdrawal,
+        Job, JobState, Model, Offer, Outcome, Params, Payout, Provider, ProviderStatus, Settled,
+        Timer, TimerKind, Totals, Withdrawal,
     },
 };
 
 use super::{
     Error, check_invariants, default_params, digests,
+    handler::count_up,
     msg::{check_ask, check_manifest},
+    settled,
     state::{
-        JOBS, MATCH_CURSOR, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PARAMS,
-        PAYLOADS, PROVIDERS, RECEIPT_KEYS, TOTALS, WITHDRAWALS, counted, params, totals,
+        BUSY, JOBS, MATCH_CURSOR, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PARAMS,
+        PAYLOADS, PROVIDERS, RECEIPT_KEYS, SETTLED, TOTALS, WITHDRAWALS, counted, params, totals,
     },
     timer, validate_params,
 };
@@ -67,6 +69,7 @@ pub fn init(store: &mut dyn Write, _: &Block, genesis: &MarketGenesis) -> Result
         next_job_id,
         next_withdrawal_id,
         match_cursor,
+        settled,
     } = genesis;
     let params = params.as_ref().ok_or_else(|| bad("params are missing"))?;
     validate_params(params)?;
@@ -86,6 +89,11 @@ pub fn init(store: &mut dyn Write, _: &Block, genesis: &MarketGenesis) -> Result
     for job in jobs {
         check_job(store, params, job)?;
         JOBS.set(store, &job.id, job);
+        if job.state() == JobState::Assigned {
+            let payer = (hash("model_id", &job.model_id)?, address(&job.requester)?);
+            let busy = BUSY.get(store, &payer).unwrap_or_default();
+            BUSY.set(store, &payer, &count_up(busy));
+        }
     }
     for JobPayload { job_id, payload } in payloads {
         let payload = payload.as_ref().ok_or_else(|| bad("a payload is missing"))?;
@@ -117,6 +125,10 @@ pub fn init(store: &mut dyn Write, _: &Block, genesis: &MarketGenesis) -> Result
     NEXT_JOB.set(store, &(*next_job_id).max(1));
     NEXT_WITHDRAWAL.set(store, &(*next_withdrawal_id).max(1));
     MATCH_CURSOR.set(store, match_cursor);
+    for payment in settled {
+        check_settled(store, payment)?;
+        settled::append(store, payment);
+    }
     check_invariants(store).map_err(Error::BadGenesis)
 }
 
@@ -158,9 +170,16 @@ fn init_providers(store: &mut dyn Write, providers: &[Provider]) -> Result<(), E
     for provider in providers {
         let operator = address(&provider.operator)?;
         let key = hash("receipt_key", &provider.receipt_key)?;
-        let Provider { bond_uxpl, queued_uxpl, locked_uxpl, earned_uxpl, failure_bps, .. } =
-            provider;
-        money(&[bond_uxpl, queued_uxpl, locked_uxpl, earned_uxpl])?;
+        let Provider {
+            bond_uxpl,
+            queued_uxpl,
+            locked_uxpl,
+            earned_uxpl,
+            failure_bps,
+            bond_uxpl_s,
+            ..
+        } = provider;
+        money(&[bond_uxpl, queued_uxpl, locked_uxpl, earned_uxpl, bond_uxpl_s])?;
         if provider.status() == ProviderStatus::Unspecified
             || provider.status != provider.status().into()
             || *failure_bps > crate::BPS
@@ -193,6 +212,30 @@ fn init_offers(store: &mut dyn Write, offers: &[Offer]) -> Result<(), Error> {
         OFFERS.set(store, &key, offer);
     }
     Ok(())
+}
+
+/// What those who count payments rely on.
+fn check_settled(store: &dyn Read, settled: &Settled) -> Result<(), Error> {
+    let Settled {
+        model_id,
+        provider,
+        payer,
+        charge_uxpl,
+        provider_uxpl,
+        burn_uxpl,
+        n_fresh: _,
+        n_cached: _,
+        n_out: _,
+        slot: _,
+    } = settled;
+    address(provider)?;
+    address(payer)?;
+    money(&[charge_uxpl, provider_uxpl, burn_uxpl])?;
+    if MODELS.has(store, &hash("model_id", model_id)?) {
+        Ok(())
+    } else {
+        Err(bad("a payment is for a model that is not known"))
+    }
 }
 
 /// What later reads rely on.
@@ -273,5 +316,6 @@ pub fn export(store: &dyn Read) -> MarketGenesis {
         next_job_id: NEXT_JOB.get(store).unwrap_or(1),
         next_withdrawal_id: NEXT_WITHDRAWAL.get(store).unwrap_or(1),
         match_cursor: MATCH_CURSOR.get(store).unwrap_or(0),
+        settled: SETTLED.iter(store).map(|(_, settled)| settled).collect(),
     }
 }

@@ -12,8 +12,9 @@ use super::{
     CancelJob, DeclineJob, Error, PublishModel, SubmitJob, digests,
     event::Event,
     price::{self, Shares},
+    settled,
     state::{
-        JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, escrow,
+        BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, escrow,
         job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
     },
 };
@@ -195,12 +196,24 @@ pub fn decline_job(ctx: &mut Ctx<'_>, msg: DeclineJob) -> Result<MsgDeclineJobRe
     Ok(MsgDeclineJobResponse {})
 }
 
+/// Tokens that a receipt counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// Input.
+    pub fresh: u32,
+    /// Input that the node had cached.
+    pub cached: u32,
+    /// Output.
+    pub out: u32,
+}
+
 /// A receipt for an assigned job was accepted: the charge is fixed, the slot free, the carrier's
 /// fee given back. The bond stays locked until settlement.
 pub(crate) fn deliver(
     ctx: &mut Ctx<'_>,
     mut job: Job,
     charge: Amount,
+    tokens: Tokens,
     output: Output,
     receipt_hash: Hash,
 ) -> Result<(), Error> {
@@ -219,6 +232,7 @@ pub(crate) fn deliver(
     job.state = JobState::Delivered.into();
     job.outcome = Outcome::Ok.into();
     job.charge_uxpl = charge.text();
+    (job.n_fresh, job.n_cached, job.n_out) = (tokens.fresh, tokens.cached, tokens.out);
     job.receipt_hash = receipt_hash.into();
     job.delivered_height = ctx.block.height;
     job.delivered_s = ctx.block.time_s;
@@ -361,6 +375,7 @@ pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
     job.ended_s = ctx.block.time_s;
     job.payout = Some(shares.payout());
     put_job(ctx.store, &job);
+    settled::push(ctx.store, &job, &shares);
 
     if let Some(mut stats) = PROVIDERS.get(ctx.store, &provider) {
         stats.jobs_settled = count_up(stats.jobs_settled);
@@ -431,6 +446,11 @@ fn free_slot(store: &mut dyn Write, job: &Job) {
         .get(store, &key)
         .unwrap_or_else(|| fault("a job is assigned to no offer", &job.id.to_be_bytes()));
     offer.busy = one_less(offer.busy);
+    let payer = (key.0, Address::stored(&job.requester));
+    match BUSY.get(store, &payer) {
+        Some(slots @ 2..) => BUSY.set(store, &payer, &slots.saturating_sub(1)),
+        _ => BUSY.remove(store, &payer),
+    }
     let taken_back = offer.ask.as_ref().is_none_or(|ask| ask.slots == 0);
     if offer.busy == 0 && taken_back {
         OFFERS.remove(store, &key);

@@ -6,11 +6,12 @@ use plasma_proto::plasma::market::v1::{Ask, Job, JobState, Params, Provider, Pro
 
 use super::{
     event::Event,
+    handler::count_up,
     price,
     provider::free_bond,
     state::{
-        JOBS, MATCH_CURSOR, OFFERS, PROVIDERS, job_terms, open_jobs, params, put_job, stored_hash,
-        sum,
+        BUSY, JOBS, MATCH_CURSOR, OFFERS, PROVIDERS, job_terms, open_jobs, params, put_job,
+        stored_hash, sum,
     },
     timer::waits_since,
 };
@@ -179,11 +180,15 @@ fn assign(ctx: &mut Ctx<'_>, mut job: Job, chosen: Candidate) {
     };
     offer.busy = offer.busy.checked_add(1).unwrap_or_else(full);
     OFFERS.set(ctx.store, &key, &offer);
+    let payer = (key.0, Address::stored(&job.requester));
+    let busy = BUSY.get(ctx.store, &payer).unwrap_or_default();
+    BUSY.set(ctx.store, &payer, &count_up(busy));
     provider.locked_uxpl = sum(Amount::stored(&provider.locked_uxpl), lock).text();
     PROVIDERS.set(ctx.store, &operator, &provider);
 
     job.state = JobState::Assigned.into();
     job.attempt = attempt;
+    job.slot = offer.busy;
     job.provider = operator.to_string();
     job.ask = Some(ask);
     job.bond_locked_uxpl = lock.text();

@@ -14,6 +14,7 @@ mod params;
 mod price;
 mod provider;
 mod query;
+mod settled;
 mod state;
 mod timer;
 
@@ -21,13 +22,13 @@ pub use block::end_block;
 pub use digests::{decline_digest, model_id, register_digest, request_hash};
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
+pub(crate) use handler::{Tokens, client_fault, deliver, host_error};
 pub use handler::{cancel_job, decline_job, publish_model, submit_job};
-pub(crate) use handler::{client_fault, deliver, host_error};
 pub use invariant::{
     bonds_are_sum_of_providers, busy_is_count_of_jobs, check_invariants,
     escrow_is_sum_of_open_jobs, every_job_balances_its_escrow, every_object_has_its_appointment,
-    indexes_match_objects, jobs_are_counted_once, locked_is_sum_of_jobs,
-    queued_is_sum_of_withdrawals, receipt_keys_belong_to_providers,
+    jobs_are_counted_once, locked_is_sum_of_jobs, queued_is_sum_of_withdrawals,
+    receipt_keys_belong_to_providers,
 };
 pub use msg::{
     AddBond, CancelJob, DeclineJob, DeregisterProvider, PublishModel, RegisterProvider, SubmitJob,
@@ -36,10 +37,12 @@ pub use msg::{
 pub use params::{default_params, validate as validate_params};
 pub use price::{PRICE_UXPL_PER_MTOK_MAX, bond_lock, charge, quote, terms};
 pub use provider::{
-    add_bond, deregister_provider, register_provider, update_provider, withdraw_bond,
+    add_bond, bond_uxpl_s, bonded_slots, deregister_provider, register_provider, update_provider,
+    withdraw_bond,
 };
 pub use query::routes;
+pub use settled::{SETTLED_PER_BLOCK_MAX, take_settled};
 pub use state::{
-    BONDS, ESCROW, job, job_key, job_terms, model, model_key, offer, offer_key, params, payload,
-    payload_key, provider, provider_key, rebuild_derived, withdrawal_key,
+    BONDS, ESCROW, busy_payers, job, job_key, job_terms, model, model_key, offer, offer_key,
+    params, payload, payload_key, provider, provider_key, rebuild_derived, withdrawal_key,
 };

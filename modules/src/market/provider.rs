@@ -63,6 +63,8 @@ pub fn register_provider(
         latency_ms: 0,
         earned_uxpl: Amount::ZERO.text(),
         registered_height: i64::try_from(ctx.block.height).unwrap_or(i64::MAX),
+        bond_uxpl_s: Amount::ZERO.text(),
+        bond_since_s: ctx.block.time_s,
     };
     PROVIDERS.set(ctx.store, &operator, &provider);
     RECEIPT_KEYS.set(ctx.store, &receipt_key, &operator.0.to_vec());
@@ -131,7 +133,8 @@ pub fn add_bond(ctx: &mut Ctx<'_>, msg: AddBond) -> Result<MsgAddBondResponse, E
     let AddBond { operator, amount } = msg;
     let mut provider = active(ctx.store, operator)?;
     bond_in(ctx, operator, amount)?;
-    provider.bond_uxpl = sum(Amount::stored(&provider.bond_uxpl), amount).text();
+    let bond = sum(Amount::stored(&provider.bond_uxpl), amount);
+    set_bond(&mut provider, bond, ctx.block.time_s);
     PROVIDERS.set(ctx.store, &operator, &provider);
     ctx.emit(&Event::BondAdded { operator, amount });
     Ok(MsgAddBondResponse {})
@@ -180,7 +183,8 @@ pub(super) fn release(ctx: &mut Ctx<'_>, withdrawal: &Withdrawal) -> Result<(), 
     let mut provider = PROVIDERS
         .get(ctx.store, &operator)
         .unwrap_or_else(|| fault("a withdrawal of nobody", &withdrawal.id.to_be_bytes()));
-    provider.bond_uxpl = rest(Amount::stored(&provider.bond_uxpl), amount).text();
+    let bond = rest(Amount::stored(&provider.bond_uxpl), amount);
+    set_bond(&mut provider, bond, ctx.block.time_s);
     provider.queued_uxpl = rest(Amount::stored(&provider.queued_uxpl), amount).text();
     PROVIDERS.set(ctx.store, &operator, &provider);
     WITHDRAWALS.remove(ctx.store, &withdrawal.id);
@@ -210,6 +214,33 @@ pub(super) fn leave(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
     }
     ctx.emit(&Event::ProviderLeft { operator, bond });
     Ok(())
+}
+
+/// The one place where a bond changes: how long it stood as it was is counted first.
+fn set_bond(provider: &mut Provider, bond: Amount, now_s: u64) {
+    provider.bond_uxpl_s = Amount::new(bond_uxpl_s(provider, now_s)).text();
+    provider.bond_since_s = now_s;
+    provider.bond_uxpl = bond.text();
+}
+
+/// A bond times the seconds that it stood, from registration until `now_s`, uxpl seconds.
+pub fn bond_uxpl_s(provider: &Provider, now_s: u64) -> u128 {
+    let stood_s = now_s.saturating_sub(provider.bond_since_s);
+    let since = Amount::stored(&provider.bond_uxpl).units().saturating_mul(stood_s.into());
+    Amount::stored(&provider.bond_uxpl_s).units().saturating_add(since)
+}
+
+/// Slots that a provider offers for a model with a bond behind them: none while it is leaving, or
+/// below the least bond.
+pub fn bonded_slots(store: &dyn Read, model_id: &Hash, operator: Address) -> u32 {
+    let Some(ask) = OFFERS.get(store, &(*model_id, operator)).and_then(|offer| offer.ask) else {
+        return 0;
+    };
+    let least = Amount::from(params(store).bond_min_uxpl);
+    let stands = PROVIDERS.get(store, &operator).is_some_and(|provider| {
+        provider.status() == ProviderStatus::Active && standing_bond(&provider) >= least
+    });
+    if stands { ask.slots } else { 0 }
 }
 
 /// The part of a bond that stands for nothing yet.

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::market::v1::{
-    Job, JobState, JobTerms, Model, Offer, Params, Payload, Provider, Totals, Withdrawal,
+    Job, JobState, JobTerms, Model, Offer, Params, Payload, Provider, Settled, Totals, Withdrawal,
 };
 
 use super::timer;
@@ -42,6 +42,9 @@ pub(super) const NEXT_JOB: Item<u64> = Item::new(Table::MarketNextJob);
 pub(super) const PAYLOADS: Map<u64, Payload> = Map::new(Table::MarketPayloads);
 pub(super) const MATCH_CURSOR: Item<u64> = Item::new(Table::MarketMatchCursor);
 pub(super) const TOTALS: Item<Totals> = Item::new(Table::MarketTotals);
+/// Slots in use of a model, by who pays.
+pub(super) const BUSY: Map<(Hash, Address), u64> = Map::new(Table::MarketBusy);
+pub(super) const SETTLED: Map<u64, Settled> = Map::new(Table::MarketSettled);
 
 fn bytes<K: Key>(key: &K) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
@@ -153,6 +156,17 @@ pub fn params(store: &dyn Read) -> Params {
 /// A job.
 pub fn job(store: &dyn Read, id: u64) -> Option<Job> {
     JOBS.get(store, &id)
+}
+
+/// Those who have jobs under way for a model, from `from` on, and how many slots each uses.
+pub fn busy_payers(
+    store: &dyn Read,
+    model_id: Hash,
+    from: Address,
+) -> impl Iterator<Item = (Address, u64)> + use<'_> {
+    BUSY.iter_from(store, &(model_id, from))
+        .take_while(move |((id, _), _)| *id == model_id)
+        .map(|((_, payer), slots)| (payer, slots))
 }
 
 /// The parameters that a job keeps.

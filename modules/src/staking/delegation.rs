@@ -9,7 +9,7 @@ use plasma_proto::cosmos::{
 };
 
 use super::{
-    CancelUnbonding, Delegate, Error, Redelegate, Undelegate, distribution,
+    CancelUnbonding, Delegate, Error, Redelegate, Undelegate, ballot, distribution,
     event::Event,
     redelegation,
     state::{
@@ -56,6 +56,7 @@ pub(super) fn set_shares(
         };
         DELEGATIONS.set(ctx.store, &key, &delegation);
     }
+    ballot::moved(ctx.store, delegator, operator, before, after);
     Ok(())
 }
 

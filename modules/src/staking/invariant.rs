@@ -3,7 +3,7 @@ use alloc::{collections::BTreeMap, format, string::String};
 use plasma_proto::cosmos::staking::v1beta1::BondStatus;
 
 use super::{
-    distribution,
+    ballot, distribution,
     state::{
         BY_CONSENSUS, DELEGATION_INDEXES, DELEGATIONS, REDELEGATION_INDEXES, REDELEGATIONS, SET,
         SIGNING_INFOS, TOTAL_POWER_MAX, UNBONDING_INDEXES, UNBONDINGS, VALIDATOR_INDEXES,
@@ -21,7 +21,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     keys_belong_to_their_validators(store)?;
     entries_are_worth_something(store)?;
     indexes_match_objects(store)?;
-    distribution::check_invariants(store)
+    distribution::check_invariants(store)?;
+    ballot::sums_are_a_recount_of_votes(store)
 }
 
 fn add(sum: Amount, more: Amount) -> Result<Amount, String> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod ballot;
 mod block;
 mod delegation;
 pub mod distribution;
@@ -16,6 +17,7 @@ mod redelegation;
 mod set;
 mod slashing;
 mod slashing_query;
+mod stake;
 mod state;
 mod unbonding;
 mod validator;

@@ -141,6 +141,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     DELEGATIONS.rebuild(store, put);
     UNBONDINGS.rebuild(store, put);
     REDELEGATIONS.rebuild(store, put);
+    super::ballot::rebuild_derived(store, put);
 }
 
 /// Keys of an index after `prefix`, from the one after `after` on, read as `K`.

@@ -78,6 +78,14 @@ pub enum Table {
     MintMinter = 0x38,
     /// `Item<cosmos.mint.Params>`
     MintParams = 0x39,
+    /// `Map<u64, staking.Ballot>`
+    StakingBallots = 0x3a,
+    /// `Map<(ballot, voter), gov.Vote>`
+    StakingBallotVotes = 0x3b,
+    /// `Map<(ballot, operator), staking.BallotShares>`
+    StakingBallotShares = 0x3c,
+    /// Derived: (voter, ballot), of votes.
+    StakingBallotVoters = 0x3d,
 
     /// `Item<market.Params>`
     MarketParams = 0x40,
@@ -117,6 +125,48 @@ pub enum Table {
     MarketTotals = 0x51,
     /// `Map<ModelId, u64>`: jobs settled.
     MarketModelCounts = 0x52,
+    /// `Map<(ModelId, payer), u64>`: slots in use, those without any left out.
+    MarketBusy = 0x53,
+    /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
+    MarketSettled = 0x54,
+
+    /// `Item<price.Params>`
+    PriceParams = 0x58,
+    /// `Map<ModelId, price.Price>`
+    PricePrices = 0x59,
+    /// `Map<(ModelId, Address), price.Capacity>`
+    PriceCapacities = 0x5a,
+    /// `Item<price.Round>`: where the round of prices stands.
+    PriceRound = 0x5b,
+    /// `Map<(ModelId, hour, Address), price.Volume>`
+    PriceVolumes = 0x5c,
+    /// Derived: (model id, hour, charge, operator), of volumes.
+    PriceVolumesByCharge = 0x5d,
+    /// `Map<(ModelId, hour), price.Hour>`
+    PriceHours = 0x5e,
+    /// `Item<price.Closing>`: which hour is being closed, and how far.
+    PriceClosing = 0x5f,
+
+    /// `Item<reward.Params>`
+    RewardParams = 0x60,
+    /// `Item<reward.Epoch>`: the one under way.
+    RewardEpoch = 0x61,
+    /// `Map<u64, reward.Epoch>`: those that have ended.
+    RewardEpochs = 0x62,
+    /// `Map<(epoch, Address), reward.Burn>`
+    RewardBurns = 0x63,
+    /// `Item<reward.Paying>`
+    RewardPaying = 0x64,
+    /// `Map<Address, reward.Account>`
+    RewardAccounts = 0x65,
+    /// `Map<Address, reward.Audited>`
+    RewardAudited = 0x66,
+    /// Derived: (end in seconds, operator), of audited capacity.
+    RewardAuditedByEnd = 0x67,
+    /// `Item<reward.Standby>`
+    RewardStandby = 0x68,
+    /// `Item<reward.Schedule>`
+    RewardSchedule = 0x69,
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
@@ -128,6 +178,22 @@ pub enum Table {
     /// Derived: (expiration in seconds, granter, grantee, type of message).
     AuthzExpiries = 0x92,
 
+    /// `Item<gov.Params>`
+    GovernanceParams = 0xa0,
+    /// `Map<u64, gov.Proposal>`
+    GovernanceProposals = 0xa1,
+    /// `Item<u64>`
+    GovernanceNextProposal = 0xa2,
+    /// `Map<(proposal, depositor), gov.Deposit>`
+    GovernanceDeposits = 0xa3,
+    /// `Map<u64, governance.Stage>`: of proposals under way.
+    GovernanceStages = 0xa4,
+    /// `Item<String>`
+    GovernanceConstitution = 0xa5,
+    /// Derived: (status, proposal id).
+    GovernanceByStatus = 0xa6,
+    /// Derived: (end of the stage in seconds, proposal id), of proposals under way.
+    GovernanceDue = 0xa7,
     /// `Map<Address, staking.SlashTask>`: by operator of the source.
     StakingSlashTasks = 0xb0,
     /// `Map<[u8; 32], cosmos.evidence.Equivocation>`: by sha256 of its bytes.
@@ -162,25 +228,35 @@ impl Table {
         id
     }
 
-    /// Whether keys that begin with `id` are indexes: rebuilt from the objects, not committed to.
-    pub const fn is_derived(id: u8) -> bool {
-        id == Self::AuthByNumber.id()
-            || id == Self::TokenOwners.id()
-            || id == Self::FeegrantByGranter.id()
-            || id == Self::FeegrantExpiries.id()
-            || id == Self::AuthzByGrantee.id()
-            || id == Self::AuthzExpiries.id()
-            || id == Self::StakingByPower.id()
-            || id == Self::StakingUnbondingValidators.id()
-            || id == Self::StakingByOperator.id()
-            || id == Self::StakingUnbondingsByOperator.id()
-            || id == Self::StakingUnbondingQueue.id()
-            || id == Self::StakingRedelegationsBySource.id()
-            || id == Self::StakingRedelegationQueue.id()
-            || id == Self::MarketOffersByOperator.id()
-            || id == Self::MarketWithdrawalsByOperator.id()
-            || id == Self::MarketJobsByRequester.id()
-            || id == Self::MarketJobsByProvider.id()
-            || id == Self::MarketJobsByState.id()
+    /// The tables of indexes: rebuilt from the objects, not committed to.
+    pub const DERIVED: [Self; 23] = [
+        Self::AuthByNumber,
+        Self::TokenOwners,
+        Self::FeegrantByGranter,
+        Self::FeegrantExpiries,
+        Self::AuthzByGrantee,
+        Self::AuthzExpiries,
+        Self::StakingByPower,
+        Self::StakingUnbondingValidators,
+        Self::StakingByOperator,
+        Self::StakingUnbondingsByOperator,
+        Self::StakingUnbondingQueue,
+        Self::StakingRedelegationsBySource,
+        Self::StakingRedelegationQueue,
+        Self::MarketOffersByOperator,
+        Self::MarketWithdrawalsByOperator,
+        Self::MarketJobsByRequester,
+        Self::MarketJobsByProvider,
+        Self::MarketJobsByState,
+        Self::StakingBallotVoters,
+        Self::GovernanceByStatus,
+        Self::GovernanceDue,
+        Self::PriceVolumesByCharge,
+        Self::RewardAuditedByEnd,
+    ];
+
+    /// Whether keys that begin with `id` are those of an index.
+    pub fn is_derived(id: u8) -> bool {
+        Self::DERIVED.iter().any(|table| table.id() == id)
     }
 }

@@ -10,6 +10,9 @@ const BASE_FEE_NUXPL: core::ops::RangeInclusive<u64> = 1_000..=1_000_000_000_000
 const BYTE_PRICE_NUXPL: core::ops::RangeInclusive<u64> = 0..=1_000_000_000_000;
 /// Bounds of a block's gas.
 const BLOCK_GAS: core::ops::RangeInclusive<u64> = 10_000_000..=1_000_000_000_000;
+/// Bounds of a block's bytes: the largest transaction fits, and so does the block into CometBFT's
+/// largest.
+const BLOCK_BYTES: core::ops::RangeInclusive<u64> = 131_072..=104_857_600;
 /// Bounds of the longest memo, bytes.
 const MEMO_BYTES: core::ops::RangeInclusive<u32> = 0..=4_096;
 /// Bounds of the least transfer, uxpl.
@@ -24,6 +27,7 @@ pub(super) const DEFAULT: Params = Params {
     memo_bytes_max: 256,
     transfer_min_uxpl: 1,
     account_min_uxpl: 100,
+    block_bytes_max: 2_097_152,
 };
 
 /// Every number within its bounds.
@@ -35,6 +39,7 @@ pub(super) fn check(params: &Params) -> Result<(), Error> {
         memo_bytes_max,
         transfer_min_uxpl,
         account_min_uxpl,
+        block_bytes_max,
     } = params;
     let within = |name: &str, ok: bool| {
         if ok { Ok(()) } else { Err(Error::BadGenesis(format!("{name} is out of bounds"))) }
@@ -44,5 +49,6 @@ pub(super) fn check(params: &Params) -> Result<(), Error> {
     within("block_gas_max", BLOCK_GAS.contains(block_gas_max))?;
     within("memo_bytes_max", MEMO_BYTES.contains(memo_bytes_max))?;
     within("transfer_min_uxpl", TRANSFER_MIN_UXPL.contains(transfer_min_uxpl))?;
-    within("account_min_uxpl", ACCOUNT_MIN_UXPL.contains(account_min_uxpl))
+    within("account_min_uxpl", ACCOUNT_MIN_UXPL.contains(account_min_uxpl))?;
+    within("block_bytes_max", BLOCK_BYTES.contains(block_bytes_max))
 }

@@ -48,7 +48,7 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 10] = [
+const CODESPACES: [&str; 11] = [
     "sdk",
     "token",
     "auth",
@@ -59,6 +59,7 @@ const CODESPACES: [&str; 10] = [
     "market",
     "attestation",
     "authz",
+    "gov",
 ];
 
 /// A record of a message: field number, key and value, and the value alone where it has a length.

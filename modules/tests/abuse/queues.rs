@@ -1,7 +1,10 @@
 //! Queues with more in them than a block can take: every block does its part and no more, and in the
 //! end nothing is left.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use plasma_modules::{
     Address, Memory, Table, Write, auth, authz,
@@ -11,9 +14,9 @@ use plasma_modules::{
 };
 use plasma_proto::{
     cosmos::{
-        authz::v1beta1::{GenericAuthorization, GrantAuthorization},
+        authz::v1beta1::{self as authz_pb, GenericAuthorization, GrantAuthorization, MsgGrant},
         bank::v1beta1::MsgSend,
-        feegrant::v1beta1::{BasicAllowance, Grant},
+        feegrant::v1beta1::{BasicAllowance, Grant, MsgGrantAllowance},
         staking::v1beta1::{UnbondingDelegation, UnbondingDelegationEntry},
     },
     plasma::{
@@ -22,9 +25,9 @@ use plasma_proto::{
     },
 };
 use prost::{Message, Name};
-use prost_types::Timestamp;
+use prost_types::{Any, Timestamp};
 
-use crate::common::{Account, CHAIN_ID, Chain, TIME_S, XPL, any, coin, genesis};
+use crate::common::{Account, CHAIN_ID, Chain, Draft, TIME_S, XPL, any, coin, genesis};
 
 const ITEMS: usize = 50_000;
 const ITEMS_LONG: usize = 1_000_000;
@@ -50,7 +53,7 @@ fn start() -> (Memory, Account) {
     (Chain::new(&genesis(&[&alice], XPL)).store, alice)
 }
 
-fn numbers(items: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn numbers(items: usize) -> impl Iterator<Item = Range<usize>> {
     (0..items).step_by(PART).map(move |from| from..(from + PART).min(items))
 }
 
@@ -87,17 +90,33 @@ fn drains(what: &str, mut store: Memory, table: Table, items: usize, per_block: 
     println!("{what}: {items} in {blocks} blocks, {per_block} each, the slowest {slowest:?}");
 }
 
+/// Allowances to `grantee` that end soon.
+fn init_allowances(store: &mut Memory, grantee: Address, part: Range<usize>) {
+    let allowance = any(&BasicAllowance { spend_limit: vec![], expiration: soon() });
+    let grant = |n| Grant {
+        granter: somebody(n).text(),
+        grantee: grantee.text(),
+        allowance: Some(allowance.clone()),
+    };
+    feegrant::init(store, &FeegrantGenesis { allowances: part.map(grant).collect() }).unwrap();
+}
+
+/// Grants to `grantee` that end soon.
+fn init_grants(store: &mut Memory, grantee: Address, part: Range<usize>) {
+    let authorization = any(&GenericAuthorization { msg: MsgSend::type_url() });
+    let grant = |n| GrantAuthorization {
+        granter: somebody(n).text(),
+        grantee: grantee.text(),
+        authorization: Some(authorization.clone()),
+        expiration: soon(),
+    };
+    authz::init(store, &AuthzGenesis { grants: part.map(grant).collect() }).unwrap();
+}
+
 fn allowances(items: usize) {
     let (mut store, alice) = start();
     for part in numbers(items) {
-        let allowance = any(&BasicAllowance { spend_limit: vec![], expiration: soon() });
-        let grant = |n| Grant {
-            granter: somebody(n).text(),
-            grantee: alice.address.text(),
-            allowance: Some(allowance.clone()),
-        };
-        feegrant::init(&mut store, &FeegrantGenesis { allowances: part.map(grant).collect() })
-            .unwrap();
+        init_allowances(&mut store, alice.address, part);
     }
     drains("allowances", store, Table::FeegrantAllowances, items, PRUNES_PER_BLOCK);
 }
@@ -105,14 +124,7 @@ fn allowances(items: usize) {
 fn grants(items: usize) {
     let (mut store, alice) = start();
     for part in numbers(items) {
-        let authorization = any(&GenericAuthorization { msg: MsgSend::type_url() });
-        let grant = |n| GrantAuthorization {
-            granter: somebody(n).text(),
-            grantee: alice.address.text(),
-            authorization: Some(authorization.clone()),
-            expiration: soon(),
-        };
-        authz::init(&mut store, &AuthzGenesis { grants: part.map(grant).collect() }).unwrap();
+        init_grants(&mut store, alice.address, part);
     }
     drains("grants", store, Table::AuthzGrants, items, PRUNES_PER_BLOCK);
 }
@@ -151,6 +163,89 @@ fn timers(items: usize) {
     }
     let per_block = usize::try_from(market::params(&store).timers_per_block_max).unwrap();
     drains("timers", store, Table::MarketTimers, items, per_block);
+}
+
+/// Blocks full of new grants beside a long queue: what is stored does not grow while anything waits
+/// to be removed, so that no stream of grants outgrows the removal.
+fn keeps_up(what: &str, mut store: Memory, table: Table, message: impl Fn(&Account, usize) -> Any) {
+    const MESSAGES: usize = 60;
+    let count = |store: &Memory| plasma_modules::Read::scan(store, &[table.id()]).count();
+    let users: Vec<Account> = (2..12).map(Account::new).collect();
+    let (mut left, mut height) = (count(&store), 0);
+    assert!(left > 5_000);
+    loop {
+        height += 1;
+        let txs: Vec<_> = users
+            .iter()
+            .enumerate()
+            .map(|(at, user)| {
+                let number = |n| (height as usize * users.len() + at) * MESSAGES + n;
+                let msgs = (0..MESSAGES).map(|n| message(user, number(n))).collect();
+                let account = auth::account(&store, user.address).unwrap();
+                let draft = Draft::new(msgs, account.account_number, account.sequence);
+                Draft { gas: 12_000_000, fee: XPL, ..draft }.sign(user)
+            })
+            .collect();
+        let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
+        let time_s = TIME_S + LATE_S + height;
+        let input = BlockInput {
+            chain_id: CHAIN_ID,
+            height,
+            time_s,
+            proposer: [0; 20],
+            txs: &txs,
+            votes: &[],
+            misbehavior: &[],
+        };
+        let output = chain::execute_block(&store, &input, &NoMemory);
+        for result in &output.txs {
+            assert_eq!(result.code, 0, "{what}: {}", result.log);
+        }
+        store.apply(output.writes);
+        let now = count(&store);
+        if now > left {
+            // Nothing waits any more: every one that is stored is new.
+            assert!(now <= users.len() * MESSAGES * height as usize, "{what}");
+            break;
+        }
+        assert!(left - now >= PRUNES_PER_BLOCK, "{what}: block {height} {left} {now}");
+        left = now;
+    }
+    chain::indexes_match_objects(&store).unwrap();
+    println!("{what}: nothing waits after {height} blocks of {} grants", users.len() * MESSAGES);
+}
+
+/// Those who grant in [`keeps_up`], beside a queue of `items`.
+fn crowd() -> Memory {
+    let users: Vec<Account> = (1..12).map(Account::new).collect();
+    Chain::new(&genesis(&users.iter().collect::<Vec<_>>(), 10_000 * XPL)).store
+}
+
+#[test]
+fn no_stream_of_grants_outgrows_their_removal() {
+    const QUEUE: usize = 10_000;
+    let later = Some(Timestamp { seconds: i64::try_from(2 * TIME_S).unwrap(), nanos: 0 });
+    let mut store = crowd();
+    init_allowances(&mut store, Account::new(1).address, 0..QUEUE);
+    keeps_up("allowances", store, Table::FeegrantAllowances, |user, n| {
+        let allowance = BasicAllowance { spend_limit: vec![], expiration: later };
+        any(&MsgGrantAllowance {
+            granter: user.address.text(),
+            grantee: somebody(QUEUE + n).text(),
+            allowance: Some(any(&allowance)),
+        })
+    });
+    let mut store = crowd();
+    init_grants(&mut store, Account::new(1).address, 0..QUEUE);
+    keeps_up("grants", store, Table::AuthzGrants, |user, n| {
+        let authorization = any(&GenericAuthorization { msg: MsgSend::type_url() });
+        let grant = authz_pb::Grant { authorization: Some(authorization), expiration: later };
+        any(&MsgGrant {
+            granter: user.address.text(),
+            grantee: somebody(QUEUE + n).text(),
+            grant: Some(grant),
+        })
+    });
 }
 
 /// Stake that comes back to as many owners.

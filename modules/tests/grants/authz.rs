@@ -165,7 +165,11 @@ fn grants_that_cannot_be_are_refused_with_written_codes() {
             grant(&alice, Address::of_module("distribution"), generic(SEND)),
             ("token", 5),
         ),
-        ("an unknown type", grant(&alice, to, generic("/cosmos.gov.v1.MsgVote")), ("sdk", 29)),
+        (
+            "an unknown type",
+            grant(&alice, to, generic("/cosmos.gov.v1.MsgExecLegacyContent")),
+            ("sdk", 29),
+        ),
         ("stake", grant(&alice, to, stake), ("sdk", 37)),
         ("no authorization", grant(&alice, to, send(&alice, to, 1)), ("sdk", 2)),
         ("nothing", any(&nothing), ("sdk", 29)),

@@ -112,7 +112,7 @@ fn module_accounts_and_texts_of_addresses() {
         let info: QueryAccountInfoResponse = auth(&chain, "AccountInfo", &request).unwrap();
         assert_eq!(info.info.unwrap().address, address);
     }
-    let request = QueryModuleAccountByNameRequest { name: "gov".into() };
+    let request = QueryModuleAccountByNameRequest { name: "nobody".into() };
     let log = auth::<_, QueryModuleAccountByNameResponse>(&chain, "ModuleAccountByName", &request);
     assert!(log.unwrap_err().starts_with("rpc error: code = NotFound"));
 

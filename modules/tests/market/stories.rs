@@ -187,6 +187,41 @@ fn one_fee_is_given_back_once() {
     net.end(5, 10);
 }
 
+/// Whoever lands one receipt of a batch first does not make the others fail.
+#[test]
+fn a_receipt_that_was_accepted_before_is_taken_again_and_changes_nothing() {
+    let mut net = Net::open(params());
+    net.fee_units = 25_000;
+    let jobs = [net.assigned(), net.assigned()];
+    let [landed, other] = jobs.each_ref().map(|job| net.answer(job, 3));
+    net.receipt(USERS[1], landed.clone()).unwrap();
+    let before = net.store.clone();
+    let hash = net.job(jobs[0].id).receipt_hash;
+    assert_eq!(net.receipt(REFERRAL, landed.clone()).unwrap(), hash);
+    assert_eq!(net.store, before, "nothing is stored or given back");
+
+    let batch = [landed.clone(), other].map(|msg| attestation::SubmitReceipt::new(msg).unwrap());
+    net.run(REFERRAL, |ctx| {
+        for receipt in batch {
+            attestation::submit_receipt(ctx, receipt)?;
+        }
+        Ok::<_, attestation::Error>(())
+    })
+    .unwrap();
+    assert_eq!(net.balance(REFERRAL), START + 20_000, "for the other alone, at most its limit");
+    assert_eq!(net.job(jobs[1].id).state(), JobState::Delivered);
+
+    // Settled, it is still known; another receipt never passes for it.
+    net.end(30, 10);
+    assert_eq!(net.job(jobs[0].id).state(), JobState::Settled);
+    let before = net.store.clone();
+    assert_eq!(net.receipt(REFERRAL, landed.clone()).unwrap(), hash);
+    let mut forged = landed;
+    forged.receipt.as_mut().unwrap().signature[0] ^= 1;
+    refused(net.receipt(REFERRAL, forged), "attestation", 7);
+    assert_eq!(net.store, before);
+}
+
 #[test]
 fn an_offer_taken_back_goes_with_its_last_job() {
     let mut net = Net::new(params());

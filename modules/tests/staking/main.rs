@@ -7,5 +7,6 @@ mod agreement;
 mod net;
 
 mod queries;
+mod rewards;
 mod slashing;
 mod stories;

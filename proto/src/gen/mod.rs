@@ -147,14 +147,29 @@ pub mod plasma {
             include!("plasma.genesis.v1.rs");
         }
     }
+    pub mod governance {
+        pub mod v1 {
+            include!("plasma.governance.v1.rs");
+        }
+    }
     pub mod market {
         pub mod v1 {
             include!("plasma.market.v1.rs");
         }
     }
+    pub mod price {
+        pub mod v1 {
+            include!("plasma.price.v1.rs");
+        }
+    }
     pub mod proof {
         pub mod v1 {
             include!("plasma.proof.v1.rs");
+        }
+    }
+    pub mod reward {
+        pub mod v1 {
+            include!("plasma.reward.v1.rs");
         }
     }
     pub mod staking {

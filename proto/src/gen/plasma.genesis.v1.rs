@@ -19,6 +19,12 @@ pub struct GenesisState {
     pub feegrant: ::core::option::Option<FeegrantGenesis>,
     #[prost(message, optional, tag = "17")]
     pub authz: ::core::option::Option<AuthzGenesis>,
+    #[prost(message, optional, tag = "18")]
+    pub price: ::core::option::Option<PriceGenesis>,
+    #[prost(message, optional, tag = "19")]
+    pub reward: ::core::option::Option<RewardGenesis>,
+    #[prost(message, optional, tag = "20")]
+    pub governance: ::core::option::Option<GovernanceGenesis>,
 }
 impl ::prost::Name for GenesisState {
     const NAME: &'static str = "GenesisState";
@@ -240,6 +246,9 @@ pub struct MarketGenesis {
     /// Where matching goes on, a job id.
     #[prost(uint64, tag = "12")]
     pub match_cursor: u64,
+    /// Final payments that nobody has counted yet, in order.
+    #[prost(message, repeated, tag = "13")]
+    pub settled: ::prost::alloc::vec::Vec<super::super::market::v1::Settled>,
 }
 impl ::prost::Name for MarketGenesis {
     const NAME: &'static str = "MarketGenesis";
@@ -284,6 +293,72 @@ impl ::prost::Name for AttestationGenesis {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PriceGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::price::v1::Params>,
+    /// In order of model ids.
+    #[prost(message, repeated, tag = "2")]
+    pub prices: ::prost::alloc::vec::Vec<super::super::price::v1::Price>,
+    /// In order of model ids and operators.
+    #[prost(message, repeated, tag = "3")]
+    pub capacities: ::prost::alloc::vec::Vec<super::super::price::v1::Capacity>,
+    /// In order of model ids, hours and operators.
+    #[prost(message, repeated, tag = "4")]
+    pub volumes: ::prost::alloc::vec::Vec<super::super::price::v1::Volume>,
+    /// In order of model ids and hours.
+    #[prost(message, repeated, tag = "5")]
+    pub hours: ::prost::alloc::vec::Vec<super::super::price::v1::Hour>,
+    #[prost(message, optional, tag = "6")]
+    pub round: ::core::option::Option<super::super::price::v1::Round>,
+    #[prost(message, optional, tag = "7")]
+    pub closing: ::core::option::Option<super::super::price::v1::Closing>,
+}
+impl ::prost::Name for PriceGenesis {
+    const NAME: &'static str = "PriceGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.PriceGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.PriceGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RewardGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::reward::v1::Params>,
+    /// The epoch under way; absent before the first block.
+    #[prost(message, optional, tag = "2")]
+    pub epoch: ::core::option::Option<super::super::reward::v1::Epoch>,
+    /// Epochs that have ended, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub epochs: ::prost::alloc::vec::Vec<super::super::reward::v1::Epoch>,
+    /// In order of epochs and operators.
+    #[prost(message, repeated, tag = "4")]
+    pub burns: ::prost::alloc::vec::Vec<super::super::reward::v1::Burn>,
+    /// In order of operators, as the next two.
+    #[prost(message, repeated, tag = "5")]
+    pub accounts: ::prost::alloc::vec::Vec<super::super::reward::v1::Account>,
+    #[prost(message, repeated, tag = "6")]
+    pub audited: ::prost::alloc::vec::Vec<super::super::reward::v1::Audited>,
+    #[prost(message, optional, tag = "7")]
+    pub standby: ::core::option::Option<super::super::reward::v1::Standby>,
+    #[prost(message, optional, tag = "8")]
+    pub schedule: ::core::option::Option<super::super::reward::v1::Schedule>,
+    #[prost(message, optional, tag = "9")]
+    pub paying: ::core::option::Option<super::super::reward::v1::Paying>,
+}
+impl ::prost::Name for RewardGenesis {
+    const NAME: &'static str = "RewardGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.RewardGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.RewardGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FeegrantGenesis {
     /// In order of grantee and granter.
     #[prost(message, repeated, tag = "1")]
@@ -314,5 +389,36 @@ impl ::prost::Name for AuthzGenesis {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.genesis.v1.AuthzGenesis".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GovernanceGenesis {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<super::super::super::cosmos::gov::v1::Params>,
+    #[prost(string, tag = "2")]
+    pub constitution: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub next_proposal_id: u64,
+    /// In order of id.
+    #[prost(message, repeated, tag = "4")]
+    pub proposals: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Proposal>,
+    /// Of proposals under way, in order of proposal and depositor.
+    #[prost(message, repeated, tag = "5")]
+    pub deposits: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Deposit>,
+    /// Of proposals under way, in order of proposal and voter.
+    #[prost(message, repeated, tag = "6")]
+    pub votes: ::prost::alloc::vec::Vec<super::super::super::cosmos::gov::v1::Vote>,
+    /// One per proposal under way, in order of id.
+    #[prost(message, repeated, tag = "7")]
+    pub stages: ::prost::alloc::vec::Vec<super::super::governance::v1::Stage>,
+}
+impl ::prost::Name for GovernanceGenesis {
+    const NAME: &'static str = "GovernanceGenesis";
+    const PACKAGE: &'static str = "plasma.genesis.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.genesis.v1.GovernanceGenesis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.genesis.v1.GovernanceGenesis".into()
     }
 }

@@ -201,6 +201,12 @@ pub struct Provider {
     pub earned_uxpl: ::prost::alloc::string::String,
     #[prost(int64, tag = "17")]
     pub registered_height: i64,
+    /// The bond times the seconds that it stood, from registration until bond_since_s, uxpl seconds.
+    #[prost(string, tag = "18")]
+    pub bond_uxpl_s: ::prost::alloc::string::String,
+    /// Time of the bond's last change, unix seconds.
+    #[prost(uint64, tag = "19")]
+    pub bond_since_s: u64,
 }
 impl ::prost::Name for Provider {
     const NAME: &'static str = "Provider";
@@ -515,6 +521,16 @@ pub struct Job {
     /// Settlement: who got what of the charge.
     #[prost(message, optional, tag = "32")]
     pub payout: ::core::option::Option<Payout>,
+    /// Tokens of the receipt, once delivered: input, input that the node had cached, output.
+    #[prost(uint32, tag = "33")]
+    pub n_fresh: u32,
+    #[prost(uint32, tag = "34")]
+    pub n_cached: u32,
+    #[prost(uint32, tag = "35")]
+    pub n_out: u32,
+    /// Jobs that the provider had under way for this model when it got this one, this one included.
+    #[prost(uint32, tag = "36")]
+    pub slot: u32,
 }
 impl ::prost::Name for Job {
     const NAME: &'static str = "Job";
@@ -550,6 +566,45 @@ impl ::prost::Name for Payout {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.market.v1.Payout".into()
+    }
+}
+/// A payment that is final, as the market hands it on to who counts payments.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Settled {
+    #[prost(bytes = "vec", tag = "1")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    /// Operator of the provider.
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    /// Who paid.
+    #[prost(string, tag = "3")]
+    pub payer: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub charge_uxpl: ::prost::alloc::string::String,
+    /// Of the charge: the provider's part, and what was destroyed.
+    #[prost(string, tag = "5")]
+    pub provider_uxpl: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub burn_uxpl: ::prost::alloc::string::String,
+    /// Tokens: input, input that the node had cached, output.
+    #[prost(uint64, tag = "7")]
+    pub n_fresh: u64,
+    #[prost(uint64, tag = "8")]
+    pub n_cached: u64,
+    #[prost(uint64, tag = "9")]
+    pub n_out: u64,
+    /// Jobs that the provider had under way for this model when it got this one, this one included.
+    #[prost(uint32, tag = "10")]
+    pub slot: u32,
+}
+impl ::prost::Name for Settled {
+    const NAME: &'static str = "Settled";
+    const PACKAGE: &'static str = "plasma.market.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.market.v1.Settled".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.market.v1.Settled".into()
     }
 }
 /// What a job produced.

@@ -360,6 +360,51 @@ impl ::prost::Name for ConsensusKey {
         "/plasma.staking.v1.ConsensusKey".into()
     }
 }
+/// A question that stake answers.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Ballot {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Nothing is counted any more; its votes are being removed.
+    #[prost(bool, tag = "2")]
+    pub closed: bool,
+}
+impl ::prost::Name for Ballot {
+    const NAME: &'static str = "Ballot";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.Ballot".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.Ballot".into()
+    }
+}
+/// Of one validator's shares in one ballot, those whose owners voted themselves: integers scaled by 10^18.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BallotShares {
+    /// All of them; what is left of the validator's shares follows its own vote.
+    #[prost(string, tag = "1")]
+    pub voted: ::prost::alloc::string::String,
+    /// By option, each delegation's part rounded down.
+    #[prost(string, tag = "2")]
+    pub yes: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub abstain: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub no: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub no_with_veto: ::prost::alloc::string::String,
+}
+impl ::prost::Name for BallotShares {
+    const NAME: &'static str = "BallotShares";
+    const PACKAGE: &'static str = "plasma.staking.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.staking.v1.BallotShares".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.staking.v1.BallotShares".into()
+    }
+}
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct QueryPoolsRequest {}
 impl ::prost::Name for QueryPoolsRequest {

@@ -8,7 +8,7 @@ pub struct Params {
     /// Price of a transaction's bytes, nano-uxpl per byte.
     #[prost(uint64, tag = "2")]
     pub byte_price_nuxpl: u64,
-    /// Gas a full block may hold; half of it is the target of the base price.
+    /// Gas that a full block may hold; half of it is a target of the base price.
     #[prost(uint64, tag = "3")]
     pub block_gas_max: u64,
     /// Longest memo, bytes.
@@ -20,6 +20,10 @@ pub struct Params {
     /// Least amount that opens an account, uxpl.
     #[prost(uint64, tag = "6")]
     pub account_min_uxpl: u64,
+    /// Bytes of transactions that a full block may hold, each counted with its tag and length; half of
+    /// it is the other target of the base price.
+    #[prost(uint64, tag = "7")]
+    pub block_bytes_max: u64,
 }
 impl ::prost::Name for Params {
     const NAME: &'static str = "Params";

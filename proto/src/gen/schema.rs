@@ -2,7 +2,7 @@
 
 /// Every message, by name.
 #[rustfmt::skip]
-pub static MESSAGES: [Message; 122] = [
+pub static MESSAGES: [Message; 123] = [
 Message { name: "cosmos.auth.v1beta1.BaseAccount", amino_name: "cosmos-sdk/BaseAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "account_number", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -93,11 +93,11 @@ Field { number: 2, name: "amount", kind: Kind::String, repeated: false, packed: 
 Field { number: 1, name: "denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.consensus.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/consensus/MsgUpdateParams", form: Form::Object, fields: &[
-Field { number: 5, name: "abci", kind: Kind::Message(118), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "abci", kind: Kind::Message(119), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "block", kind: Kind::Message(119), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "evidence", kind: Kind::Message(120), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "validator", kind: Kind::Message(121), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "block", kind: Kind::Message(120), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "evidence", kind: Kind::Message(121), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "validator", kind: Kind::Message(122), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.ed25519.PrivKey", amino_name: "tendermint/PrivKeyEd25519", form: Form::KeyField, fields: &[
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -625,6 +625,9 @@ Message { name: "plasma.market.v1.Sampling", amino_name: "", form: Form::Object,
 Field { number: 3, name: "seed", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "temperature_milli", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "top_p_milli", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.reward.v1.MsgClaimReward", amino_name: "plasma/MsgClaimReward", form: Form::Object, fields: &[
+Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "tendermint.types.ABCIParams", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "vote_extensions_enable_height", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },

@@ -14,7 +14,7 @@ use plasma_proto::{
             QueryValidatorDistributionInfoResponse, QueryValidatorOutstandingRewardsRequest,
             QueryValidatorOutstandingRewardsResponse, QueryValidatorSlashesRequest,
             QueryValidatorSlashesResponse, ValidatorAccumulatedCommission,
-            ValidatorOutstandingRewards,
+            ValidatorOutstandingRewards, ValidatorSlashEvent,
         },
     },
     plasma::staking::v1::{QueryPoolsRequest, QueryPoolsResponse},
@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     Address, Dec, Denom, View,
-    query::{QueryError, Router},
+    query::{QueryError, Router, page},
+    staking::state::SLASHES,
 };
 
 /// Adds what Cosmos clients ask of rewards, and our own.
@@ -159,10 +160,22 @@ fn pools(view: &View<'_>, _: QueryPoolsRequest) -> Result<QueryPoolsResponse, Qu
     Ok(QueryPoolsResponse { pools: POOLS.get(view.store) })
 }
 
+/// Slashes that are kept, by their blocks. There are no periods here: each has its height instead. No
+/// last height is no bound.
 fn slashes(
     view: &View<'_>,
     ask: QueryValidatorSlashesRequest,
 ) -> Result<QueryValidatorSlashesResponse, QueryError> {
-    let (_, _) = earned(view, &ask.validator_address)?;
-    Ok(QueryValidatorSlashesResponse { slashes: Vec::new(), pagination: None })
+    let (operator, _) = earned(view, &ask.validator_address)?;
+    let last = if ask.ending_height == 0 { u64::MAX } else { ask.ending_height };
+    let (found, pagination) = page(view.store, &SLASHES, &operator, ask.pagination)?;
+    let slashes = found
+        .into_iter()
+        .filter(|((_, height, _), _)| (ask.starting_height..=last).contains(height))
+        .map(|((_, height, _), slash)| ValidatorSlashEvent {
+            validator_period: height,
+            fraction: slash.fraction,
+        })
+        .collect();
+    Ok(QueryValidatorSlashesResponse { slashes, pagination: Some(pagination) })
 }

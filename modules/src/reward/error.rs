@@ -1,0 +1,43 @@
+use alloc::string::String;
+
+use crate::{Coded, Sdk, token};
+
+/// Why a reward was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// As token says.
+    #[error(transparent)]
+    Token(#[from] token::Error),
+    /// As the SDK's clients know it.
+    #[error(transparent)]
+    Sdk(#[from] Sdk),
+    /// The account runs no provider, and none that it ran is owed anything.
+    #[error("{0} is no provider")]
+    UnknownProvider(String),
+    /// Parameters out of bounds.
+    #[error("params: {0}")]
+    BadParams(String),
+    /// A genesis that is not well formed.
+    #[error("genesis: {0}")]
+    BadGenesis(String),
+}
+
+impl Coded for Error {
+    fn codespace(&self) -> &'static str {
+        match self {
+            Self::Token(error) => error.codespace(),
+            Self::Sdk(error) => error.codespace(),
+            _ => "reward",
+        }
+    }
+
+    fn code(&self) -> u32 {
+        match self {
+            Self::Token(error) => error.code(),
+            Self::Sdk(error) => error.code(),
+            Self::UnknownProvider(_) => 2,
+            Self::BadParams(_) => 3,
+            Self::BadGenesis(_) => 4,
+        }
+    }
+}
