@@ -16,7 +16,6 @@ use std::{
 use plasma_modules::{
     Memory, Overlay, Read, Recorded, Refusal, Writes, ahead, carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
-    tx::Decoded,
     types::{Hash, sha256},
 };
 use plasma_proto::plasma::genesis::v1::GenesisState;

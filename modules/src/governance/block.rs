@@ -3,7 +3,6 @@
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 
 use plasma_proto::cosmos::gov::v1::{Proposal, ProposalStatus};
