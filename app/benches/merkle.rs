@@ -14,6 +14,10 @@ use plasma_app::{
 };
 use sha2::{Digest, Sha256};
 
+/// As in plasmad.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEYS: u32 = 1_000_000;
 const BLOCKS: u64 = 5;
 /// Bytes of a value: those of an account or a balance.

@@ -12,6 +12,7 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use plasma_app::{
     abci::{App, Listener},
     files::{GenesisAccount, genesis},
     node::Keep,
-    signatures::Signatures,
+    seen::Seen,
 };
 use plasma_modules::{
     Address, Memory, Overlay, SignatureMemory,
@@ -32,6 +33,10 @@ use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci::{
     self as pb, Request, Response, request::Value, response_process_proposal::ProposalStatus,
 };
+
+/// As in plasmad.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Accounts of the chain, and how many of them send in each block.
 const ACCOUNTS: usize = 20_000;
@@ -210,13 +215,14 @@ fn in_memory(users: &[User]) {
         let slices: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let height = round as u64 + 1;
         let time_s = START_S as u64 + height;
-        let memory = Signatures::default();
+        let memory = Seen::default();
         let decoded: Vec<_> = decode.measure(TRANSFERS, || {
-            slices.iter().map(|tx| tx::decode(tx, Purpose::Execute).unwrap()).collect()
+            slices.iter().map(|tx| Arc::new(tx::decode(tx, Purpose::Execute).unwrap())).collect()
         });
-        let again = decoded.clone();
+        let again =
+            slices.iter().map(|tx| Arc::new(tx::decode(tx, Purpose::Execute).unwrap())).collect();
         let check = |stage: &mut Stage, decoded, memory: &dyn SignatureMemory| {
-            let decoded: Vec<tx::Decoded> = decoded;
+            let decoded: Vec<Arc<tx::Decoded>> = decoded;
             stage.measure(TRANSFERS, || {
                 for tx in decoded {
                     tx::authenticate(&base, CHAIN, tx, memory).unwrap();
@@ -249,6 +255,7 @@ fn in_memory(users: &[User]) {
 fn on_disk(dir: &Path, users: &[User]) {
     let bench = open(&dir.join("calls"), users);
     let mut check = Stage::new("CheckTx", "first sight: the signature is checked");
+    let mut renew = Stage::new("Commit of an empty block", "what waits is checked anew");
     let mut recheck = Stage::new("CheckTx, recheck", "after a block in which it was not");
     let mut prepare = Stage::new("PrepareProposal", "");
     let mut process = Stage::new("ProcessProposal", "");
@@ -286,7 +293,7 @@ fn on_disk(dir: &Path, users: &[User]) {
         check.measure(TRANSFERS, || check_all(&mut singles));
         // An empty block comes between, so that everything waits and is checked again.
         finalize(&bench.app, height, &[]);
-        bench.app.commit();
+        renew.measure(TRANSFERS, || bench.app.commit());
         height += 1;
         recheck.measure(TRANSFERS, || {
             for request in &requests {
@@ -297,7 +304,7 @@ fn on_disk(dir: &Path, users: &[User]) {
         let taken = prepare.measure(TRANSFERS, || bench.prepare(height, &txs, 64 << 20));
         assert_eq!(taken.len(), TRANSFERS);
         process.measure(TRANSFERS, || assert!(bench.accepts(height, &txs)));
-        let memory = Signatures::default();
+        let memory = Seen::default();
         let slices: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let reader = bench.node.reader();
         let time_s = START_S as u64 + height as u64;
@@ -321,7 +328,8 @@ fn on_disk(dir: &Path, users: &[User]) {
     let per_s = 1e6 / (finalize_.wall_us() + commit.wall_us());
     let cold_per_s = 1e6 / (cold.wall_us() + commit.wall_us());
     let slowest_ms = (finalize_.slowest + commit.slowest).as_secs_f64() * 1e3;
-    for stage in [check, recheck, prepare, process, cold_process, execute, finalize_, commit, cold]
+    for stage in
+        [check, renew, recheck, prepare, process, cold_process, execute, finalize_, commit, cold]
     {
         stage.print();
     }
@@ -482,7 +490,7 @@ fn repeat(stage: &str, time_left: Duration, dir: &Path, users: &[User]) {
             "verify" => {
                 let reader = bench.node.reader();
                 for tx in &slices {
-                    let tx = tx::decode(tx, Purpose::Execute).unwrap();
+                    let tx = Arc::new(tx::decode(tx, Purpose::Execute).unwrap());
                     tx::authenticate(&reader, CHAIN, tx, &NoMemory).unwrap();
                 }
             }

@@ -3,6 +3,7 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread,
 };
 
@@ -10,7 +11,6 @@ use plasma_modules::{
     Block, Overlay, Read, SignatureMemory, Writes,
     chain::{self, TxResult},
     tx::Decoded,
-    types::{Hash, sha256},
 };
 
 use crate::{history::Changes, hot::Hot, meta::Head, node::Waiting};
@@ -68,34 +68,13 @@ impl Check {
         done
     }
 
-    /// Whether `tx`, whose hash is `name`, may wait; if so its fee and sequences stay.
-    pub fn check_decoded(
-        &mut self,
-        base: &dyn Read,
-        name: Hash,
-        tx: Decoded,
-        memory: &dyn SignatureMemory,
-    ) -> thread::Result<TxResult> {
-        let result =
-            self.over(base, |waiting, block| chain::check_decoded(waiting, block, tx, memory))?;
-        if result.code == 0 {
-            memory.learn(name);
-        }
-        Ok(result)
-    }
-
-    /// The same for one that was checked before, on an earlier state.
+    /// Whether `tx` may wait; if so its fee and sequences stay.
     pub fn check(
         &mut self,
         base: &dyn Read,
-        tx: &[u8],
+        tx: Arc<Decoded>,
         memory: &dyn SignatureMemory,
     ) -> thread::Result<TxResult> {
-        let result =
-            self.over(base, |waiting, block| chain::check_tx(waiting, block, tx, memory))?;
-        if result.code == 0 {
-            memory.learn(sha256(tx));
-        }
-        Ok(result)
+        self.over(base, |waiting, block| chain::check_decoded(waiting, block, tx, memory))
     }
 }

@@ -23,10 +23,11 @@ pub mod meta;
 pub mod metrics;
 pub mod node;
 mod proposals;
+mod recent;
 pub mod rocks;
 pub mod run;
 pub mod scrub;
-pub mod signatures;
+pub mod seen;
 pub mod statesync;
 pub mod upkeep;
 

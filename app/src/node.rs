@@ -14,7 +14,7 @@ use std::{
 };
 
 use plasma_modules::{
-    Memory, Overlay, Read, Recorded, Refusal, SignatureMemory, Writes, ahead, carrier,
+    Memory, Overlay, Read, Recorded, Refusal, Writes, ahead, carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
     governance::upgrade::{self, Due, UPGRADES, Upgrade},
     rules,
@@ -40,7 +40,7 @@ use crate::{
     proposals::{BlockKey, Proposals},
     rocks::{Batch, OpenError, Reader, Rocks},
     scrub,
-    signatures::Signatures,
+    seen::Seen,
     statesync::{Applied, Offered, Restore, Snapshot},
     upkeep::{Keeper, Sweep, Upkeep},
 };
@@ -241,8 +241,8 @@ pub struct Node {
     pending: Mutex<Pending>,
     check: Mutex<Check>,
     working: Mutex<Working>,
-    signatures: Signatures,
     upgrades: &'static [Upgrade],
+    seen: Seen,
     heads: watch::Sender<u64>,
     metrics: Arc<Metrics>,
 }
@@ -287,8 +287,8 @@ impl Node {
             pending: Mutex::default(),
             check: Mutex::default(),
             working: Mutex::default(),
-            signatures: Signatures::default(),
             upgrades: UPGRADES,
+            seen: Seen::default(),
             heads,
             metrics,
         };
@@ -502,9 +502,8 @@ impl Node {
             let warm = hot.over(base, head.height);
             let input = proposal.input(&head.chain_id, self.upgrades);
             let txs = carrier::expand(proposal.txs);
-            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.signatures);
-            let input = BlockInput { txs: &taken, ..input };
-            proposals.keep(BlockKey::new(&head.app_hash, &input), opened);
+            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.seen);
+            proposals.keep(BlockKey::new(&head.app_hash, &input, opened.paid()), opened);
             Ok(taken)
         })?
     }
@@ -516,28 +515,27 @@ impl Node {
             let mut working = lock(&self.working);
             let Working { hot, proposals } = &mut *working;
             let input = proposal.input(&head.chain_id, self.upgrades);
-            let key = BlockKey::new(&head.app_hash, &input);
+            let hashes = hashes(proposal.txs);
+            let key = BlockKey::new(&head.app_hash, &input, &hashes);
             if proposals.has(key) {
                 return Ok(Ok(()));
             }
-            self.look_ahead(base, &head.chain_id, proposal.txs);
+            self.look_ahead(base, &head.chain_id, proposal.txs, &hashes);
             let warm = hot.over(base, head.height);
-            let opened = chain::process(&warm, &input, &self.signatures);
+            let opened = chain::process(&warm, &input, &self.seen);
             Ok(opened.map(|opened| proposals.keep(key, opened)))
         })?
     }
 
-    /// Checks the signatures of transactions that nobody has shown to this node yet, on all CPUs.
-    fn look_ahead(&self, base: &(dyn Read + Sync), chain_id: &str, txs: &[&[u8]]) {
+    /// Reads transactions that nobody has shown to this node yet, and checks their signatures, on all
+    /// CPUs.
+    fn look_ahead(&self, base: &(dyn Read + Sync), chain_id: &str, txs: &[&[u8]], hashes: &[Hash]) {
         if txs.len() < AHEAD_TXS_MIN {
             return;
         }
-        txs.par_iter().with_min_len(AHEAD_TXS_MIN).for_each(|tx| {
-            let name = sha256(tx);
-            if !self.signatures.knows(&name)
-                && ahead::authenticate(base, chain_id, tx, &self.signatures)
-            {
-                self.signatures.learn(name);
+        txs.par_iter().zip(hashes).with_min_len(AHEAD_TXS_MIN).for_each(|(bytes, hash)| {
+            if let Ok(tx) = self.seen.read_and_keep(*hash, bytes) {
+                ahead::authenticate(base, chain_id, tx, &self.seen);
             }
         });
     }
@@ -574,11 +572,12 @@ impl Node {
         let input = decided.input(&head.chain_id, self.upgrades);
         let mut working = lock(&self.working);
         let Working { hot, proposals } = &mut *working;
-        let opened = proposals.take(BlockKey::new(&head.app_hash, &input));
+        let hashes = hashes(decided.txs);
+        let opened = proposals.take(BlockKey::new(&head.app_hash, &input, &hashes));
         let warm = hot.over(base, head.height);
         let opened = opened.unwrap_or_else(|| {
-            self.look_ahead(base, &head.chain_id, decided.txs);
-            chain::open_block(&warm, &input, &self.signatures)
+            self.look_ahead(base, &head.chain_id, decided.txs, &hashes);
+            chain::open_block(&warm, &input, &self.seen)
         });
         let output = chain::close_block(&warm, opened, &input);
         let changes = history::changes(&warm, output.writes);
@@ -587,8 +586,7 @@ impl Node {
         let update = tree.update(&reader, height, after(&changes));
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
-        let txs = decided.txs.iter().map(|tx| sha256(tx)).collect();
-        pending.block = Some(PendingBlock { head, changes, update, txs });
+        pending.block = Some(PendingBlock { head, changes, update, txs: hashes });
         self.metrics.executed(started.elapsed(), time_s, &output.txs);
         Ok(Executed {
             app_hash,
@@ -798,6 +796,10 @@ impl Node {
         chain::check_invariants(&reader).map_err(NodeError::Invariant)?;
         Ok(head)
     }
+}
+
+fn hashes(txs: &[&[u8]]) -> Vec<Hash> {
+    txs.iter().map(|tx| sha256(tx)).collect()
 }
 
 /// Keys and the values that a block leaves in them.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use plasma_modules::chain::{BlockInput, Opened};
+use plasma_modules::types::Hash;
 use sha2::{Digest, Sha256};
 
 /// Proposals of one height that are kept opened. Each round may bring another one; of one that was
@@ -16,14 +17,18 @@ pub const PROPOSALS_MAX: usize = 4;
 pub(crate) struct BlockKey([u8; 32]);
 
 impl BlockKey {
-    /// Names a block on top of the state with that app hash.
-    pub fn new(app_hash: &[u8; 32], input: &BlockInput<'_>) -> Self {
+    /// Names a block on top of the state with that app hash; `txs` are the hashes of its transactions.
+    pub fn new<'h>(
+        app_hash: &[u8; 32],
+        input: &BlockInput<'_>,
+        txs: impl IntoIterator<Item = &'h Hash>,
+    ) -> Self {
         let BlockInput {
             chain_id,
             height,
             time_s,
             proposer,
-            txs,
+            txs: _,
             votes: _,
             misbehavior: _,
             upgrades: _,
@@ -35,10 +40,7 @@ impl BlockKey {
         hash.update(height.to_be_bytes());
         hash.update(time_s.to_be_bytes());
         hash.update(proposer);
-        for tx in *txs {
-            hash.update(tx.len().to_be_bytes());
-            hash.update(tx);
-        }
+        txs.into_iter().for_each(|tx| hash.update(tx));
         Self(hash.finalize().into())
     }
 }

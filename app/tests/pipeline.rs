@@ -4,12 +4,17 @@ mod common;
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 use common::{Bench, CHAIN, USERS, User, crowd, users};
-use plasma_app::files::{GenesisAccount, genesis};
+use plasma_app::{
+    files::{GenesisAccount, genesis},
+    seen::Seen,
+};
+use plasma_modules::{SignatureMemory, types::sha256};
 use rayon::ThreadPoolBuilder;
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci as pb;
@@ -132,6 +137,29 @@ fn many_rounds_at_one_height_are_bounded() {
     // One that was forgotten is executed like any other.
     let done = bench.block(1, &[users[1].send(&users[2], 1, 0)]);
     assert_eq!(done.tx_results[0].code, 0);
+}
+
+#[test]
+fn a_transaction_is_decoded_once_until_it_is_forgotten() {
+    let users = users();
+    let seen = Seen::new(100, 40_000);
+    for n in 0..60 {
+        let tx = users[1].send(&users[2], 1, n);
+        let hash = sha256(&tx);
+        // What anybody may send is read and not kept.
+        let first = seen.read(hash, &tx).unwrap();
+        let kept = seen.decode(&tx).unwrap();
+        assert!(!Arc::ptr_eq(&first, &kept));
+        assert_eq!(kept.hash, hash);
+        assert!(Arc::ptr_eq(&kept, &seen.read(hash, &tx).unwrap()));
+        assert!(Arc::ptr_eq(&kept, &seen.decode(&tx).unwrap()));
+        assert!(seen.decoded() < 40, "{n}");
+        if n % 7 == 0 {
+            seen.forget(&[hash]);
+            assert!(!Arc::ptr_eq(&kept, &seen.decode(&tx).unwrap()));
+        }
+    }
+    assert!(seen.read([0; 32], b"noise").is_err());
 }
 
 /// A mempool in front of a node: what CometBFT does with the answers.

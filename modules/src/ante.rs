@@ -1,7 +1,9 @@
 //! What every transaction passes before its messages run: size, timeout, gas, fee, sequence,
 //! signature, in order of cost. Its own overlay: sequence and fee stay even when messages fail.
 
-use alloc::{format, string::ToString, vec, vec::Vec};
+use alloc::{format, string::ToString, sync::Arc, vec, vec::Vec};
+
+use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::token::v1::Params};
 
 use crate::{
     Address, Amount, Block, Ctx, Denom, Event, Read, Refusal, Sdk, SignatureMemory, auth, feegrant,
@@ -56,20 +58,47 @@ pub fn required_fee(gas: u64, size: usize, base: u64, byte_price: u64) -> u128 {
     part(gas.into(), base).saturating_add(part(bytes, byte_price))
 }
 
-/// What of a fee may be given back to the carrier of a duty message, uxpl: what the transaction's
-/// gas and bytes cost now and half of that more, for a price that was guessed a block before; never
-/// more than was paid.
-pub fn refundable(store: &dyn Read, tx: &Decoded) -> Amount {
-    let base = token::fee_market(store).base_fee_nuxpl_per_gas;
-    let byte_price = token::params(store).byte_price_nuxpl;
-    let cost = required_fee(gas(tx), tx.size, base, byte_price);
-    Amount::new(cost.saturating_add(cost / 2)).min(tx.fee)
+/// What governance and the fee market say of transactions: the same for every one of a block, since
+/// no message runs before all have paid.
+#[derive(Clone, Debug)]
+pub struct Prices {
+    params: Params,
+    base_nuxpl_per_gas: u64,
+}
+
+impl Prices {
+    /// As they stand.
+    pub fn of(store: &dyn Read) -> Self {
+        let base_nuxpl_per_gas = token::fee_market(store).base_fee_nuxpl_per_gas;
+        Self { params: token::params(store), base_nuxpl_per_gas }
+    }
+
+    /// The numbers that governance sets.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn of_gas_and_bytes(&self, gas: u64, size: usize) -> u128 {
+        required_fee(gas, size, self.base_nuxpl_per_gas, self.params.byte_price_nuxpl)
+    }
+
+    /// What of a fee may be given back to the carrier of a duty message, uxpl: what the
+    /// transaction's gas and bytes cost now and half of that more, for a price that was guessed a
+    /// block before; never more than was paid.
+    pub fn refundable(&self, tx: &Decoded) -> Amount {
+        let cost = self.of_gas_and_bytes(gas(tx), tx.size);
+        Amount::new(cost.saturating_add(cost / 2)).min(tx.fee)
+    }
 }
 
 /// What needs no signature: limits, cost, fee, and each signer's sequence. `Ok` is the fee's part
-/// that is burned.
-pub fn examine(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Amount, Refusal> {
-    let params = token::params(ctx.store);
+/// that is burned, and the signers' accounts.
+fn examine(
+    ctx: &Ctx<'_>,
+    prices: &Prices,
+    tx: &Decoded,
+) -> Result<(Amount, Vec<BaseAccount>), Refusal> {
+    let params = &prices.params;
     check_timeouts(ctx.block, tx)?;
     if tx.memo_len > usize::try_from(params.memo_bytes_max).unwrap_or(usize::MAX) {
         return Err(Sdk::MemoTooLarge { len: tx.memo_len, max: params.memo_bytes_max }.into());
@@ -83,13 +112,11 @@ pub fn examine(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Amount, Refusal> {
     if tx.gas_limit < needed {
         return Err(Sdk::OutOfGas { wanted: tx.gas_limit, needed }.into());
     }
-    let base = token::fee_market(ctx.store).base_fee_nuxpl_per_gas;
-    let required = required_fee(tx.gas_limit, tx.size, base, params.byte_price_nuxpl);
+    let required = prices.of_gas_and_bytes(tx.gas_limit, tx.size);
     if tx.fee.units() < required {
         return Err(Sdk::InsufficientFee { got: tx.fee.units(), required }.into());
     }
-    check_sequences(ctx, tx)?;
-    Ok(Amount::new(required))
+    Ok((Amount::new(required), check_sequences(ctx, tx)?))
 }
 
 /// A block of this height and time may hold the transaction.
@@ -110,8 +137,9 @@ pub fn check_timeouts(block: &Block, tx: &Decoded) -> Result<(), Sdk> {
 }
 
 /// The account of every signer exists, its key fits, and the sequence is its next one; or, of an
-/// unordered transaction, the timeout is one that the signer has not used.
-pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
+/// unordered transaction, the timeout is one that the signer has not used. `Ok` is the accounts.
+pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<Vec<BaseAccount>, Refusal> {
+    let mut accounts = Vec::with_capacity(tx.signers.len());
     for signer in &tx.signers {
         let account = auth::account(ctx.store, signer.address).ok_or_else(|| {
             Sdk::UnknownAddress(format!(
@@ -119,7 +147,7 @@ pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
                 signer.address
             ))
         })?;
-        if signer.key.as_ref().is_some_and(|key| key.address() != signer.address) {
+        if !signer.key_fits {
             let text = format!("the public key does not belong to {}", signer.address);
             return Err(Sdk::InvalidPubKey(text).into());
         }
@@ -139,8 +167,9 @@ pub fn check_sequences(ctx: &Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
             let (expected, got) = (account.sequence, signer.sequence);
             return Err(Sdk::WrongSequence { expected, got }.into());
         }
+        accounts.push(account);
     }
-    Ok(())
+    Ok(accounts)
 }
 
 /// Asks the fee's granter's allowance, where there is one.
@@ -152,35 +181,63 @@ pub fn use_allowance(ctx: &mut Ctx<'_>, tx: &Decoded) -> Result<(), Refusal> {
     feegrant::use_allowance(ctx, granter, tx.fee_payer, tx.fee, &types)
 }
 
-/// Lets a transaction in: examines it, checks its signatures, takes the fee, raises the sequences.
-/// Refused, it has changed nothing that the caller keeps.
-pub fn admit(
+/// Everything that a transaction may be refused for: examines it, uses its allowance, asks whether
+/// the fee is there, checks the signatures. `Ok` has the fee's part that is burned and the accounts.
+fn pass(
     ctx: &mut Ctx<'_>,
-    tx: Decoded,
-    proposer: Option<Address>,
+    prices: &Prices,
+    tx: Arc<Decoded>,
     memory: &dyn SignatureMemory,
-) -> Result<Authenticated, Refusal> {
-    let burned = examine(ctx, &tx)?;
+) -> Result<(Authenticated, Amount, Vec<BaseAccount>), Refusal> {
+    let (burned, accounts) = examine(ctx, prices, &tx)?;
     use_allowance(ctx, &tx)?;
     let have = token::spendable(ctx, tx.purse(), &Denom::uxpl());
     if have < tx.fee {
         let text = format!("{have}uxpl is smaller than the fee of {}uxpl", tx.fee);
         return Err(Sdk::InsufficientFunds(text).into());
     }
-    let Block { chain_id, .. } = ctx.block;
-    let tx = tx::authenticate(ctx.store, chain_id, tx, memory)?;
+    let tx = tx::authenticate_as(&accounts, &ctx.block.chain_id, tx, memory)?;
+    Ok((tx, burned, accounts))
+}
 
+/// Whether a transaction may wait for a block: all that [`admit`] would refuse it for. Its fee is taken
+/// and its sequences are raised, so that the account's next one is checked on top; nobody gets
+/// the fee, and nothing is told.
+pub fn check(
+    ctx: &mut Ctx<'_>,
+    prices: &Prices,
+    tx: Arc<Decoded>,
+    memory: &dyn SignatureMemory,
+) -> Result<(), Refusal> {
+    let (tx, _, accounts) = pass(ctx, prices, tx, memory)?;
+    let tx = tx.tx();
+    token::hold(ctx, tx.purse(), tx.fee)?;
+    count(ctx, tx, accounts);
+    Ok(())
+}
+
+/// Lets a transaction into a block: examines it, checks its signatures, takes the fee, raises the
+/// sequences. Refused, it has changed nothing that the caller keeps. `Ok` is what was burned of the fee:
+/// the caller counts it ([`token::count_burned`]), of all transactions together.
+pub fn admit(
+    ctx: &mut Ctx<'_>,
+    prices: &Prices,
+    tx: Arc<Decoded>,
+    proposer: Option<Address>,
+    memory: &dyn SignatureMemory,
+) -> Result<Amount, Refusal> {
+    let (tx, burned, accounts) = pass(ctx, prices, tx, memory)?;
     let Decoded { fee, signers, .. } = tx.tx();
     let purse = tx.tx().purse();
     let tip = fee.minus(burned).unwrap_or_default();
-    token::burn(ctx, purse, burned)?;
+    token::burn_uncounted(ctx, purse, burned)?;
     if tip != Amount::ZERO {
         match proposer {
             Some(proposer) => token::transfer(ctx, purse, proposer, tip)?,
             None => staking::add_rewards(ctx, purse, tip)?,
         }
     }
-    count(ctx, tx.tx());
+    count(ctx, tx.tx(), accounts);
     ctx.emit(&TxEvent::Fee { fee: *fee, payer: purse });
     for signer in signers.iter().filter(|_| !tx.tx().unordered) {
         ctx.emit(&TxEvent::Sequence { address: signer.address, sequence: signer.sequence });
@@ -188,20 +245,19 @@ pub fn admit(
     for signature in tx.signatures() {
         ctx.emit(&TxEvent::Signature { signature });
     }
-    Ok(tx)
+    Ok(burned)
 }
 
 /// Counts a transaction, so that it cannot run again: each signer's sequence rises, or its timeout
-/// is noted. Keeps the keys that it shows.
-pub fn count(ctx: &mut Ctx<'_>, tx: &Decoded) {
-    for signer in &tx.signers {
-        match tx.timeout.filter(|_| tx.unordered) {
-            Some(timeout) => auth::note_timeout(ctx.store, signer.address, timeout),
-            None => auth::raise_sequence(ctx.store, signer.address),
+/// is noted. Keeps the keys that it shows. `accounts` are the signers', as they stand.
+pub fn count(ctx: &mut Ctx<'_>, tx: &Decoded, accounts: Vec<BaseAccount>) {
+    let timeout = tx.timeout.filter(|_| tx.unordered);
+    for (signer, account) in tx.signers.iter().zip(accounts) {
+        if let Some(timeout) = timeout {
+            auth::note_timeout(ctx.store, signer.address, timeout);
         }
-        if let Some(key) = &signer.key {
-            auth::keep_key(ctx.store, signer.address, key);
-        }
+        let key = signer.key.as_ref();
+        auth::count(ctx.store, signer.address, account, timeout.is_none(), key);
     }
 }
 

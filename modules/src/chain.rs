@@ -4,6 +4,7 @@ use alloc::{
     collections::BTreeMap,
     format,
     string::{String, ToString},
+    sync::Arc,
     vec,
     vec::Vec,
 };
@@ -24,8 +25,10 @@ use plasma_proto::{
 use prost::Message;
 
 use crate::{
-    Address, Amount, Block, Ctx, Denom, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
-    Sdk, SignatureMemory, Table, Write, Writes, ante, attestation, auth, authz, carrier,
+    Address, Amount, Block, Ctx, Denom, Events, FeePaid, FeeParts, Item, Overlay, Read, Recorded,
+    Refusal, Sdk, SignatureMemory, Table, Write, Writes,
+    ante::{self, Prices},
+    attestation, auth, authz, carrier,
     error::fault,
     feegrant,
     governance::{self, upgrade},
@@ -238,46 +241,94 @@ pub fn execute_block(
 /// in the same order.
 pub struct Opened {
     block: Block,
-    proposer: Option<Address>,
     writes: Writes,
     /// Of the upgrade that the block begins with.
-    events: Vec<Recorded>,
+    events: Events,
     txs: Vec<Result<Admitted, TxResult>>,
 }
 
 impl Opened {
+    /// The names of its transactions, of those that paid, in order.
+    pub fn paid(&self) -> impl Iterator<Item = &Hash> {
+        self.txs.iter().flatten().map(|admitted| &admitted.tx.hash)
+    }
+}
+
+/// A block that is being opened, transaction after transaction.
+struct Opening<'a> {
+    block: Block,
+    proposer: Option<Address>,
+    prices: Prices,
+    state: Overlay<'a>,
+    memory: &'a dyn SignatureMemory,
+    /// Of the upgrade that the block begins with.
+    events: Events,
+    /// What fees burned, not counted yet.
+    burned: Amount,
+    txs: Vec<Result<Admitted, TxResult>>,
+}
+
+impl<'a> Opening<'a> {
     /// A block without transactions, on top of `base`, after the upgrade that it begins with.
-    fn new(base: &dyn Read, input: &BlockInput<'_>) -> Self {
+    fn new(base: &'a dyn Read, input: &BlockInput<'_>, memory: &'a dyn SignatureMemory) -> Self {
         let block = next_block(base, input.chain_id, input.height, input.time_s);
         let mut state = Overlay::new(base);
-        let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+        let (mut events, mut fee) = (Events::default(), FeePaid::default());
         let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
         upgrade::begin_block(&mut ctx, input.upgrades);
         let proposer = staking::operator_of(&state, &input.proposer);
         BEACON.set(&mut state, &block.beacon.to_vec());
         let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
         LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
-        Self { block, proposer, writes: state.into_writes(), events, txs: Vec::new() }
+        let prices = Prices::of(&state);
+        let (burned, txs) = (Amount::ZERO, Vec::new());
+        Self { block, proposer, prices, state, memory, events, burned, txs }
+    }
+
+    /// The first half of a transaction: the ante, in its overlay.
+    fn admit(&mut self, tx: Arc<Decoded>) -> Result<Admitted, TxResult> {
+        let Self { block, proposer, prices, state, memory, events: _, burned, txs: _ } = self;
+        let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
+        let fee = FeePaid { payer: tx.purse(), left: prices.refundable(&tx) };
+        let mut events = Events::default();
+        let (admitted, writes) =
+            within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
+                ante::admit(ctx, prices, Arc::clone(&tx), *proposer, *memory)
+            });
+        let fee_burned = admitted
+            .map_err(|refusal| TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)))?;
+        // Of money that is there, so the sum is below the supply.
+        let more = || fault("more is burned than there is", &block.height.to_be_bytes());
+        *burned = burned.plus(fee_burned).unwrap_or_else(more);
+        state.merge(writes);
+        Ok(Admitted { tx, fee, gas_used, events })
+    }
+
+    fn opened(self) -> Opened {
+        let Self { block, proposer: _, prices: _, mut state, memory: _, events, burned, txs } =
+            self;
+        if let Err(error) = token::count_burned(&mut state, burned) {
+            fault(&error.to_string(), &block.height.to_be_bytes());
+        }
+        Opened { block, writes: state.into_writes(), events, txs }
     }
 }
 
 /// The first half of a block: every transaction's ante.
 pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn SignatureMemory) -> Opened {
-    let mut opened = Opened::new(base, input);
-    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
+    let mut opening = Opening::new(base, input, memory);
     for bytes in input.txs {
-        let admitted = tx::decode(bytes, Purpose::Execute)
-            .map_err(|refusal| TxResult::refused(refusal, 0, 0))
-            .and_then(|tx| admit(&mut state, &opened.block, tx, opened.proposer, memory));
-        opened.txs.push(admitted);
+        let tx = memory.decode(bytes).map_err(|refusal| TxResult::refused(refusal, 0, 0));
+        let admitted = tx.and_then(|tx| opening.admit(tx));
+        opening.txs.push(admitted);
     }
-    Opened { writes: state.into_writes(), ..opened }
+    opening.opened()
 }
 
 /// The second half, on the same `base`: begin of block, messages, end of block. What CometBFT says of
 /// validators is read here alone: proposals are judged without it.
 pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> BlockOutput {
-    let Opened { block, proposer: _, writes, mut events, txs } = opened;
+    let Opened { block, writes, mut events, txs } = opened;
     let mut state = Overlay::resume(base, writes);
     let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
@@ -312,44 +363,31 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     let now = Overlay::resume(base, writes);
     let consensus = rules::consensus(&now);
     let consensus = (consensus != rules::consensus(base)).then_some(consensus);
-    BlockOutput { writes: now.into_writes(), txs, events, validator_updates, consensus }
+    BlockOutput {
+        writes: now.into_writes(),
+        txs,
+        events: events.into_recorded(),
+        validator_updates,
+        consensus,
+    }
 }
 
 /// A transaction that has paid and whose messages have not run yet.
 struct Admitted {
-    msgs: Vec<Msg>,
+    tx: Arc<Decoded>,
     fee: FeePaid,
-    gas_wanted: u64,
     gas_used: u64,
-    events: Vec<Recorded>,
-}
-
-/// The first half of a transaction: the ante, in its overlay.
-fn admit(
-    state: &mut Overlay<'_>,
-    block: &Block,
-    tx: Decoded,
-    proposer: Option<Address>,
-    memory: &dyn SignatureMemory,
-) -> Result<Admitted, TxResult> {
-    let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
-    let fee = FeePaid { payer: tx.purse(), left: ante::refundable(state, &tx) };
-    let mut events = Vec::new();
-    let (admitted, writes) = within(state, block, &mut events, &mut FeePaid::default(), |ctx| {
-        ante::admit(ctx, tx, proposer, memory)
-    });
-    let tx = admitted
-        .map_err(|refusal| TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)))?;
-    state.merge(writes);
-    Ok(Admitted { msgs: tx.into_tx().msgs, fee, gas_wanted, gas_used, events })
+    events: Events,
 }
 
 /// The second half: the messages, in theirs.
 fn run(state: &mut Overlay<'_>, block: &Block, admitted: Admitted) -> TxResult {
-    let Admitted { msgs, mut fee, gas_wanted, gas_used, mut events } = admitted;
-    let mut happened = Vec::new();
+    let Admitted { tx, mut fee, gas_used, events } = admitted;
+    let gas_wanted = tx.gas_limit;
+    let mut happened = events.alike();
+    let mut events = events.into_recorded();
     let (ran, writes) =
-        within(state, block, &mut happened, &mut fee, |ctx| run_messages(ctx, msgs));
+        within(state, block, &mut happened, &mut fee, |ctx| run_messages(ctx, &tx.msgs));
     match ran {
         Ok(data) => {
             state.merge(writes);
@@ -364,7 +402,7 @@ fn run(state: &mut Overlay<'_>, block: &Block, admitted: Admitted) -> TxResult {
 fn within<T>(
     state: &Overlay<'_>,
     block: &Block,
-    events: &mut Vec<Recorded>,
+    events: &mut Events,
     fee: &mut FeePaid,
     work: impl FnOnce(&mut Ctx<'_>) -> T,
 ) -> (T, Writes) {
@@ -374,15 +412,15 @@ fn within<T>(
 }
 
 /// Runs messages in order; the first that is refused ends it. `Ok` is the result's data.
-fn run_messages(ctx: &mut Ctx<'_>, msgs: Vec<Msg>) -> Result<Vec<u8>, Refusal> {
+fn run_messages(ctx: &mut Ctx<'_>, msgs: &[Msg]) -> Result<Vec<u8>, Refusal> {
     let mut responses = Vec::with_capacity(msgs.len());
     let gas = msgs.iter().map(Msg::gas).fold(0, u64::saturating_add);
     let mut parts = FeeParts::new(ctx.fee.left, gas);
-    for (index, msg) in msgs.into_iter().enumerate() {
+    for (index, msg) in msgs.iter().enumerate() {
         ctx.fee.left = parts.next(msg.gas());
         let from = ctx.events.len();
         let (action, sender) = (msg.type_url(), msg.signer().to_string());
-        let response = msg.run(ctx).map_err(|refusal| Refusal {
+        let response = msg.clone().run(ctx).map_err(|refusal| Refusal {
             log: format!("failed to execute message; message index: {index}: {}", refusal.log),
             ..refusal
         })?;
@@ -412,7 +450,7 @@ pub fn check_tx(
     bytes: &[u8],
     memory: &dyn SignatureMemory,
 ) -> TxResult {
-    match tx::decode(bytes, Purpose::Execute) {
+    match memory.decode(bytes) {
         Ok(tx) => check_decoded(store, block, tx, memory),
         Err(refusal) => TxResult::refused(refusal, 0, 0),
     }
@@ -422,17 +460,18 @@ pub fn check_tx(
 pub fn check_decoded(
     store: &mut Overlay<'_>,
     block: &Block,
-    tx: Decoded,
+    tx: Arc<Decoded>,
     memory: &dyn SignatureMemory,
 ) -> TxResult {
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
-    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
-    let (admitted, writes) =
-        within(store, block, &mut events, &mut fee, |ctx| ante::admit(ctx, tx, None, memory));
-    match admitted {
-        Ok(_) => {
+    let (mut events, mut fee) = (Events::silent(), FeePaid::default());
+    let prices = Prices::of(store);
+    let (checked, writes) =
+        within(store, block, &mut events, &mut fee, |ctx| ante::check(ctx, &prices, tx, memory));
+    match checked {
+        Ok(()) => {
             store.merge(writes);
-            TxResult { gas_wanted, gas_used, events, ..TxResult::default() }
+            TxResult { gas_wanted, gas_used, ..TxResult::default() }
         }
         Err(refusal) => TxResult::refused(refusal, gas_wanted, gas_used.min(gas_wanted)),
     }
@@ -446,15 +485,16 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
     };
     let gas_used = ante::gas(&tx);
     let state = Overlay::new(base);
-    let mut events = Vec::new();
-    let mut fee = FeePaid { payer: tx.purse(), left: ante::refundable(base, &tx) };
+    let mut events = Events::default();
+    let mut fee = FeePaid { payer: tx.purse(), left: Prices::of(base).refundable(&tx) };
     let (ran, _) = within(&state, block, &mut events, &mut fee, |ctx| {
         ante::check_timeouts(block, &tx)?;
-        ante::check_sequences(ctx, &tx)?;
+        let accounts = ante::check_sequences(ctx, &tx)?;
         ante::use_allowance(ctx, &tx)?;
-        ante::count(ctx, &tx);
-        run_messages(ctx, tx.msgs)
+        ante::count(ctx, &tx, accounts);
+        run_messages(ctx, &tx.msgs)
     });
+    let events = events.into_recorded();
     match ran {
         Ok(data) => TxResult { data, gas_used, events, ..TxResult::default() },
         Err(refusal) => TxResult::refused(refusal, 0, gas_used),
@@ -473,23 +513,22 @@ pub fn prepare<'t>(
     bytes_max: usize,
     memory: &dyn SignatureMemory,
 ) -> (Vec<&'t [u8]>, Opened) {
-    let mut opened = Opened::new(base, input);
-    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let params = token::params(base);
-    let bytes_max = bytes_max.min(block_bytes_max(&params));
+    let mut opening = Opening::new(base, input, memory);
+    let params = opening.prices.params();
+    let bytes_max = bytes_max.min(block_bytes_max(params));
     let (mut bytes_left, mut gas_left) = (bytes_max, params.block_gas_max);
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
-        let Ok(tx) = tx::decode(bytes, Purpose::Execute) else { continue };
+        let Ok(tx) = memory.decode(bytes) else { continue };
         let Some(gas_then) = gas_left.checked_sub(tx.gas_limit) else { continue };
-        if let Ok(admitted) = admit(&mut state, &opened.block, tx, opened.proposer, memory) {
+        if let Ok(admitted) = opening.admit(tx) {
             (bytes_left, gas_left) = (bytes_then, gas_then);
             taken.push(*bytes);
-            opened.txs.push(Ok(admitted));
+            opening.txs.push(Ok(admitted));
         }
     }
-    (taken, Opened { writes: state.into_writes(), ..opened })
+    (taken, opening.opened())
 }
 
 /// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
@@ -500,24 +539,24 @@ pub fn process(
     input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
 ) -> Result<Opened, Refusal> {
-    let mut opened = Opened::new(base, input);
-    let mut state = Overlay::resume(base, core::mem::take(&mut opened.writes));
-    let params = token::params(base);
-    let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(&params));
+    let mut opening = Opening::new(base, input, memory);
+    let params = opening.prices.params();
+    let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(params));
     let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
     for bytes in input.txs {
         bytes_left = bytes_left
             .checked_sub(framed(bytes.len()))
             .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {bytes_max} bytes")))?;
-        let tx = tx::decode(bytes, Purpose::Execute)?;
+        let tx = memory.decode(bytes)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
             .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {gas_max} gas")))?;
-        let admitted = admit(&mut state, &opened.block, tx, opened.proposer, memory)
+        let admitted = opening
+            .admit(tx)
             .map_err(|TxResult { codespace, code, log, .. }| Refusal { codespace, code, log })?;
-        opened.txs.push(Ok(admitted));
+        opening.txs.push(Ok(admitted));
     }
-    Ok(Opened { writes: state.into_writes(), ..opened })
+    Ok(opening.opened())
 }
 
 fn block_bytes_max(params: &Params) -> usize {

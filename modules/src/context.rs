@@ -1,6 +1,7 @@
 //! What a handler may see and touch.
 
 use alloc::{string::String, vec::Vec};
+use core::ops::{Deref, DerefMut};
 
 use crate::{Address, Amount, Read, Write};
 
@@ -32,6 +33,44 @@ pub struct Recorded {
     pub kind: &'static str,
     /// Its fields, in a fixed order.
     pub attributes: Vec<(&'static str, String)>,
+}
+
+/// What happened, in order; or, where nobody will ask, nothing: then no event is put into words.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    recorded: Vec<Recorded>,
+    silent: bool,
+}
+
+impl Events {
+    /// Records nothing.
+    pub fn silent() -> Self {
+        Self { recorded: Vec::new(), silent: true }
+    }
+
+    /// None yet, and recording if these are.
+    pub fn alike(&self) -> Self {
+        Self { recorded: Vec::new(), silent: self.silent }
+    }
+
+    /// What was recorded.
+    pub fn into_recorded(self) -> Vec<Recorded> {
+        self.recorded
+    }
+}
+
+impl Deref for Events {
+    type Target = Vec<Recorded>;
+
+    fn deref(&self) -> &Vec<Recorded> {
+        &self.recorded
+    }
+}
+
+impl DerefMut for Events {
+    fn deref_mut(&mut self) -> &mut Vec<Recorded> {
+        &mut self.recorded
+    }
 }
 
 /// What the message under way costs its carrier, as far as a duty message may still get it back:
@@ -78,7 +117,7 @@ pub struct Ctx<'a> {
     /// Agreed facts about now.
     pub block: &'a Block,
     /// What happened, in order.
-    pub events: &'a mut Vec<Recorded>,
+    pub events: &'a mut Events,
     /// The fee of the transaction under way; nothing at the start and end of a block.
     pub fee: &'a mut FeePaid,
 }
@@ -86,7 +125,9 @@ pub struct Ctx<'a> {
 impl Ctx<'_> {
     /// Records an event.
     pub fn emit(&mut self, event: &dyn Event) {
-        self.events.push(Recorded { kind: event.kind(), attributes: event.attributes() });
+        if !self.events.silent {
+            self.events.push(Recorded { kind: event.kind(), attributes: event.attributes() });
+        }
     }
 }
 

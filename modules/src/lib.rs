@@ -52,7 +52,7 @@ pub mod token;
 pub mod tx;
 pub mod types;
 
-pub use context::{Block, Ctx, Event, FeePaid, FeeParts, Recorded, View};
+pub use context::{Block, Ctx, Event, Events, FeePaid, FeeParts, Recorded, View};
 pub use error::{Coded, Refusal, Sdk};
 pub use store::{
     IndexEntry, IndexedMap, Item, Key, Map, Memory, Order, Overlay, Pair, Read, Table, Write,

@@ -64,7 +64,7 @@ macro_rules! messages {
         impl Msg {
             /// Reads a message by its type URL. Unknown types and fields are refused.
             pub fn from_any(any: &Any) -> Result<Self, Refusal> {
-                $(if any.type_url == <$wire>::type_url() {
+                $(if is_of::<$wire>(&any.type_url) {
                     let wire: $wire = canonical(&any.value, <$wire>::NAME)?;
                     return Ok(Self::$name(<$checked>::new(wire)?));
                 })+
@@ -244,6 +244,12 @@ impl Msg {
             _ => None,
         }
     }
+}
+
+/// Whether a type URL is `M`'s.
+fn is_of<M: Name>(type_url: &str) -> bool {
+    let name = type_url.strip_prefix('/').and_then(|name| name.strip_prefix(M::PACKAGE));
+    name.and_then(|name| name.strip_prefix('.')) == Some(M::NAME)
 }
 
 fn any<M: Message + Name>(message: &M) -> Any {

@@ -244,7 +244,8 @@ pub(crate) fn entry<K: Key, V: Message + Default>((key, value): Pair) -> (K, V) 
     (typed.unwrap_or_else(|| fault("bad key", &key)), decode(&key, &value))
 }
 
-fn decode<V: Message + Default>(key: &[u8], bytes: &[u8]) -> V {
+/// Reads the value that was stored at `key`.
+pub(crate) fn decode<V: Message + Default>(key: &[u8], bytes: &[u8]) -> V {
     V::decode(bytes).unwrap_or_else(|_| fault("unreadable value", key))
 }
 

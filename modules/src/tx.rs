@@ -11,9 +11,13 @@ mod simulate;
 mod time;
 pub mod wire;
 
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 
-use plasma_proto::cosmos::tx::v1beta1::{AuthInfo, Fee, SignDoc, TxBody, TxRaw};
+use once_cell::race::OnceBox;
+use plasma_proto::cosmos::{
+    auth::v1beta1::BaseAccount,
+    tx::v1beta1::{AuthInfo, Fee, SignDoc, TxBody, TxRaw},
+};
 use prost::{Message, Name};
 
 pub use self::signature::{Mode, Signed, verify_ed25519};
@@ -43,13 +47,19 @@ pub const SIGNATURES_MAX: usize = 16;
 /// with it, and nobody can send one.
 pub const INJECTED_TX_PREFIX: u8 = 0x00;
 
-/// Remembers signatures that were checked, between CheckTx and FinalizeBlock. What it says can
-/// only save work: a digest binds the signed bytes, the key and the signature.
+/// Remembers what was found out about transactions, between CheckTx and FinalizeBlock. What it says
+/// can only save work: a digest binds the signed bytes, the key and the signature, and what bytes
+/// decode to depends on them alone.
 pub trait SignatureMemory {
     /// Whether this check has passed before.
     fn knows(&self, digest: &Hash) -> bool;
     /// Notes that this check has passed.
     fn learn(&self, digest: Hash);
+
+    /// The transaction that these bytes are, to be executed: read now, or when they were seen first.
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<Decoded>, Refusal> {
+        decode(bytes, Purpose::Execute).map(Arc::new)
+    }
 }
 
 /// Remembers nothing.
@@ -73,6 +83,8 @@ pub struct Signer {
     pub key: Option<PublicKey>,
     /// The account's next sequence, as the signer knows it; 0 in an unordered transaction.
     pub sequence: u64,
+    /// Whether the key that it brings is of this account; true where it brings none.
+    pub key_fits: bool,
     /// How it signs.
     pub mode: Mode,
     /// Its signatures: one, or those of a multisig's members in their order. A simulation's may be
@@ -90,9 +102,11 @@ impl Signer {
     }
 }
 
-/// A transaction that is well formed. Its signatures have not been looked at.
-#[derive(Clone, Debug)]
+/// A transaction that is well formed.
+#[derive(Debug)]
 pub struct Decoded {
+    /// What it is named by: sha256 of its bytes.
+    pub hash: Hash,
     /// What it asks for, in order.
     pub msgs: Vec<Msg>,
     /// Who must sign, in order of their messages; the fee payer last if not among them.
@@ -119,8 +133,28 @@ pub struct Decoded {
     /// Signatures to be checked.
     pub signature_count: usize,
     raw: TxRaw,
-    body: TxBody,
-    signed_fee: Fee,
+    proven: OnceBox<Proven>,
+}
+
+/// What signatures were found to hold for. They hold for nothing else, and for this always.
+#[derive(Debug)]
+struct Proven {
+    chain_id: String,
+    /// Of each signer: number, and the key where the transaction does not bring it.
+    accounts: Vec<(u64, Option<PublicKey>)>,
+}
+
+impl Proven {
+    fn is_of(&self, chain_id: &str, signers: &[Signer], accounts: &[BaseAccount]) -> bool {
+        let fits = |(account, signer, (number, key)): (&BaseAccount, &Signer, &(u64, _))| {
+            account.account_number == *number
+                && (signer.key.is_some() || auth::key(account) == *key)
+        };
+        let triples = accounts.iter().zip(signers).zip(&self.accounts);
+        self.chain_id == chain_id
+            && accounts.len() == self.accounts.len()
+            && triples.map(|((account, signer), proven)| (account, signer, proven)).all(fits)
+    }
 }
 
 impl Decoded {
@@ -128,11 +162,16 @@ impl Decoded {
     pub fn purse(&self) -> Address {
         self.fee_granter.unwrap_or(self.fee_payer)
     }
+
+    /// Whether its signatures were found to hold, for accounts as they were then.
+    pub fn is_proven(&self) -> bool {
+        self.proven.get().is_some()
+    }
 }
 
 /// A transaction whose signatures hold. Made by [`authenticate`] alone.
 #[derive(Clone, Debug)]
-pub struct Authenticated(Decoded);
+pub struct Authenticated(Arc<Decoded>);
 
 impl Authenticated {
     /// The transaction.
@@ -140,14 +179,9 @@ impl Authenticated {
         &self.0
     }
 
-    /// The transaction, for its messages to be run.
-    pub fn into_tx(self) -> Decoded {
-        self.0
-    }
-
     /// The signatures, for their events: of a multisig each member's, then the whole.
     pub fn signatures(&self) -> impl Iterator<Item = &[u8]> {
-        let Decoded { signers, raw, .. } = &self.0;
+        let Decoded { signers, raw, .. } = &*self.0;
         signers.iter().zip(&raw.signatures).flat_map(|(signer, whole)| {
             let members = match &signer.mode {
                 Mode::Single(_) => &[],
@@ -169,6 +203,11 @@ pub enum Purpose {
 
 /// Reads a transaction. Pure and bounded.
 pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
+    decode_named(sha256(bytes), bytes, purpose)
+}
+
+/// [`decode`] of bytes whose sha256 is known to be `hash`.
+pub fn decode_named(hash: Hash, bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
     if bytes.len() > TX_BYTES_MAX {
         return Err(Sdk::TxTooLarge { len: bytes.len(), max: TX_BYTES_MAX }.into());
     }
@@ -258,7 +297,8 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         let mode = mode(info.mode_info, purpose)?;
         let signatures = signatures(&mode, signature, purpose)?;
         let key = info.public_key.as_ref().map(PublicKey::from_any).transpose()?;
-        signers.push(Signer { address, key, sequence: info.sequence, mode, signatures });
+        let key_fits = key.as_ref().is_none_or(|key| key.address() == address);
+        signers.push(Signer { address, key, sequence: info.sequence, key_fits, mode, signatures });
     }
     let signature_count = signers.iter().map(Signer::signature_count).sum();
     if signature_count > SIGNATURES_MAX {
@@ -267,6 +307,7 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
     }
 
     Ok(Decoded {
+        hash,
         msgs,
         signers,
         fee_payer,
@@ -280,8 +321,7 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
         size: bytes.len(),
         signature_count,
         raw,
-        body,
-        signed_fee: fee,
+        proven: OnceBox::new(),
     })
 }
 
@@ -289,16 +329,33 @@ pub fn decode(bytes: &[u8], purpose: Purpose) -> Result<Decoded, Refusal> {
 pub fn authenticate(
     store: &dyn Read,
     chain_id: &str,
-    tx: Decoded,
+    tx: Arc<Decoded>,
     memory: &dyn SignatureMemory,
 ) -> Result<Authenticated, Refusal> {
-    for signer in &tx.signers {
-        let account =
-            auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))?;
-        let key = signer.key.clone().or_else(|| auth::key(&account)).ok_or_else(|| {
+    let account = |signer: &Signer| {
+        auth::account(store, signer.address).ok_or_else(|| unknown(signer.address))
+    };
+    let accounts = tx.signers.iter().map(account).collect::<Result<Vec<_>, _>>()?;
+    authenticate_as(&accounts, chain_id, tx, memory)
+}
+
+/// [`authenticate`], with the signers' accounts as they stand.
+pub(crate) fn authenticate_as(
+    accounts: &[BaseAccount],
+    chain_id: &str,
+    tx: Arc<Decoded>,
+    memory: &dyn SignatureMemory,
+) -> Result<Authenticated, Refusal> {
+    if tx.proven.get().is_some_and(|proven| proven.is_of(chain_id, &tx.signers, accounts)) {
+        return Ok(Authenticated(tx));
+    }
+    let mut proven = Vec::with_capacity(accounts.len());
+    for (signer, account) in tx.signers.iter().zip(accounts) {
+        let own = signer.key.is_none().then(|| auth::key(account)).flatten();
+        let key = signer.key.as_ref().or(own.as_ref()).ok_or_else(|| {
             Sdk::InvalidPubKey(format!("{} has not shown its public key yet", signer.address))
         })?;
-        let (signed, keys) = keys(&key, &signer.mode)?;
+        let (signed, keys) = keys(key, &signer.mode)?;
         let (number, sequence) = (account.account_number, signer.sequence);
         let signed = match signed {
             Signed::Direct => {
@@ -306,7 +363,10 @@ pub fn authenticate(
             }
             Signed::AminoJson => {
                 let data = amino::SignerData { chain_id, account_number: number, sequence };
-                amino::sign_doc(&tx.body, &tx.signed_fee, &data)?.into_bytes()
+                let body: TxBody = canonical(&tx.raw.body_bytes, "TxBody")?;
+                let auth_info: AuthInfo = canonical(&tx.raw.auth_info_bytes, "AuthInfo")?;
+                let fee = auth_info.fee.unwrap_or_default();
+                amino::sign_doc(&body, &fee, &data)?.into_bytes()
             }
         };
         for (key, signature) in keys.into_iter().zip(&signer.signatures) {
@@ -322,7 +382,10 @@ pub fn authenticate(
             }
             memory.learn(known);
         }
+        proven.push((number, own));
     }
+    // Another thread, or another state before, may have been first: that one stays.
+    let _ = tx.proven.set(Box::new(Proven { chain_id: chain_id.into(), accounts: proven }));
     Ok(Authenticated(tx))
 }
 

@@ -355,7 +355,7 @@ fn the_community_pool_is_filled_and_spent() {
     let spend = |chain: &Chain, to: Address, units: u128| {
         let block = chain.next_block();
         let mut overlay = Overlay::new(&chain.store);
-        let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+        let (mut events, mut fee) = (plasma_modules::Events::default(), FeePaid::default());
         let mut ctx =
             Ctx { store: &mut overlay, block: &block, events: &mut events, fee: &mut fee };
         distribution::spend_community(&mut ctx, to, Amount::new(units))

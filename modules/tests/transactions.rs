@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::{Account, Chain, Draft, Remember, XPL, any, coin, genesis, send};
-use plasma_modules::{Overlay, Table, Write as _, chain, tx};
+use std::sync::Arc;
+
+use common::{Account, CHAIN_ID, Chain, Draft, Remember, XPL, any, coin, genesis, send};
+use plasma_modules::{Memory, Overlay, Table, Write as _, auth, chain, tx};
 use plasma_proto::cosmos::{
+    auth::v1beta1::BaseAccount,
     bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output},
-    tx::v1beta1::TxRaw,
+    tx::{signing::v1beta1::SignMode, v1beta1::TxRaw},
 };
 use prost::Message;
 use prost_types::Any;
@@ -259,6 +262,58 @@ fn check_keeps_pending_sequences_and_remembers_signatures() {
     let (taken, _) = chain::prepare(&chain.store, &chain.next(&[]), &txs, 1 << 20, &memory);
     assert_eq!(taken, txs);
     assert_eq!(memory.hits.get(), 2);
+}
+
+/// What was found of a transaction's signatures holds for those accounts and that chain alone.
+#[test]
+fn a_transaction_is_proven_for_its_accounts_alone() {
+    let (mut chain, alice, bob) = start();
+    let other = |chain: &Chain, change: &dyn Fn(&mut BaseAccount)| {
+        let mut store = chain.store.clone();
+        let mut account = auth::account(&store, alice.address).unwrap();
+        change(&mut account);
+        store.set(auth::account_key(&alice.address), Some(account.encode_to_vec()));
+        store
+    };
+    let prove = |tx: &Arc<tx::Decoded>, store: &Memory, chain_id: &str| {
+        let proven = tx::authenticate(store, chain_id, Arc::clone(tx), &tx::NoMemory);
+        proven.map_or_else(|refusal| refusal.code, |_| 0)
+    };
+    let decode = |bytes: &[u8]| Arc::new(tx::decode(bytes, tx::Purpose::Execute).unwrap());
+
+    // With its key.
+    let draft = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    let signed = draft.sign(&alice);
+    let tx = decode(&signed);
+    assert_eq!(prove(&tx, &chain.store, "other-1"), 4);
+    assert!(!tx.is_proven());
+    let elsewhere = other(&chain, &|account| account.account_number += 9);
+    for _ in 0..2 {
+        assert_eq!(prove(&tx, &chain.store, CHAIN_ID), 0);
+        assert!(tx.is_proven());
+        assert_eq!(prove(&tx, &chain.store, "other-1"), 4);
+        assert_eq!(prove(&tx, &elsewhere, CHAIN_ID), 4);
+    }
+    assert_eq!(prove(&tx, &Memory::default(), CHAIN_ID), 9);
+
+    // By the key that the account has shown.
+    assert_eq!(chain.block(&[signed])[0].code, 0);
+    let draft = chain.draft(&alice, vec![send(&alice, bob.address, 1)]);
+    let mut info = draft.signer(&alice, SignMode::Direct);
+    info.public_key = None;
+    let body = draft.body().encode_to_vec();
+    let auth_info = draft.auth_info(vec![info.clone()]).encode_to_vec();
+    let number = chain.account_number(alice.address);
+    let signature = alice.sign(&tx::sign_bytes(&body, &auth_info, CHAIN_ID, number));
+    let tx = decode(&draft.raw(vec![info], vec![signature]));
+    let key = auth::PublicKey::Secp256k1(bob.public).to_any();
+    let stolen = other(&chain, &|account| account.pub_key = Some(key.clone()));
+    let hidden = other(&chain, &|account| account.pub_key = None);
+    for _ in 0..2 {
+        assert_eq!(prove(&tx, &chain.store, CHAIN_ID), 0);
+        assert_eq!(prove(&tx, &stolen, CHAIN_ID), 4);
+        assert_eq!(prove(&tx, &hidden, CHAIN_ID), 8);
+    }
 }
 
 /// The cheapest rule that says no is the one that answers: size, encoding, fee, sequence, signature.

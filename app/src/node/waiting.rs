@@ -9,14 +9,15 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     panic::resume_unwind,
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use plasma_modules::{
-    Overlay, Read, Refusal, Sdk, SignatureMemory,
+    Overlay, Read, Refusal, Sdk,
     carrier::{self, CARRIER_TXS_MAX},
     chain::{self, TxResult},
-    tx::{self, Purpose, TX_BYTES_MAX},
+    tx::{Decoded, TX_BYTES_MAX},
     types::{Hash, sha256},
 };
 
@@ -24,7 +25,7 @@ use super::{
     Node, NodeError, lock,
     room::{Bid, PRICE_MIN, Ranks, Room, Terms},
 };
-use crate::{check::Check, signatures::Signatures};
+use crate::{check::Check, recent::Recent};
 
 /// Transactions that wait at most.
 pub const WAITING_TXS_MAX: usize = 20_000;
@@ -90,8 +91,8 @@ impl Carrier {
 }
 
 struct Entry {
-    hash: Hash,
-    tx: Bytes,
+    bytes: Bytes,
+    tx: Arc<Decoded>,
     bid: Bid,
     price: u16,
     /// It came alone to CometBFT's mempool, in no carrier.
@@ -117,8 +118,8 @@ pub(crate) struct Waiting {
     interval: u64,
     /// The engine asks again about what waits: what it does not ask about it has dropped.
     rechecks: bool,
-    committed: Signatures,
-    carriers: Signatures,
+    committed: Recent,
+    carriers: Recent,
 }
 
 impl Default for Waiting {
@@ -134,8 +135,8 @@ impl Default for Waiting {
             queue_bytes: 0,
             interval: 0,
             rechecks: false,
-            committed: Signatures::new(COMMITTED_MAX),
-            carriers: Signatures::new(CARRIERS_MAX),
+            committed: Recent::new(COMMITTED_MAX),
+            carriers: Recent::new(CARRIERS_MAX),
         }
     }
 }
@@ -180,7 +181,7 @@ impl Waiting {
             let number = below.next()?;
             let Some(entry) = self.entries.get(&number) else { continue };
             txs = txs.saturating_sub(1);
-            bytes = bytes.saturating_sub(entry.tx.len());
+            bytes = bytes.saturating_sub(entry.bytes.len());
             alone = alone.saturating_sub(usize::from(entry.alone));
             gone.push(number);
         }
@@ -201,9 +202,9 @@ impl Waiting {
     }
 
     /// Lets a transaction wait; who must gives way. False if there is no room.
-    fn add(&mut self, hash: Hash, tx: Bytes, bid: Bid, way: Way) -> bool {
+    fn add(&mut self, tx: Arc<Decoded>, bytes: Bytes, bid: Bid, way: Way) -> bool {
         let price = self.ranks.price(&bid);
-        let Some(gone) = self.gives_way(tx.len(), price, way) else { return false };
+        let Some(gone) = self.gives_way(bytes.len(), price, way) else { return false };
         for number in gone {
             self.remove(number);
         }
@@ -212,30 +213,30 @@ impl Waiting {
         let held = way == Way::Held;
         if held {
             self.queue.push_back(number);
-            self.queue_bytes += tx.len();
+            self.queue_bytes += bytes.len();
         }
         let (alone, seen) = (way == Way::Alone, self.interval);
-        self.insert(number, Entry { hash, tx, bid, price, alone, held, seen });
+        self.insert(number, Entry { bytes, tx, bid, price, alone, held, seen });
         true
     }
 
     fn insert(&mut self, number: u64, entry: Entry) {
-        self.bytes += entry.tx.len();
+        self.bytes += entry.bytes.len();
         self.alone += usize::from(entry.alone);
         self.ranks.add(number, entry.price, &entry.bid, entry.alone);
-        self.numbers.insert(entry.hash, number);
+        self.numbers.insert(entry.tx.hash, number);
         self.entries.insert(number, entry);
     }
 
     fn remove(&mut self, number: u64) {
         let Some(entry) = self.entries.remove(&number) else { return };
-        self.bytes -= entry.tx.len();
+        self.bytes -= entry.bytes.len();
         self.alone -= usize::from(entry.alone);
         self.ranks.remove(number, entry.price, &entry.bid);
-        self.numbers.remove(&entry.hash);
+        self.numbers.remove(&entry.tx.hash);
         // Numbers only rise.
         if self.queue.binary_search(&number).is_ok() {
-            self.queue_bytes -= entry.tx.len();
+            self.queue_bytes -= entry.bytes.len();
         }
     }
 
@@ -287,21 +288,22 @@ impl Node {
         keep: impl FnOnce(T) -> Bytes,
     ) -> Result<Result<TxResult, Sdk>, NodeError> {
         let bytes = tx.as_ref();
-        let decoded = match tx::decode(bytes, Purpose::Execute) {
+        let decoded = match self.seen.read(hash, bytes) {
             Ok(decoded) => decoded,
             Err(refusal) => return Ok(Ok(refused(refusal))),
         };
         let bid = Bid::of(&decoded);
         let checked = self.with_check(check, |check, base| {
             let may = check.waiting.may_wait(&bid, bytes.len(), way);
-            may.map(|()| check.check_decoded(base, hash, decoded, &self.signatures))
+            may.map(|()| check.check(base, Arc::clone(&decoded), &self.seen))
         })?;
         let result = match checked {
             Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
             Err(refusal) => return Ok(Err(refusal)),
         };
         if result.code == 0 {
-            check.waiting.add(hash, keep(tx), bid, way);
+            self.seen.keep(&decoded);
+            check.waiting.add(decoded, keep(tx), bid, way);
         }
         Ok(Ok(result))
     }
@@ -329,7 +331,7 @@ impl Node {
                 let hash = sha256(tx);
                 if check.waiting.confirm(&hash).is_some() {
                     waits = true;
-                } else if in_vain < RETRIES_MAX && !check.waiting.committed.knows(&hash) {
+                } else if in_vain < RETRIES_MAX && !check.waiting.committed.has(&hash) {
                     // What it had to wait for may have come.
                     let again =
                         self.admit(check, hash, tx, Way::Carried, Bytes::copy_from_slice)?;
@@ -340,28 +342,28 @@ impl Node {
             }
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
         }
-        if check.waiting.carriers.knows(&sha256(bytes)) {
+        if check.waiting.carriers.has(&sha256(bytes)) {
             let waits = txs.iter().any(|tx| check.waiting.knows(&sha256(tx)));
             return Ok(if waits { accepted(0) } else { refused(nothing()) });
         }
         let mut unknown = Vec::new();
         for tx in txs {
             let hash = sha256(tx);
-            if check.waiting.knows(&hash) || check.waiting.committed.knows(&hash) {
+            if check.waiting.knows(&hash) || check.waiting.committed.has(&hash) {
                 continue;
             }
-            match tx::decode(tx, Purpose::Execute) {
-                Ok(decoded) => unknown.push((hash, tx, decoded)),
+            match self.seen.read(hash, tx) {
+                Ok(decoded) => unknown.push((tx, decoded)),
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
         let checked = self.with_check(check, |check, base| {
             let mut full = None;
             let mut may_wait = Vec::with_capacity(unknown.len());
-            for (hash, tx, decoded) in unknown {
+            for (tx, decoded) in unknown {
                 let bid = Bid::of(&decoded);
                 match check.waiting.may_wait(&bid, tx.len(), Way::Carried) {
-                    Ok(()) => may_wait.push((hash, tx, decoded, bid)),
+                    Ok(()) => may_wait.push((tx, decoded, bid)),
                     Err(refusal) => full = Some(refusal),
                 }
             }
@@ -371,14 +373,14 @@ impl Node {
             Ok(check.over(base, |waiting, block| {
                 let mut above = Overlay::new(&*waiting);
                 let mut new = Vec::new();
-                for (hash, tx, decoded, bid) in may_wait {
-                    let result = chain::check_decoded(&mut above, block, decoded, &self.signatures);
+                for (tx, decoded, bid) in may_wait {
+                    let checked = Arc::clone(&decoded);
+                    let result = chain::check_decoded(&mut above, block, checked, &self.seen);
                     if result.code == 0 {
-                        self.signatures.learn(hash);
-                        new.push((hash, tx, bid));
+                        new.push((tx, decoded, bid));
                     }
                 }
-                let fresh = new.iter().map(|(_, tx, _)| tx.len()).sum::<usize>();
+                let fresh = new.iter().map(|(tx, ..)| tx.len()).sum::<usize>();
                 let writes = above.into_writes();
                 let taken = !new.is_empty() && fresh.saturating_mul(2) >= bytes.len();
                 if taken {
@@ -393,8 +395,10 @@ impl Node {
         };
         let Some(new) = new else { return Ok(refused(nothing())) };
         let mut waits = false;
-        for (hash, tx, bid) in new {
-            waits |= check.waiting.add(hash, Bytes::copy_from_slice(tx), bid, Way::Carried);
+        for (tx, decoded, bid) in new {
+            self.seen.keep(&decoded);
+            let bytes = Bytes::copy_from_slice(tx);
+            waits |= check.waiting.add(decoded, bytes, bid, Way::Carried);
         }
         Ok(if waits { accepted(0) } else { refused(Sdk::MempoolFull) })
     }
@@ -407,7 +411,7 @@ impl Node {
         let hash = sha256(&tx);
         let mut check = lock(&self.check);
         let waiting = &check.waiting;
-        if waiting.knows(&hash) || waiting.committed.knows(&hash) {
+        if waiting.knows(&hash) || waiting.committed.has(&hash) {
             return Ok(Err(Turned::Known));
         }
         let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
@@ -434,7 +438,7 @@ impl Node {
             room = room.plus(entry.bid.room());
             !enough
         });
-        let mut txs: Vec<Bytes> = best.map(|entry| entry.tx.clone()).collect();
+        let mut txs: Vec<Bytes> = best.map(|entry| entry.bytes.clone()).collect();
         // An engine that does not ask again may know of more.
         let slices: Vec<&[u8]> = shown.iter().map(|bytes| &bytes[..]).collect();
         let others = carrier::expand(&slices).into_iter();
@@ -457,13 +461,13 @@ impl Node {
         let mut bytes = 1;
         while let Some(number) = queue.front() {
             if let Some(entry) = entries.get(number) {
-                let len = carrier::framed(entry.tx.len());
+                let len = carrier::framed(entry.bytes.len());
                 let fits = bytes + len <= bytes_max && packed.len() < CARRIER_TXS_MAX;
                 if !packed.is_empty() && !fits {
                     break;
                 }
                 bytes += len;
-                *queue_bytes = queue_bytes.saturating_sub(entry.tx.len());
+                *queue_bytes = queue_bytes.saturating_sub(entry.bytes.len());
                 packed.push(entry);
             }
             queue.pop_front();
@@ -471,9 +475,9 @@ impl Node {
         if packed.is_empty() {
             return None;
         }
-        let bytes = carrier::encode(packed.iter().map(|entry| &entry.tx[..]));
-        carriers.learn(sha256(&bytes));
-        Some(Carrier { txs: packed.into_iter().map(|entry| entry.hash).collect(), bytes })
+        let bytes = carrier::encode(packed.iter().map(|entry| &entry.bytes[..]));
+        carriers.put(sha256(&bytes), (), 1);
+        Some(Carrier { txs: packed.into_iter().map(|entry| entry.tx.hash).collect(), bytes })
     }
 
     /// CometBFT has the carrier, or will not have it: its transactions are not held any more.
@@ -503,18 +507,22 @@ impl Node {
             UNCONFIRMED_BLOCKS_MAX
         });
         waiting.interval += 1;
+        self.seen.forget(committed);
         for hash in committed {
-            waiting.committed.learn(*hash);
+            waiting.committed.put(*hash, (), 1);
         }
         let mut entries = waiting.take();
         entries.retain(|_, entry| {
             let dropped = !entry.held && entry.seen < confirmed_since;
-            !dropped && !waiting.committed.knows(&entry.hash)
+            if dropped {
+                self.seen.forget(&[entry.tx.hash]);
+            }
+            !dropped && !waiting.committed.has(&entry.tx.hash)
         });
         // Without a state to stand on nothing waits; what panics does not.
         let _ = self.with_check(check, |check, base| {
             for (number, entry) in entries {
-                match check.check(base, &entry.tx, &self.signatures) {
+                match check.check(base, Arc::clone(&entry.tx), &self.seen) {
                     Ok(TxResult { code: 0, .. }) => {
                         let price = check.waiting.ranks.price(&entry.bid);
                         check.waiting.insert(number, Entry { price, ..entry });
@@ -526,7 +534,7 @@ impl Node {
         });
         let Waiting { entries, queue, queue_bytes, .. } = &mut check.waiting;
         queue.retain(|number| entries.contains_key(number));
-        let of = |number: &u64| entries.get(number).map_or(0, |entry| entry.tx.len());
+        let of = |number: &u64| entries.get(number).map_or(0, |entry| entry.bytes.len());
         *queue_bytes = queue.iter().map(of).sum();
     }
 }

@@ -1,5 +1,6 @@
-use alloc::string::String;
+use alloc::{boxed::Box, string::String, vec::Vec};
 
+use once_cell::race::OnceBox;
 use plasma_proto::{cosmos::auth::v1beta1::BaseAccount, plasma::auth::v1::Vesting};
 
 use super::{
@@ -21,7 +22,10 @@ pub fn key(account: &BaseAccount) -> Option<PublicKey> {
 
 /// Whether an address is a module's, which takes no plain transfers.
 pub fn is_module_account(address: Address) -> bool {
-    MODULE_ACCOUNTS.iter().any(|(name, _)| Address::of_module(name) == address)
+    // Every payment asks this, and each name costs a hash.
+    static ADDRESSES: OnceBox<Vec<Address>> = OnceBox::new();
+    let of_all = || MODULE_ACCOUNTS.iter().map(|(name, _)| Address::of_module(name)).collect();
+    ADDRESSES.get_or_init(|| Box::new(of_all())).contains(&address)
 }
 
 /// Whether an address has an account: one that was paid, or a module's.
@@ -74,18 +78,23 @@ pub fn ensure_account(store: &mut dyn Write, address: Address) {
     BY_NUMBER.set(store, &(number, address), &());
 }
 
-/// Counts a transaction of an account.
-pub fn raise_sequence(store: &mut dyn Write, address: Address) {
-    let Some(mut account) = ACCOUNTS.get(store, &address) else { return };
-    account.sequence = account.sequence.saturating_add(1);
-    ACCOUNTS.set(store, &address, &account);
-}
-
-/// Keeps the key that an account showed, if it has none.
-pub fn keep_key(store: &mut dyn Write, address: Address, key: &PublicKey) {
-    let Some(mut account) = ACCOUNTS.get(store, &address) else { return };
-    if account.pub_key.is_none() {
+/// Counts a transaction of an account, which is handed in as it stands in the store: raises its
+/// sequence where `ordered`, and keeps the key that it showed if it has none.
+pub fn count(
+    store: &mut dyn Write,
+    address: Address,
+    mut account: BaseAccount,
+    ordered: bool,
+    key: Option<&PublicKey>,
+) {
+    if ordered {
+        account.sequence = account.sequence.saturating_add(1);
+    }
+    let shown = key.filter(|_| account.pub_key.is_none());
+    if let Some(key) = shown {
         account.pub_key = Some(key.to_any());
+    }
+    if ordered || shown.is_some() {
         ACCOUNTS.set(store, &address, &account);
     }
 }

@@ -13,8 +13,8 @@ mod vesting;
 pub use block::{TIMEOUTS_REMOVED_PER_BLOCK_MAX, end_block};
 pub use genesis::{export, init};
 pub use handler::{
-    account, ensure_account, exists, is_module_account, keep_key, key, lock, locked,
-    raise_sequence, track_delegation, track_undelegation,
+    account, count, ensure_account, exists, is_module_account, key, lock, locked, track_delegation,
+    track_undelegation,
 };
 pub use invariant::check_invariants;
 pub use key::{MULTISIG_MEMBERS_MAX, Multisig, PublicKey};

@@ -3,7 +3,6 @@
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 
 use plasma_proto::cosmos::gov::v1::{Proposal, ProposalStatus};
@@ -106,7 +105,7 @@ fn carry_out(
     messages: &[Any],
     dispatch: Dispatch,
 ) -> Result<(), (usize, Refusal)> {
-    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    let (mut events, mut fee) = (ctx.events.alike(), FeePaid::default());
     let mut above = Overlay::new(&*ctx.store);
     let mut inner = Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee };
     let before = token::balance(inner.store, authority());

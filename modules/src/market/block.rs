@@ -1,6 +1,6 @@
 //! What happens at the end of a block: appointments, then matching.
 
-use alloc::{string::ToString, vec::Vec};
+use alloc::string::ToString;
 
 use plasma_proto::plasma::market::v1::{Job, Outcome, Timer, TimerKind};
 
@@ -38,7 +38,7 @@ fn apart(
     ctx: &mut Ctx<'_>,
     work: impl FnOnce(&mut Ctx<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let (mut events, mut fee) = (Vec::new(), *ctx.fee);
+    let (mut events, mut fee) = (ctx.events.alike(), *ctx.fee);
     let mut above = Overlay::new(&*ctx.store);
     work(&mut Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee })?;
     for (key, value) in above.into_writes() {

@@ -29,7 +29,7 @@ pub fn multi_send(ctx: &mut Ctx<'_>, msg: MultiSend) -> Result<MsgMultiSendRespo
     for (to, coins) in outputs {
         check_payment(ctx.store, to, &coins)?;
         give(ctx, to, &coins)?;
-        ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: format!("{coins}") });
+        ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: &coins });
     }
     Ok(MsgMultiSendResponse {})
 }
@@ -89,7 +89,7 @@ pub(super) fn move_coins(
 ) -> Result<(), Error> {
     take(ctx, from, coins)?;
     give(ctx, to, coins)?;
-    ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: format!("{coins}") });
+    ctx.emit(&Event::Transfer { recipient: to, sender: from, amount: coins });
     ctx.emit(&Event::Sender { sender: from });
     Ok(())
 }
@@ -98,7 +98,7 @@ fn take(ctx: &mut Ctx<'_>, from: Address, coins: &Coins) -> Result<(), Error> {
     for (denom, amount) in coins.iter() {
         debit(ctx, from, denom, *amount)?;
     }
-    ctx.emit(&Event::Spent { spender: from, amount: format!("{coins}") });
+    ctx.emit(&Event::Spent { spender: from, amount: coins });
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn give(ctx: &mut Ctx<'_>, to: Address, coins: &Coins) -> Result<(), Error> {
         credit(ctx.store, to, denom, *amount)?;
     }
     auth::ensure_account(ctx.store, to);
-    ctx.emit(&Event::Received { receiver: to, amount: format!("{coins}") });
+    ctx.emit(&Event::Received { receiver: to, amount: coins });
     Ok(())
 }
 
@@ -126,29 +126,50 @@ pub fn mint(ctx: &mut Ctx<'_>, minter: Address, to: Address, amount: Amount) -> 
     TOTALS.set(ctx.store, &totals);
     set_supply(ctx.store, &denom, sum);
     let coins = Coins::one(denom, amount);
-    ctx.emit(&Event::Coinbase { minter, amount: format!("{coins}") });
+    ctx.emit(&Event::Coinbase { minter, amount: &coins });
     give(ctx, to, &coins)
 }
 
 /// Destroys uxpl. For other modules.
 pub fn burn(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
+    burn_uncounted(ctx, from, amount)?;
+    count_burned(ctx.store, amount)
+}
+
+/// [`burn`], but for supply and totals: the caller sums what it burns so, and counts it by
+/// [`count_burned`] before anything may ask for either.
+pub fn burn_uncounted(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
     if amount == Amount::ZERO {
         return Ok(());
     }
     let denom = Denom::uxpl();
     debit(ctx, from, &denom, amount)?;
-    let left = supply(ctx.store, &denom)
-        .minus(amount)
-        .ok_or_else(|| Error::SupplyOverflow(denom.clone()))?;
-    set_supply(ctx.store, &denom, left);
-    let mut totals = TOTALS.get(ctx.store).unwrap_or_default();
-    let burned = Amount::stored(&totals.burned_uxpl).plus(amount);
-    totals.burned_uxpl = burned.ok_or_else(|| Error::SupplyOverflow(denom.clone()))?.text();
-    TOTALS.set(ctx.store, &totals);
-    let amount = format!("{}", Coins::one(denom, amount));
-    ctx.emit(&Event::Spent { spender: from, amount: amount.clone() });
-    ctx.emit(&Event::Burn { burner: from, amount });
+    let burned = Coins::one(denom, amount);
+    ctx.emit(&Event::Spent { spender: from, amount: &burned });
+    ctx.emit(&Event::Burn { burner: from, amount: &burned });
     Ok(())
+}
+
+/// Takes what was burned out of the supply, and adds it to the totals.
+pub fn count_burned(store: &mut dyn Write, amount: Amount) -> Result<(), Error> {
+    if amount == Amount::ZERO {
+        return Ok(());
+    }
+    let denom = Denom::uxpl();
+    let overflow = || Error::SupplyOverflow(Denom::uxpl());
+    let left = supply(store, &denom).minus(amount).ok_or_else(overflow)?;
+    set_supply(store, &denom, left);
+    let mut totals = TOTALS.get(store).unwrap_or_default();
+    let burned = Amount::stored(&totals.burned_uxpl).plus(amount).ok_or_else(overflow)?;
+    totals.burned_uxpl = burned.text();
+    TOTALS.set(store, &totals);
+    Ok(())
+}
+
+/// Takes uxpl out of an account for nobody, where only the account's side matters: on top of what
+/// waits for a block, never in one.
+pub fn hold(ctx: &mut Ctx<'_>, from: Address, amount: Amount) -> Result<(), Error> {
+    debit(ctx, from, &Denom::uxpl(), amount)
 }
 
 /// An account's uxpl.

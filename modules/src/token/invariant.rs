@@ -3,7 +3,11 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use plasma_proto::{cosmos::base::v1beta1::Coin, plasma::token::v1::Totals};
 
 use super::state::{BALANCES, OWNERS, SUPPLY};
-use crate::{Address, Amount, Denom, Read, Table, Writes, store::entry, types::hex};
+use crate::{
+    Amount, Denom, Read, Table, Writes,
+    store::{decode, entry},
+    types::hex,
+};
 
 /// Every sentence about money holds.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
@@ -57,25 +61,16 @@ pub fn supply_moves_with_balances(base: &dyn Read, writes: &Writes) -> Result<()
         if !is_balance && table != Some(Table::TokenSupply.id()) {
             continue;
         }
-        let old = base.get(key);
-        let coin = |value: &Vec<u8>| -> Coin {
-            let pair = (key.clone(), value.clone());
-            if is_balance {
-                entry::<(Address, Denom), Coin>(pair).1
-            } else {
-                entry::<Denom, Coin>(pair).1
-            }
+        let coin = |value: &[u8]| -> Coin { decode(key, value) };
+        let (new, old) = (new.as_deref().map(coin), base.get(key).as_deref().map(coin));
+        let units = |coin: &Option<Coin>| {
+            coin.as_ref().map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount))
         };
-        let (new, old) = (new.as_ref().map(coin), old.as_ref().map(coin));
-        let Some(denom) = new.as_ref().or(old.as_ref()).map(|coin| coin.denom.clone()) else {
-            continue;
-        };
-        let units =
-            |coin: Option<Coin>| coin.map_or(Amount::ZERO, |coin| Amount::stored(&coin.amount));
-        let (new, old) = (units(new), units(old));
-        let (put, taken) = if is_balance { (new, old) } else { (old, new) };
-        let sums = moved.entry(denom.clone()).or_default();
-        let overflow = || format!("the sum of moved {denom} overflows");
+        let (after, before) = (units(&new), units(&old));
+        let Some(Coin { denom, .. }) = new.or(old) else { continue };
+        let (put, taken) = if is_balance { (after, before) } else { (before, after) };
+        let sums = moved.entry(denom).or_default();
+        let overflow = || String::from("the sum of what moved of a denomination overflows");
         sums.0 = sums.0.plus(put).ok_or_else(overflow)?;
         sums.1 = sums.1.plus(taken).ok_or_else(overflow)?;
     }

@@ -16,8 +16,8 @@ pub use block::end_block;
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
 pub use handler::{
-    balance, balance_of, burn, fee_market, mint, multi_send, open_account, params, send, spendable,
-    spendable_at, supply, transfer,
+    balance, balance_of, burn, burn_uncounted, count_burned, fee_market, hold, mint, multi_send,
+    open_account, params, send, spendable, spendable_at, supply, transfer,
 };
 pub use invariant::{check_invariants, supply_is_sum_of_balances, supply_moves_with_balances};
 pub use msg::{Coins, MultiSend, Send};

@@ -1,8 +1,4 @@
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use plasma_proto::cosmos::{
@@ -72,12 +68,11 @@ impl Coins {
 
 impl fmt::Display for Coins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let coins: Vec<String> = self
-            .0
-            .iter()
-            .map(|(denom, amount)| [amount.to_string(), denom.to_string()].concat())
-            .collect();
-        f.write_str(&coins.join(","))
+        for (at, (denom, amount)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{amount}{denom}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,14 @@
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, vec::Vec};
 use core::fmt;
 
 use crate::store::Key;
 
 /// A token's name, for example `uxpl`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Denom(String);
+pub struct Denom(Cow<'static, str>);
+
+/// The chain's own coin, whose name is never allocated.
+const UXPL: &str = "uxpl";
 
 impl Denom {
     /// Longest name allowed; it fits the one-byte length in a key.
@@ -13,7 +16,7 @@ impl Denom {
 
     /// The chain's coin, in its smallest unit: 10^6 uxpl are 1 XPL.
     pub fn uxpl() -> Self {
-        Self("uxpl".into())
+        Self(Cow::Borrowed(UXPL))
     }
 
     /// Accepts 3 to 128 characters: a letter, then letters, digits or one of `/:._-` (the Cosmos
@@ -22,7 +25,8 @@ impl Denom {
         let fits = (3..=Self::LEN_MAX).contains(&name.len());
         let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/:._-".contains(&b));
-        (fits && starts && plain).then(|| Self(name.into()))
+        let name = || if name == UXPL { Cow::Borrowed(UXPL) } else { Cow::Owned(name.into()) };
+        (fits && starts && plain).then(|| Self(name()))
     }
 
     /// The name.

@@ -1,7 +1,8 @@
 //! The price of a block, and what rounding is worth.
 
 use plasma_modules::{
-    Ctx, Denom, FeePaid, Memory, Overlay, Write, ante, auth, chain, token, tx, types::sha256,
+    Ctx, Denom, Events, FeePaid, Memory, Overlay, Write, ante, auth, chain, token, tx,
+    types::sha256,
 };
 use plasma_proto::plasma::{
     auth::v1::{Vesting, VestingKind},
@@ -55,7 +56,7 @@ fn the_base_price_moves_by_its_formula_over_ten_thousand_blocks() {
         let before = base_fee(&store);
         let block = chain::next_block(&store, CHAIN_ID, height, TIME_S + height);
         let mut state = Overlay::new(&store);
-        let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+        let (mut events, mut fee) = (Events::default(), FeePaid::default());
         let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
         token::end_block(&mut ctx, gas, bytes);
         let writes = state.into_writes();

@@ -156,7 +156,8 @@ fn nothing_takes_what_is_locked() {
     assert_eq!(chain.balance(carol.address), balance - 150_000);
     let mut state = Overlay::new(&chain.store);
     let block = chain::next_block(&chain.store, common::CHAIN_ID, 9, chain.time_s);
-    let (mut events, mut fee) = (vec![], plasma_modules::FeePaid::default());
+    let (mut events, mut fee) =
+        (plasma_modules::Events::default(), plasma_modules::FeePaid::default());
     let mut ctx = plasma_modules::Ctx {
         store: &mut state,
         block: &block,

@@ -4,7 +4,8 @@ pub use std::collections::BTreeMap;
 
 pub use ed25519_dalek::{Signer, SigningKey};
 pub use plasma_modules::{
-    Address, Amount, BPS, Block, Ctx, Denom, FeePaid, Memory, Overlay, Recorded, Refusal, View,
+    Address, Amount, BPS, Block, Ctx, Denom, Events, FeePaid, Memory, Overlay, Recorded, Refusal,
+    View,
     attestation::{self, receipt_digest, text_hash, tokens_hash},
     chain, market,
     query::Router,
@@ -139,7 +140,7 @@ impl Net {
     ) -> Result<T, Refusal> {
         let mut top = Overlay::new(&self.store);
         let mut fee = FeePaid { payer, left: Amount::new(self.fee_units) };
-        let mut events = vec![];
+        let mut events = Events::default();
         let done = work(&mut Ctx {
             store: &mut top,
             block: &self.block,
@@ -149,7 +150,7 @@ impl Net {
         .map_err(Into::into)?;
         let writes = top.into_writes();
         self.store.apply(writes);
-        self.events.extend(events);
+        self.events.extend(events.into_recorded());
         Ok(done)
     }
 

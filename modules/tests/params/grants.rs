@@ -147,7 +147,7 @@ fn what_is_not_earned_returns() {
     let message = Msg::from_any(&cancel(2, authority().text())).unwrap();
     let block = chain.next_block();
     let mut above = Overlay::new(&chain.store);
-    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    let (mut events, mut fee) = (Events::default(), FeePaid::default());
     message
         .run(&mut Ctx { store: &mut above, block: &block, events: &mut events, fee: &mut fee })
         .unwrap();

@@ -8,7 +8,9 @@ mod grants;
 mod upgrades;
 
 use common::{Account, Chain, XPL, genesis};
-use plasma_modules::{Ctx, FeePaid, Overlay, Recorded, Refusal, msg::Msg, params::authority};
+use plasma_modules::{
+    Ctx, Events, FeePaid, Overlay, Recorded, Refusal, msg::Msg, params::authority,
+};
 use prost_types::Any;
 
 fn alice() -> Account {
@@ -26,7 +28,7 @@ fn govern(chain: &mut Chain, message: &Any) -> Result<Vec<Recorded>, Refusal> {
     assert_eq!(message.signer(), authority());
     let block = chain.next_block();
     let mut above = Overlay::new(&chain.store);
-    let (mut events, mut fee) = (Vec::new(), FeePaid::default());
+    let (mut events, mut fee) = (Events::default(), FeePaid::default());
     message.run(&mut Ctx {
         store: &mut above,
         block: &block,
@@ -36,5 +38,5 @@ fn govern(chain: &mut Chain, message: &Any) -> Result<Vec<Recorded>, Refusal> {
     let writes = above.into_writes();
     chain.store.apply(writes);
     plasma_modules::chain::check_invariants(&chain.store).unwrap();
-    Ok(events)
+    Ok(events.into_recorded())
 }
