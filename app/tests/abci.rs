@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "ba9a41b8e3c47534ff8ffe729986d26d6be5ad3887c5e84cf53b44807bf9a874"
+        "c5f89fbb778cb32d0bf7407527908360c073e4088280e21a8f56f7d6b214943b"
     );
 }
 
