@@ -452,6 +452,9 @@ async fn submit(app: &App, args: SubmitArgs) -> Result<()> {
         Some(file) => message_list(&text_of(file)?)?,
         None => Vec::new(),
     };
+    // The chain takes no proposal that has neither messages nor metadata.
+    let bare = messages.is_empty() && metadata.is_empty();
+    let metadata = if bare { title.clone() } else { metadata };
     let msg = json!({
         "messages": messages,
         "initial_deposit": [{ "denom": DENOM, "amount": deposit.text() }],
