@@ -316,6 +316,27 @@ fn tx_result(result: TxResult) -> pb::ExecTxResult {
     }
 }
 
+/// What consensus needs of an answer. CometBFT hashes results without their events.
+fn without_events(response: &pb::ResponseFinalizeBlock) -> pb::ResponseFinalizeBlock {
+    let silent = |result: &pb::ExecTxResult| pb::ExecTxResult {
+        code: result.code,
+        data: result.data.clone(),
+        log: result.log.clone(),
+        info: result.info.clone(),
+        gas_wanted: result.gas_wanted,
+        gas_used: result.gas_used,
+        events: Vec::new(),
+        codespace: result.codespace.clone(),
+    };
+    pb::ResponseFinalizeBlock {
+        events: Vec::new(),
+        tx_results: response.tx_results.iter().map(silent).collect(),
+        validator_updates: response.validator_updates.clone(),
+        consensus_param_updates: response.consensus_param_updates.clone(),
+        app_hash: response.app_hash.clone(),
+    }
+}
+
 fn validators(updates: Vec<ValidatorUpdate>) -> Vec<pb::ValidatorUpdate> {
     let update = |ValidatorUpdate { pubkey, power }| pb::ValidatorUpdate {
         pub_key: Some(PublicKey { sum: Some(Sum::Ed25519(pubkey.to_vec())) }),
@@ -491,11 +512,15 @@ impl Application for App {
             consensus_param_updates: executed.consensus.as_ref().map(consensus),
             app_hash: executed.app_hash.to_vec().into(),
         };
-        if let Some(index) = self.node.index() {
-            let Decided { height, time_s, .. } = block;
+        let Some(index) = self.node.index() else { return response };
+        let Decided { height, time_s, .. } = block;
+        if self.node.tells_events() {
             index.write(&IndexedBlock { height, time_s, txs: &txs, response: &response });
+            return response;
         }
-        response
+        let told = without_events(&response);
+        index.write_whole(height, time_s, request.txs, response);
+        told
     }
 
     fn commit(&self) -> pb::ResponseCommit {

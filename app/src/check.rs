@@ -9,6 +9,7 @@ use std::{
 
 use plasma_modules::{
     Block, Overlay, Read, SignatureMemory, Writes,
+    ante::Prices,
     chain::{self, TxResult},
     tx::Decoded,
 };
@@ -18,8 +19,8 @@ use crate::{history::Changes, hot::Hot, meta::Head, node::Waiting};
 /// Fees and sequences of the transactions that wait, and the transactions.
 #[derive(Default)]
 pub(crate) struct Check {
-    /// The next block, once the head is known.
-    block: Option<Block>,
+    /// The next block and its prices, once the head is known.
+    next: Option<(Block, Prices)>,
     /// The head is on disk, not a genesis in memory.
     on_disk: bool,
     writes: Writes,
@@ -31,14 +32,15 @@ pub(crate) struct Check {
 impl Check {
     /// Whether the state below is the database's head, and known.
     pub fn is_on_disk(&self) -> bool {
-        self.on_disk && self.block.is_some()
+        self.on_disk && self.next.is_some()
     }
 
     /// Learns of the head, on which the next block will stand.
     pub fn start(&mut self, base: &dyn Read, head: &Head, on_disk: bool) {
-        if self.block.is_none() {
+        if self.next.is_none() {
             let height = head.height + 1;
-            self.block = Some(chain::next_block(base, &head.chain_id, height, head.time_s));
+            let block = chain::next_block(base, &head.chain_id, height, head.time_s);
+            self.next = Some((block, Prices::of(base)));
             self.waiting.start(base);
         }
         self.on_disk = on_disk;
@@ -47,7 +49,7 @@ impl Check {
     /// Goes on to the state after a block, with nothing on top of it.
     pub fn advance(&mut self, height: u64, changes: &Changes) {
         self.hot.advance(height, changes);
-        self.block = None;
+        self.next = None;
         self.writes.clear();
     }
 
@@ -56,14 +58,14 @@ impl Check {
     pub fn over<T>(
         &mut self,
         base: &dyn Read,
-        work: impl FnOnce(&mut Overlay<'_>, &Block) -> T,
+        work: impl FnOnce(&mut Overlay<'_>, &Block, &Prices) -> T,
     ) -> thread::Result<T> {
-        let Some(block) = &self.block else {
+        let Some((block, prices)) = &self.next else {
             return Err(Box::new("a check before the head is known"));
         };
         let base = self.hot.over(base, block.height - 1);
         let mut waiting = Overlay::resume(&base, mem::take(&mut self.writes));
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut waiting, block)));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut waiting, block, prices)));
         self.writes = waiting.into_writes();
         done
     }
@@ -75,6 +77,8 @@ impl Check {
         tx: Arc<Decoded>,
         memory: &dyn SignatureMemory,
     ) -> thread::Result<TxResult> {
-        self.over(base, |waiting, block| chain::check_decoded(waiting, block, tx, memory))
+        self.over(base, |waiting, block, prices| {
+            chain::check_decoded(waiting, block, prices, tx, memory)
+        })
     }
 }

@@ -143,11 +143,19 @@ pub struct Frontdoor {
 }
 
 /// The index of transactions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Index {
     /// Whether plasmad keeps it, instead of CometBFT.
     pub enabled: bool,
+    /// Whether CometBFT is told of events all the same, for those who subscribe to them.
+    pub subscriptions: bool,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { enabled: false, subscriptions: true }
+    }
 }
 
 /// The database.
@@ -345,6 +353,7 @@ impl Config {
             cache_bytes: cache_mib.saturating_mul(MIB),
             tree_bytes: tree_mib.saturating_mul(MIB),
             index: self.index.enabled,
+            subscriptions: self.index.subscriptions,
         }
     }
 
@@ -446,6 +455,11 @@ cors = {frontdoor_cors}
 #   [tx_index] indexer = "null"      [storage] discard_abci_responses = true
 # See docs/frontdoor.md.
 enabled = {index_enabled}
+# Whether CometBFT is told of events although they are indexed here: its WebSocket needs them to find
+# what somebody subscribed to by attributes (transfer.recipient='xpl1...'). Blocks, and transactions by
+# tm.event, tx.hash and tx.height, are found without. false where nobody subscribes by attributes: they are
+# a third of what a block costs CometBFT. As long as plasmad keeps no index, CometBFT is told in any case.
+subscriptions = {index_subscriptions}
 
 [store]
 # Blocks whose state can be queried and proven; older ones are pruned.
@@ -505,6 +519,7 @@ json = {json}
             frontdoor_listen = frontdoor.listen,
             frontdoor_cors = frontdoor.cors,
             index_enabled = index.enabled,
+            index_subscriptions = index.subscriptions,
             keep_recent = store.keep_recent,
             archive = store.archive,
             retain_blocks = store.retain_blocks,

@@ -96,15 +96,24 @@ impl Frontdoor {
         })
     }
 
-    /// Checks a transaction and holds it for a carrier if it may wait; from a thread that may
-    /// block.
+    /// One transaction, as [`Frontdoor::check_all`].
     pub(crate) fn offer(&self, tx: Bytes) -> Result<Result<TxResult, Turned>, NodeError> {
-        let offered = self.node.offer(tx);
-        if let Ok(Ok(TxResult { codespace, code, .. })) = &offered {
+        let answer = self.check_all(vec![tx])?.pop();
+        answer.ok_or_else(|| NodeError::Invariant("a check has no answer".into()))
+    }
+
+    /// Checks transactions and holds those for a carrier that may wait; from a thread that may
+    /// block. The answers are in their order.
+    pub(crate) fn check_all(
+        &self,
+        txs: Vec<Bytes>,
+    ) -> Result<Vec<Result<TxResult, Turned>>, NodeError> {
+        let offered = self.node.offer_all(txs)?;
+        for TxResult { codespace, code, .. } in offered.iter().flatten() {
             self.node.metrics().checked(false, codespace, *code);
         }
         self.held.notify_one();
-        offered
+        Ok(offered)
     }
 
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {

@@ -66,6 +66,8 @@ pub struct Keep {
     pub tree_bytes: usize,
     /// Whether transactions are indexed here.
     pub index: bool,
+    /// Whether CometBFT is told of events, although they are indexed here.
+    pub subscriptions: bool,
 }
 
 impl Default for Keep {
@@ -75,6 +77,7 @@ impl Default for Keep {
             cache_bytes: crate::config::CACHE_BYTES,
             tree_bytes: crate::config::TREE_BYTES,
             index: false,
+            subscriptions: true,
         }
     }
 }
@@ -339,6 +342,11 @@ impl Node {
     /// The index of transactions, if this node has one.
     pub fn index(&self) -> Option<&Index> {
         self.index.as_ref()
+    }
+
+    /// Whether CometBFT is told of events.
+    pub fn tells_events(&self) -> bool {
+        self.keep.subscriptions || !self.keep.index
     }
 
     /// How the database is.

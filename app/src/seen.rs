@@ -9,6 +9,8 @@ use plasma_modules::{
     types::{Hash, sha256},
 };
 
+use secp256k1::PublicKey;
+
 use crate::recent::Recent;
 
 /// Digests of checked signatures that one generation remembers. Two generations are kept, 32 bytes
@@ -17,6 +19,9 @@ pub const SIGNATURES_MAX: usize = 200_000;
 /// Memory of the decoded transactions that one generation keeps, bytes, roughly. Two generations are
 /// kept; committed transactions are forgotten at once.
 pub const DECODED_BYTES_MAX: usize = 64 << 20;
+/// Points of keys that one generation remembers: a square root each, a tenth of a verification. Two
+/// generations are kept, about 150 bytes each.
+pub const POINTS_MAX: usize = 50_000;
 /// What a decoded transaction takes: so much, and so often the bytes that it was read from.
 const DECODED_BYTES: usize = 1_500;
 const DECODED_COPIES: usize = 3;
@@ -24,6 +29,7 @@ const DECODED_COPIES: usize = 3;
 /// Bounded memories of transactions. Forgetting costs a decoding or a verification, nothing else.
 pub struct Seen {
     signatures: Mutex<Recent>,
+    points: Mutex<Recent<PublicKey>>,
     decoded: Mutex<Recent<Arc<Decoded>>>,
 }
 
@@ -44,6 +50,7 @@ impl Seen {
     pub fn new(signatures_max: usize, decoded_bytes_max: usize) -> Self {
         Self {
             signatures: Mutex::new(Recent::new(signatures_max)),
+            points: Mutex::new(Recent::new(POINTS_MAX)),
             decoded: Mutex::new(Recent::new(decoded_bytes_max)),
         }
     }
@@ -91,6 +98,16 @@ impl SignatureMemory for Seen {
 
     fn learn(&self, digest: Hash) {
         lock(&self.signatures).put(digest, (), 1);
+    }
+
+    fn point(&self, key: &[u8; 33]) -> Option<PublicKey> {
+        let name = sha256(key);
+        let known = lock(&self.points).get(&name).copied();
+        known.or_else(|| {
+            let point = PublicKey::from_byte_array_compressed(*key).ok()?;
+            lock(&self.points).put(name, point, 1);
+            Some(point)
+        })
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Arc<Decoded>, Refusal> {

@@ -191,3 +191,51 @@ fn the_front_door_says_when_there_is_no_room() {
     assert_eq!(bench.check(&more).code, 20);
     assert_eq!(bench.check(&pack(&[more])).code, 20);
 }
+
+/// Threads offer accounts' transactions in batches while blocks are made of them: each account's stay
+/// in order, none is lost, and none is in two blocks.
+#[test]
+fn offers_from_many_threads_are_all_included_while_blocks_are_made() {
+    const THREADS: usize = 4;
+    const EACH: u64 = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    let users = users();
+    let mut sent: Vec<Vec<u8>> = Vec::new();
+    let batches: Vec<Vec<Vec<u8>>> =
+        (1..=THREADS).map(|n| sends(&users[n], &users[0], 0..EACH)).collect();
+    sent.extend(batches.iter().flatten().cloned());
+    let mut included: Vec<Vec<u8>> = Vec::new();
+    std::thread::scope(|scope| {
+        for batch in &batches {
+            let node = &bench.node;
+            scope.spawn(move || {
+                for txs in batch.chunks(7) {
+                    let txs = txs.iter().map(|tx| tx.clone().into()).collect();
+                    for offered in node.offer_all(txs).unwrap() {
+                        assert_eq!(offered.unwrap().code, 0);
+                    }
+                }
+            });
+        }
+        let mut height = 0;
+        let mut mempool: Vec<Vec<u8>> = Vec::new();
+        while included.len() < sent.len() {
+            while let Some(carrier) = bench.node.next_carrier(4_000) {
+                assert_eq!(bench.check(&carrier.bytes).code, 0, "what waits may be carried");
+                bench.node.let_go(&carrier);
+                mempool.push(carrier.bytes);
+            }
+            height += 1;
+            let block = bench.prepare(height, &mempool, 1 << 20);
+            assert!(bench.accepts(height, &block));
+            let done = bench.block(height, &block);
+            assert!(done.tx_results.iter().all(|result| result.code == 0));
+            included.extend(block);
+            mempool.retain(|carrier| bench.recheck(carrier).code == 0);
+        }
+    });
+    included.sort();
+    sent.sort();
+    assert_eq!(included, sent);
+}

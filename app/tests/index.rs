@@ -12,8 +12,15 @@ use plasma_app::{
 };
 use sha2::{Digest, Sha256};
 use tendermint_abci::Application;
+use tendermint_proto::v0_38::abci as pb;
 
-const KEEP: Keep = Keep { recent: 100, cache_bytes: 1 << 20, tree_bytes: 1 << 20, index: true };
+const KEEP: Keep = Keep {
+    recent: 100,
+    cache_bytes: 1 << 20,
+    tree_bytes: 1 << 20,
+    index: true,
+    subscriptions: true,
+};
 
 fn open(dir: &Path) -> Bench {
     Bench::open_with(dir, KEEP, Upkeep::default())
@@ -179,4 +186,34 @@ fn the_index_begins_where_it_is_opened_and_ends_with_cometbfts_blocks() {
     bench.node.prune_all().unwrap();
     assert_eq!(bench.node.index().unwrap().heights(), Some((oldest, 150)));
     assert_eq!(search(&bench, &sender).len() as u64, 151 - oldest);
+}
+
+#[test]
+fn cometbft_is_told_no_events_where_nobody_subscribes() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let users = users();
+    let told = open(a.path());
+    let silent =
+        Bench::open_with(b.path(), Keep { subscriptions: false, ..KEEP }, Upkeep::default());
+    (told.init(), silent.init());
+    for (height, txs) in blocks(&users, 1..=3) {
+        let (one, other) = (told.block(height, &txs), silent.block(height, &txs));
+        assert_eq!(one.app_hash, other.app_hash);
+        assert!(one.tx_results.iter().all(|result| !result.events.is_empty()));
+        assert!(other.tx_results.iter().all(|result| result.events.is_empty()));
+        assert!(!one.events.is_empty() && other.events.is_empty());
+        // What consensus hashes.
+        let hashed = |block: &pb::ResponseFinalizeBlock| -> Vec<_> {
+            let results = block.tx_results.iter();
+            results.map(|r| (r.code, r.data.clone(), r.gas_wanted, r.gas_used)).collect()
+        };
+        assert_eq!(hashed(&one), hashed(&other));
+        // Both indexes hold the same.
+        let (here, there) = (told.node.index().unwrap(), silent.node.index().unwrap());
+        assert_eq!(here.txs_of(height as u64), there.txs_of(height as u64));
+        assert_eq!(here.block(height as u64), there.block(height as u64));
+    }
+    let query = format!("transfer.sender='{}'", users[3].address);
+    assert_eq!(search(&told, &query), search(&silent, &query));
+    assert_eq!(search(&silent, &query).len(), 3);
 }

@@ -78,6 +78,7 @@ impl Life {
             cache_bytes: self.cache_bytes,
             tree_bytes: self.tree_bytes,
             index: self.index,
+            subscriptions: true,
         };
         let upkeep =
             Upkeep { snapshot_blocks: SNAPSHOT_BLOCKS, snapshots_kept: 2, ..Upkeep::default() };

@@ -18,7 +18,13 @@ use tendermint_proto::v0_38::abci as pb;
 
 /// Tells the test binary that it is the process to be stopped.
 const CHILD: &str = "PLASMA_SCRUB_TEST_HOME";
-const KEEP: Keep = Keep { recent: 100, cache_bytes: 1 << 20, tree_bytes: 1 << 20, index: false };
+const KEEP: Keep = Keep {
+    recent: 100,
+    cache_bytes: 1 << 20,
+    tree_bytes: 1 << 20,
+    index: false,
+    subscriptions: true,
+};
 
 fn block(height: i64) -> Vec<Vec<u8>> {
     let users = users();

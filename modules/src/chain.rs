@@ -451,23 +451,23 @@ pub fn check_tx(
     memory: &dyn SignatureMemory,
 ) -> TxResult {
     match memory.decode(bytes) {
-        Ok(tx) => check_decoded(store, block, tx, memory),
+        Ok(tx) => check_decoded(store, block, &Prices::of(store), tx, memory),
         Err(refusal) => TxResult::refused(refusal, 0, 0),
     }
 }
 
-/// [`check_tx`] of a transaction that was decoded before.
+/// [`check_tx`] of a transaction that was decoded before, at the prices of that block.
 pub fn check_decoded(
     store: &mut Overlay<'_>,
     block: &Block,
+    prices: &Prices,
     tx: Arc<Decoded>,
     memory: &dyn SignatureMemory,
 ) -> TxResult {
     let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
     let (mut events, mut fee) = (Events::silent(), FeePaid::default());
-    let prices = Prices::of(store);
     let (checked, writes) =
-        within(store, block, &mut events, &mut fee, |ctx| ante::check(ctx, &prices, tx, memory));
+        within(store, block, &mut events, &mut fee, |ctx| ante::check(ctx, prices, tx, memory));
     match checked {
         Ok(()) => {
             store.merge(writes);

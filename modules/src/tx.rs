@@ -56,6 +56,11 @@ pub trait SignatureMemory {
     /// Notes that this check has passed.
     fn learn(&self, digest: Hash);
 
+    /// The point of the curve that a compressed key stands for, computed now or before.
+    fn point(&self, key: &[u8; 33]) -> Option<secp256k1::PublicKey> {
+        secp256k1::PublicKey::from_byte_array_compressed(*key).ok()
+    }
+
     /// The transaction that these bytes are, to be executed: read now, or when they were seen first.
     fn decode(&self, bytes: &[u8]) -> Result<Arc<Decoded>, Refusal> {
         decode(bytes, Purpose::Execute).map(Arc::new)
@@ -374,7 +379,8 @@ pub(crate) fn authenticate_as(
             if memory.knows(&known) {
                 continue;
             }
-            if !verify_secp256k1(key, &sha256(&signed), signature) {
+            let point = memory.point(key);
+            if !point.is_some_and(|point| verify_secp256k1(&point, &sha256(&signed), signature)) {
                 let text = format!(
                     "signature verification failed; please verify account number ({number}), sequence ({sequence}) and chain-id ({chain_id})"
                 );

@@ -36,6 +36,7 @@ fn network(home: &Path, port_base: u16, accounts: &Accounts, alone: bool) -> Net
         let mut config = Config::load(&node.home)?;
         config.frontdoor.enabled = true;
         config.index.enabled = true;
+        config.index.subscriptions = !alone;
         fs::write(node.home.join("plasma.toml"), config.text())?;
         if alone {
             let path = node.home.join("cometbft/config/config.toml");
@@ -217,6 +218,7 @@ fn a_chain_whose_cometbft_has_no_index_answers_at_every_door() {
     assert!(call(&client, &stock, "block_results", results.clone())["error"].is_object());
     let answer = call(&client, &door, "block_results", results);
     assert_eq!(answer["result"]["txs_results"][0]["code"], 0, "{answer}");
+    assert!(answer["result"]["txs_results"][0]["events"][0]["type"].is_string(), "{answer}");
     // Waiting for the block.
     let tx = accounts.transfer(CHAIN_ID, 0, 2);
     let answer = call(&client, &door, "broadcast_tx_commit", json!({ "tx": STANDARD.encode(&tx) }));

@@ -35,8 +35,9 @@ const READ_BYTES: usize = 64 << 10;
 const AHEAD_BYTES_MAX: usize = 4 << 20;
 /// Replies are written once this many bytes wait, whatever else is coming.
 const REPLY_BYTES: usize = 48 << 10;
-/// A reply buffer that grew above this is given back.
-const REPLY_BYTES_KEPT_MAX: usize = 1 << 20;
+/// A reply buffer that grew above this is given back. A full block's answer stays below it: its memory
+/// would be asked from the system anew with every block.
+const REPLY_BYTES_KEPT_MAX: usize = 32 << 20;
 /// Longest path of a unix socket, bytes: what `sockaddr_un` holds.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -328,7 +329,10 @@ pub(super) fn serve<A: Application>(
             let body = input.split_to(length as usize).freeze();
             let request = Request::decode(body).map_err(invalid)?;
             let flush = matches!(request.value, Some(Value::Flush(_)));
-            answer(app, request).encode_length_delimited(&mut replies).map_err(invalid)?;
+            let reply = answer(app, request);
+            let bytes = reply.encoded_len();
+            replies.reserve(bytes + prost::length_delimiter_len(bytes));
+            reply.encode_length_delimited(&mut replies).map_err(invalid)?;
             // CometBFT must not wait for room in the socket: its timer of 20 ns fires as fast as it can
             // for as long as its writer is held up, and takes a core.
             if input.len() < AHEAD_BYTES_MAX {

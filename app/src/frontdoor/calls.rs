@@ -51,6 +51,7 @@ impl Broadcast {
 }
 
 /// An error of JSON-RPC.
+#[derive(Clone)]
 pub(super) struct Fault {
     kind: (i64, &'static str),
     data: String,
@@ -209,12 +210,16 @@ impl Frontdoor {
         let mut replies = Vec::with_capacity(requests.len());
         let txs: Vec<Bytes> =
             calls.iter().filter_map(|(_, call)| call.tx.as_ref().ok().cloned()).collect();
-        let mut offered = self.offer_all(txs, place).await.into_iter();
+        let (mut offered, failed) = match self.offer_all(txs, place).await {
+            Ok(offered) => (offered.into_iter(), None),
+            Err(fault) => (Vec::new().into_iter(), Some(fault)),
+        };
         for (at, Call { method, id, tx }) in calls {
             let result = match tx {
-                Ok(tx) => match offered.next() {
-                    Some(offered) => self.result(method, &tx, offered).await,
-                    None => Err(Fault::of(INTERNAL, "the check failed inside the node")),
+                Ok(tx) => match (offered.next(), &failed) {
+                    (Some(offered), _) => self.result(method, &tx, offered).await,
+                    (None, Some(fault)) => Err(fault.clone()),
+                    (None, None) => Err(Fault::of(INTERNAL, "a check has no answer")),
                 },
                 Err(fault) => Err(fault),
             };
@@ -254,10 +259,13 @@ impl Frontdoor {
         place: Option<Arc<Place>>,
     ) -> Response<Body> {
         let result = match uri_tx(query) {
-            Ok(tx) => match self.offer_all(vec![tx.clone()], place).await.pop() {
-                Some(offered) => self.result(method, &tx, offered).await,
-                None => Err(Fault::of(INTERNAL, "the check failed inside the node")),
-            },
+            Ok(tx) => {
+                match self.offer_all(vec![tx.clone()], place).await.map(|mut all| all.pop()) {
+                    Ok(Some(offered)) => self.result(method, &tx, offered).await,
+                    Ok(None) => Err(Fault::of(INTERNAL, "a check has no answer")),
+                    Err(fault) => Err(fault),
+                }
+            }
             Err(fault) => Err(fault),
         };
         let status =
@@ -265,29 +273,32 @@ impl Frontdoor {
         self.reply(status, answered(&URI_ID.into(), result).to_string())
     }
 
-    /// Checks transactions in their order, on a thread that may block. Nothing if that panicked. One
-    /// that is refused pays nothing and may have cost a signature's check: each counts as a request.
+    /// Checks transactions in their order, on a thread that may block. One that is refused pays nothing
+    /// and may have cost a signature's check: each counts as a request.
     async fn offer_all(
         self: &Arc<Self>,
         txs: Vec<Bytes>,
         place: Option<Arc<Place>>,
-    ) -> Vec<Result<Result<TxResult, Turned>, NodeError>> {
+    ) -> Result<Vec<Result<TxResult, Turned>>, Fault> {
         let permit = Arc::clone(&self.checkers).acquire_owned().await;
         let door = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let offered: Vec<_> = txs.into_iter().map(|tx| door.offer(tx)).collect();
-            let refused = |offered: &Result<_, _>| matches!(offered, Ok(Ok(TxResult { code, .. })) if *code != 0);
+            let offered = door.check_all(txs)?;
             if let Some(place) = place {
-                place.charge(offered.iter().filter(|offered| refused(offered)).count());
+                place.charge(offered.iter().flatten().filter(|result| result.code != 0).count());
             }
-            offered
+            Ok::<_, NodeError>(offered)
         });
-        checked.await.unwrap_or_else(|error| {
-            self.node.metrics().panicked();
-            tracing::error!(%error, "front door: a check panicked");
-            Vec::new()
-        })
+        match checked.await {
+            Ok(Ok(offered)) => Ok(offered),
+            Ok(Err(error)) => Err(Fault::of(INTERNAL, error)),
+            Err(error) => {
+                self.node.metrics().panicked();
+                tracing::error!(%error, "front door: a check panicked");
+                Err(Fault::of(INTERNAL, "the check failed inside the node"))
+            }
+        }
     }
 
     /// The reply of a call whose transaction was checked.
@@ -295,17 +306,14 @@ impl Frontdoor {
         self: &Arc<Self>,
         method: Broadcast,
         tx: &[u8],
-        offered: Result<Result<TxResult, Turned>, NodeError>,
+        offered: Result<TxResult, Turned>,
     ) -> Result<Value, Fault> {
         let of_commit = |text: String| match method {
             Broadcast::Commit => format!("error on broadcastTxCommit: {text}"),
             _ => text,
         };
-        let checked = match offered {
-            Ok(Ok(checked)) => checked,
-            Ok(Err(turned)) => return Err(Fault::of(INTERNAL, of_commit(turned.to_string()))),
-            Err(error) => return Err(Fault::of(INTERNAL, of_commit(error.to_string()))),
-        };
+        let checked =
+            offered.map_err(|turned| Fault::of(INTERNAL, of_commit(turned.to_string())))?;
         let hash = tx::hash(tx);
         let TxResult { codespace, code, log, .. } = &checked;
         match method {

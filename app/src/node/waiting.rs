@@ -15,14 +15,17 @@ use std::{
 use bytes::Bytes;
 use plasma_modules::{
     Overlay, Read, Refusal, Sdk,
+    ahead::Signers,
     carrier::{self, CARRIER_TXS_MAX},
     chain::{self, TxResult},
     tx::{Decoded, TX_BYTES_MAX},
     types::{Hash, sha256},
 };
 
+use rayon::prelude::*;
+
 use super::{
-    Node, NodeError, lock,
+    AHEAD_TXS_MIN, Node, NodeError, lock,
     room::{Bid, PRICE_MIN, Ranks, Room, Terms},
 };
 use crate::{check::Check, recent::Recent};
@@ -152,6 +155,19 @@ enum Way {
     Held,
 }
 
+/// A transaction that was read, and asks to wait.
+struct Offer {
+    tx: Arc<Decoded>,
+    bid: Bid,
+    way: Way,
+}
+
+impl Offer {
+    fn new(tx: Arc<Decoded>, way: Way) -> Self {
+        Self { bid: Bid::of(&tx), tx, way }
+    }
+}
+
 impl Waiting {
     /// Learns of the next block, for which nothing waits yet.
     pub fn start(&mut self, base: &dyn Read) {
@@ -160,6 +176,11 @@ impl Waiting {
 
     fn knows(&self, hash: &Hash) -> bool {
         self.numbers.contains_key(hash)
+    }
+
+    /// Whether it neither waits nor was committed lately.
+    fn is_new(&self, hash: &Hash) -> bool {
+        !self.knows(hash) && !self.committed.has(hash)
     }
 
     /// Notes that CometBFT has it, if it waits.
@@ -191,18 +212,20 @@ impl Waiting {
     }
 
     /// Whether a transaction may wait: it could pay when its turn comes, and there is room.
-    fn may_wait(&self, bid: &Bid, bytes: usize, way: Way) -> Result<(), Sdk> {
+    fn may_wait(&self, offer: &Offer) -> Result<(), Sdk> {
+        let Offer { tx, bid, way } = offer;
         let price = self.ranks.price(bid);
         // What pays too little now is refused with every other rule.
         if price >= PRICE_MIN {
             let short = |required| Sdk::InsufficientFee { got: bid.fee, required };
             self.ranks.outlasts(bid, price).map_err(short)?;
         }
-        self.gives_way(bytes, price, way).map(drop).ok_or(Sdk::MempoolFull)
+        self.gives_way(tx.size, price, *way).map(drop).ok_or(Sdk::MempoolFull)
     }
 
     /// Lets a transaction wait; who must gives way. False if there is no room.
-    fn add(&mut self, tx: Arc<Decoded>, bytes: Bytes, bid: Bid, way: Way) -> bool {
+    fn add(&mut self, offer: Offer, bytes: Bytes) -> bool {
+        let Offer { tx, bid, way } = offer;
         let price = self.ranks.price(&bid);
         let Some(gone) = self.gives_way(bytes.len(), price, way) else { return false };
         for number in gone {
@@ -256,16 +279,20 @@ fn refused(refusal: impl Into<Refusal>) -> TxResult {
     TxResult::refused(refusal.into(), 0, 0)
 }
 
+fn nothing_waits() -> TxResult {
+    refused(Sdk::InvalidRequest("nothing in the carrier can wait for a block".into()))
+}
+
 impl Node {
     /// Whether CometBFT's mempool may hold `tx`, a transaction or a carrier. `again` says that it
     /// does, and asks whether it still may.
     pub fn check_tx(&self, tx: &[u8], again: bool) -> Result<TxResult, NodeError> {
-        let mut check = lock(&self.check);
-        check.waiting.rechecks |= again;
         if carrier::is_carrier(tx) {
-            return self.check_carrier(&mut check, tx, again);
+            return self.check_carrier(tx, again);
         }
         let hash = sha256(tx);
+        let mut check = lock(&self.check);
+        check.waiting.rechecks |= again;
         if check.waiting.knows(&hash) {
             if !again {
                 return Ok(refused(Sdk::TxInMempool));
@@ -273,39 +300,52 @@ impl Node {
             let entry = check.waiting.confirm(&hash);
             return Ok(accepted(entry.map_or(0, |entry| entry.bid.gas)));
         }
-        Ok(self
-            .admit(&mut check, hash, tx, Way::Alone, Bytes::copy_from_slice)?
-            .unwrap_or_else(refused))
+        let offer = match self.seen.read(hash, tx) {
+            Ok(tx) => Offer::new(tx, Way::Alone),
+            Err(refusal) => return Ok(refused(refusal)),
+        };
+        let admitted = self.admit(&mut check, offer, || Bytes::copy_from_slice(tx))?;
+        Ok(admitted.unwrap_or_else(refused))
     }
 
     /// Checks a transaction and lets it wait if it may. `Err` says why it is not even checked.
-    fn admit<T: AsRef<[u8]>>(
+    fn admit(
         &self,
         check: &mut Check,
-        hash: Hash,
-        tx: T,
-        way: Way,
-        keep: impl FnOnce(T) -> Bytes,
+        offer: Offer,
+        keep: impl FnOnce() -> Bytes,
     ) -> Result<Result<TxResult, Sdk>, NodeError> {
-        let bytes = tx.as_ref();
-        let decoded = match self.seen.read(hash, bytes) {
-            Ok(decoded) => decoded,
-            Err(refusal) => return Ok(Ok(refused(refusal))),
-        };
-        let bid = Bid::of(&decoded);
         let checked = self.with_check(check, |check, base| {
-            let may = check.waiting.may_wait(&bid, bytes.len(), way);
-            may.map(|()| check.check(base, Arc::clone(&decoded), &self.seen))
+            let may = check.waiting.may_wait(&offer);
+            may.map(|()| check.check(base, Arc::clone(&offer.tx), &self.seen))
         })?;
         let result = match checked {
             Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
             Err(refusal) => return Ok(Err(refusal)),
         };
         if result.code == 0 {
-            self.seen.keep(&decoded);
-            check.waiting.add(decoded, keep(tx), bid, way);
+            self.seen.keep(&offer.tx);
+            check.waiting.add(offer, keep());
         }
         Ok(Ok(result))
+    }
+
+    /// What is to be found out about the signatures of those `offers` that might wait, and on which
+    /// chain. Whoever then finds it out holds no lock: it is most of what a check costs.
+    fn unproven(
+        &self,
+        check: &mut Check,
+        offers: &[Offer],
+    ) -> Result<(String, Vec<(Arc<Decoded>, Signers)>), NodeError> {
+        let found = self.with_check(check, |check, base| {
+            let may_wait = |offer: &&Offer| check.waiting.may_wait(offer).is_ok();
+            let txs: Vec<_> = offers.iter().filter(may_wait).map(|offer| &offer.tx).collect();
+            check.over(base, |waiting, block, _| {
+                let signers = |tx: &Arc<Decoded>| Some((Arc::clone(tx), Signers::of(waiting, tx)?));
+                (block.chain_id.clone(), txs.into_iter().filter_map(signers).collect())
+            })
+        })?;
+        Ok(found.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// A carrier must be whole; then it may wait as long as something in it does. One that comes
@@ -314,75 +354,104 @@ impl Node {
     ///
     /// Its gas is not counted: CometBFT takes what comes first until a block's gas is used up, and
     /// one carrier with a block's gas or more would let nothing through. The proposer counts.
-    fn check_carrier(
-        &self,
-        check: &mut Check,
-        bytes: &[u8],
-        again: bool,
-    ) -> Result<TxResult, NodeError> {
+    fn check_carrier(&self, bytes: &[u8], again: bool) -> Result<TxResult, NodeError> {
         let txs = match carrier::decode(bytes) {
             Ok(txs) => txs,
             Err(refusal) => return Ok(refused(refusal)),
         };
-        let nothing = || Sdk::InvalidRequest("nothing in the carrier can wait for a block".into());
+        let mut txs: Vec<(Hash, &[u8])> = txs.into_iter().map(|tx| (sha256(tx), tx)).collect();
+        let carrier = sha256(bytes);
+        let mut check = lock(&self.check);
+        check.waiting.rechecks |= again;
         if again {
-            let (mut waits, mut in_vain) = (false, 0);
-            for tx in txs {
-                let hash = sha256(tx);
-                if check.waiting.confirm(&hash).is_some() {
-                    waits = true;
-                } else if in_vain < RETRIES_MAX && !check.waiting.committed.has(&hash) {
-                    // What it had to wait for may have come.
-                    let again =
-                        self.admit(check, hash, tx, Way::Carried, Bytes::copy_from_slice)?;
-                    let taken = again.is_ok_and(|result| result.code == 0);
-                    waits |= taken;
-                    in_vain += usize::from(!taken);
-                }
-            }
-            return Ok(if waits { accepted(0) } else { refused(nothing()) });
+            return self.recheck_carrier(&mut check, &txs);
         }
-        if check.waiting.carriers.has(&sha256(bytes)) {
-            let waits = txs.iter().any(|tx| check.waiting.knows(&sha256(tx)));
-            return Ok(if waits { accepted(0) } else { refused(nothing()) });
+        if check.waiting.carriers.has(&carrier) {
+            let waits = txs.iter().any(|(hash, _)| check.waiting.knows(hash));
+            return Ok(if waits { accepted(0) } else { nothing_waits() });
         }
-        let mut unknown = Vec::new();
-        for tx in txs {
-            let hash = sha256(tx);
-            if check.waiting.knows(&hash) || check.waiting.committed.has(&hash) {
-                continue;
-            }
-            match self.seen.read(hash, tx) {
-                Ok(decoded) => unknown.push((tx, decoded)),
+        txs.retain(|(hash, _)| check.waiting.is_new(hash));
+        drop(check);
+        let mut offers = Vec::with_capacity(txs.len());
+        for (hash, tx) in &txs {
+            match self.seen.read(*hash, tx) {
+                Ok(tx) => offers.push(Offer::new(tx, Way::Carried)),
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
+        let (chain_id, unproven) = self.unproven(&mut lock(&self.check), &offers)?;
+        unproven
+            .into_par_iter()
+            .with_min_len(AHEAD_TXS_MIN)
+            .for_each(|(tx, signers)| signers.authenticate(&chain_id, tx, &self.seen));
+        let offers = offers.into_iter().zip(txs.into_iter().map(|(_, tx)| tx)).collect();
+        self.admit_carrier(&mut lock(&self.check), bytes.len(), offers)
+    }
+
+    /// Whether a carrier that CometBFT holds still has something that waits.
+    fn recheck_carrier(
+        &self,
+        check: &mut Check,
+        txs: &[(Hash, &[u8])],
+    ) -> Result<TxResult, NodeError> {
+        let (mut waits, mut in_vain) = (false, 0);
+        for (hash, tx) in txs {
+            if check.waiting.confirm(hash).is_some() {
+                waits = true;
+            } else if in_vain < RETRIES_MAX && !check.waiting.committed.has(hash) {
+                // What it had to wait for may have come.
+                let taken = match self.seen.read(*hash, tx) {
+                    Ok(read) => {
+                        let offer = Offer::new(read, Way::Carried);
+                        let admitted = self.admit(check, offer, || Bytes::copy_from_slice(tx))?;
+                        admitted.is_ok_and(|result| result.code == 0)
+                    }
+                    Err(_) => false,
+                };
+                waits |= taken;
+                in_vain += usize::from(!taken);
+            }
+        }
+        Ok(if waits { accepted(0) } else { nothing_waits() })
+    }
+
+    /// Lets what is new in a carrier of so many bytes wait, or nothing of it.
+    fn admit_carrier(
+        &self,
+        check: &mut Check,
+        carrier_bytes: usize,
+        offers: Vec<(Offer, &[u8])>,
+    ) -> Result<TxResult, NodeError> {
         let checked = self.with_check(check, |check, base| {
             let mut full = None;
-            let mut may_wait = Vec::with_capacity(unknown.len());
-            for (tx, decoded) in unknown {
-                let bid = Bid::of(&decoded);
-                match check.waiting.may_wait(&bid, tx.len(), Way::Carried) {
-                    Ok(()) => may_wait.push((tx, decoded, bid)),
+            let mut may_wait = Vec::with_capacity(offers.len());
+            for (offer, tx) in offers {
+                // It may have come another way since it was looked for.
+                if !check.waiting.is_new(&offer.tx.hash) {
+                    continue;
+                }
+                match check.waiting.may_wait(&offer) {
+                    Ok(()) => may_wait.push((offer, tx)),
                     Err(refusal) => full = Some(refusal),
                 }
             }
             if let Some(refusal) = full.filter(|_| may_wait.is_empty()) {
                 return Err(refusal);
             }
-            Ok(check.over(base, |waiting, block| {
+            Ok(check.over(base, |waiting, block, prices| {
                 let mut above = Overlay::new(&*waiting);
                 let mut new = Vec::new();
-                for (tx, decoded, bid) in may_wait {
-                    let checked = Arc::clone(&decoded);
-                    let result = chain::check_decoded(&mut above, block, checked, &self.seen);
+                for (offer, tx) in may_wait {
+                    let checked = Arc::clone(&offer.tx);
+                    let result =
+                        chain::check_decoded(&mut above, block, prices, checked, &self.seen);
                     if result.code == 0 {
-                        new.push((tx, decoded, bid));
+                        new.push((offer, tx));
                     }
                 }
-                let fresh = new.iter().map(|(tx, ..)| tx.len()).sum::<usize>();
+                let fresh = new.iter().map(|(_, tx)| tx.len()).sum::<usize>();
                 let writes = above.into_writes();
-                let taken = !new.is_empty() && fresh.saturating_mul(2) >= bytes.len();
+                let taken = !new.is_empty() && fresh.saturating_mul(2) >= carrier_bytes;
                 if taken {
                     waiting.merge(writes);
                 }
@@ -393,33 +462,65 @@ impl Node {
             Ok(new) => new.unwrap_or_else(|panic| resume_unwind(panic)),
             Err(refusal) => return Ok(refused(refusal)),
         };
-        let Some(new) = new else { return Ok(refused(nothing())) };
+        let Some(new) = new else { return Ok(nothing_waits()) };
         let mut waits = false;
-        for (tx, decoded, bid) in new {
-            self.seen.keep(&decoded);
-            let bytes = Bytes::copy_from_slice(tx);
-            waits |= check.waiting.add(decoded, bytes, bid, Way::Carried);
+        for (offer, tx) in new {
+            self.seen.keep(&offer.tx);
+            waits |= check.waiting.add(offer, Bytes::copy_from_slice(tx));
         }
         Ok(if waits { accepted(0) } else { refused(Sdk::MempoolFull) })
     }
 
     /// A transaction from the front door: checked, and held for a carrier if it may wait.
     pub fn offer(&self, tx: Bytes) -> Result<Result<TxResult, Turned>, NodeError> {
-        if tx.len() > TX_BYTES_MAX {
-            return Ok(Err(Turned::TooLarge(tx.len())));
+        let answer = self.offer_all(vec![tx])?.pop();
+        answer.ok_or_else(|| NodeError::Invariant("a check has no answer".into()))
+    }
+
+    /// Transactions from the front door, in their order: each checked, and held for a carrier if it
+    /// may wait.
+    pub fn offer_all(&self, txs: Vec<Bytes>) -> Result<Vec<Result<TxResult, Turned>>, NodeError> {
+        let named: Vec<_> = txs.into_iter().map(|tx| (sha256(&tx), tx)).collect();
+        let check = lock(&self.check);
+        let known: Vec<_> = named.iter().map(|(hash, _)| !check.waiting.is_new(hash)).collect();
+        drop(check);
+        let mut offers = Vec::with_capacity(named.len());
+        let mut answers: Vec<_> = named
+            .iter()
+            .zip(known)
+            .map(|((hash, tx), known)| {
+                if tx.len() > TX_BYTES_MAX {
+                    return Some(Err(Turned::TooLarge(tx.len())));
+                }
+                if known {
+                    return Some(Err(Turned::Known));
+                }
+                match self.seen.read(*hash, tx) {
+                    Ok(tx) => offers.push(Offer::new(tx, Way::Held)),
+                    Err(refusal) => return Some(Ok(refused(refusal))),
+                }
+                None
+            })
+            .collect();
+        let (chain_id, unproven) = self.unproven(&mut lock(&self.check), &offers)?;
+        for (tx, signers) in unproven {
+            signers.authenticate(&chain_id, tx, &self.seen);
         }
-        let hash = sha256(&tx);
         let mut check = lock(&self.check);
-        let waiting = &check.waiting;
-        if waiting.knows(&hash) || waiting.committed.has(&hash) {
-            return Ok(Err(Turned::Known));
+        let open = answers.iter_mut().zip(named).filter(|(answer, _)| answer.is_none());
+        for ((answer, (hash, tx)), offer) in open.zip(offers) {
+            let (txs, bytes) = (check.waiting.entries.len(), check.waiting.bytes);
+            *answer = Some(if check.waiting.is_new(&hash) {
+                match self.admit(&mut check, offer, || tx)? {
+                    Ok(result) => Ok(result),
+                    Err(Sdk::MempoolFull) => Err(Turned::Full { txs, bytes }),
+                    Err(refusal) => Ok(refused(refusal)),
+                }
+            } else {
+                Err(Turned::Known)
+            });
         }
-        let (txs, bytes) = (waiting.entries.len(), waiting.bytes);
-        Ok(match self.admit(&mut check, hash, tx, Way::Held, |tx| tx)? {
-            Ok(result) => Ok(result),
-            Err(Sdk::MempoolFull) => Err(Turned::Full { txs, bytes }),
-            Err(refusal) => Ok(refused(refusal)),
-        })
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// What the proposal of a block of at most `bytes_max` is made of: what CometBFT shows, as long as

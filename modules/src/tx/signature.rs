@@ -168,14 +168,17 @@ pub(super) fn keys<'k>(
 }
 
 /// Whether `signature` (64 bytes, low S) over `digest` is `key`'s.
-pub(super) fn verify_secp256k1(key: &[u8; 33], digest: &Hash, signature: &[u8]) -> bool {
+pub(super) fn verify_secp256k1(
+    key: &secp256k1::PublicKey,
+    digest: &Hash,
+    signature: &[u8],
+) -> bool {
     // Making one costs as much as half a verification.
     static CURVE: OnceBox<Secp256k1<VerifyOnly>> = OnceBox::new();
     let curve = CURVE.get_or_init(|| Box::new(Secp256k1::verification_only()));
     let Ok(signature) = ecdsa::Signature::from_compact(signature) else { return false };
-    let Ok(key) = secp256k1::PublicKey::from_byte_array_compressed(*key) else { return false };
     // libsecp256k1 refuses high S.
-    curve.verify_ecdsa(secp256k1::Message::from_digest(*digest), &signature, &key).is_ok()
+    curve.verify_ecdsa(secp256k1::Message::from_digest(*digest), &signature, key).is_ok()
 }
 
 /// Whether `signature` over `digest` is `key`'s, by the rules of ZIP-215: the same everywhere, and

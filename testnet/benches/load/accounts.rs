@@ -44,7 +44,7 @@ pub fn run(
 ) -> Result<()> {
     let payers = Accounts::new(PAYERS, 2)?;
     let chain_id = "plasma-holders-1";
-    let setup = Setup { door: false, index: true };
+    let setup = Setup { door: false, index: true, subscriptions: false };
     let mut network = network(cli, programs, &payers, chain_id, home, setup)?;
     let url = network.validators[0].urls.rpc.clone();
     let coin = |units: usize| vec![Coin { denom: "uxpl".into(), amount: units.to_string() }];

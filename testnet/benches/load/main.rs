@@ -40,8 +40,9 @@ const IDLE_TRANSFERS: u64 = 50;
 /// Load on a chain of real processes
 #[derive(Parser)]
 struct Cli {
-    /// Runs: PATH-MODE, with -kv behind it where CometBFT keeps the index; PATH is stock or door, MODE
-    /// batch, sync or idle; or accounts; may be repeated
+    /// Runs: PATH-MODE, with -sub behind it where CometBFT is told of events, which plasmad indexes, and
+    /// -kv where CometBFT indexes them; PATH is stock or door, MODE batch, sync or idle; or accounts; may
+    /// be repeated
     #[arg(long = "run", value_name = "RUN")]
     runs: Vec<String>,
     /// Validators, all on this machine
@@ -75,6 +76,9 @@ struct Cli {
     /// First port; each validator takes ten
     #[arg(long, default_value_t = 29_700)]
     port_base: u16,
+    /// Change of the default genesis, as of `plasmad init`; may be repeated
+    #[arg(long, value_name = "MODULE.PARAMETER=VALUE")]
+    set: Vec<String>,
     /// Folder of the homes; a temporary one if not given
     #[arg(long)]
     home: Option<PathBuf>,
@@ -83,9 +87,11 @@ struct Cli {
     bench: bool,
 }
 
-const RUNS: [&str; 8] = [
+const RUNS: [&str; 10] = [
     "stock-batch",
     "door-batch",
+    "stock-batch-sub",
+    "door-batch-sub",
     "stock-sync",
     "door-sync",
     "stock-batch-kv",
@@ -142,6 +148,8 @@ struct Setup {
     door: bool,
     /// plasmad keeps the index instead of CometBFT.
     index: bool,
+    /// CometBFT is told of events although it does not index them.
+    subscriptions: bool,
 }
 
 /// Changes a home for load.
@@ -161,6 +169,7 @@ fn change(node: &NodeFiles, setup: Setup) -> Result<()> {
     let before = config.text();
     config.frontdoor.enabled = setup.door;
     config.index.enabled = setup.index;
+    config.index.subscriptions = setup.subscriptions;
     edit(&node.home.join("plasma.toml"), &before, &config.text())
 }
 
@@ -179,7 +188,7 @@ fn network(
         accounts: accounts.genesis(),
         port_base: cli.port_base,
         timeout_commit: cli.timeout_commit.clone(),
-        set: Vec::new(),
+        set: cli.set.clone(),
     };
     Network::up_with(&spec, programs, |node| change(node, setup))
 }
@@ -206,8 +215,13 @@ fn run(
     signed: &[Vec<Vec<u8>>],
     home: &Path,
 ) -> Result<Figures> {
-    let (rest, index) = name.strip_suffix("-kv").map_or((name, true), |rest| (rest, false));
-    let (path, mode) = rest.split_once('-').context("a run is PATH-MODE or PATH-MODE-kv")?;
+    let (rest, index, subscriptions) = match (name.strip_suffix("-kv"), name.strip_suffix("-sub")) {
+        (Some(rest), _) => (rest, false, true),
+        (None, Some(rest)) => (rest, true, true),
+        (None, None) => (name, true, false),
+    };
+    let (path, mode) =
+        rest.split_once('-').context("a run is PATH-MODE, PATH-MODE-sub or PATH-MODE-kv")?;
     let door = match path {
         "stock" => false,
         "door" => true,
@@ -219,7 +233,7 @@ fn run(
         "idle" => ("broadcast_tx_sync", 1),
         other => bail!("{other:?} is none of batch, sync, idle"),
     };
-    let setup = Setup { door, index };
+    let setup = Setup { door, index, subscriptions };
     let mut network = network(cli, programs, accounts, chain_id, home, setup)?;
     network.wait_for_block(2)?;
     let urls = network.validators.iter().map(|validator| {
