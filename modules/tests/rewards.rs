@@ -523,7 +523,8 @@ fn a_genesis_out_of_bounds_is_refused() {
         staking.distribution.as_mut().unwrap().params.as_mut().unwrap().community_tax = text(2_501);
     });
     assert!(log.contains("community_tax is 0.2501, it must be 0 to 0.25"), "{log}");
-    let mints: [(fn(&mut Params, String), u32, &str); 5] = [
+    type Case = (fn(&mut Params, String), u32, &'static str);
+    let mints: [Case; 5] = [
         (|params, text| params.inflation_max = text, 2_001, "it must be 0 to 0.2"),
         (|params, text| params.inflation_rate_change = text, 2_001, "it must be 0 to 0.2"),
         (|params, text| params.inflation_min = text, 801, "above inflation_max"),
