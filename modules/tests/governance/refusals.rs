@@ -349,7 +349,7 @@ fn a_genesis_that_does_not_hold_together_is_refused() {
                 let params = Params { min_deposit_ratio: "0.009".into(), ..params() };
                 genesis.params = Some(params);
             },
-            ("gov", 40),
+            ("params", 12),
         ),
     ];
     for (at, (change, wanted)) in cases.into_iter().enumerate() {
