@@ -118,6 +118,7 @@ pub fn update_consensus(
     let block = BlockParams { max_gas: 0, ..block };
     let after = ConsensusParams { block: Some(block), evidence: Some(evidence), ..before };
     CONSENSUS.set(ctx.store, &after);
+    rules::check_together(ctx.store)?;
     params::report(ctx, "consensus", &old, &new);
     Ok(MsgUpdateParamsResponse {})
 }
