@@ -92,7 +92,6 @@ fn money(coins: &Vec<Coin>) -> Option<Number> {
 }
 
 /// Reads a fraction as gov v1 writes it: with a point and 18 digits after it.
-#[expect(clippy::ptr_arg, reason = "a field of that type")]
 fn fraction(text: &String) -> Option<Number> {
     let value = Dec::parse_point(text).filter(|value| value.point() == *text);
     value.map(|value| Number::scaled(value.scaled()))

@@ -22,11 +22,14 @@ use crate::{
     event, found, gov, operator, pass, person, run, start, status, submission, submit, vote,
 };
 
+/// The message from somebody, with such numbers.
+type Say = Box<dyn Fn(&str, Numbers) -> Any>;
+
 /// One room: what governance may make of its numbers, and what it may not.
 struct Room {
     name: &'static str,
     /// The message, from anybody, with numbers that are good, out of bounds, or too far away.
-    msg: Box<dyn Fn(&str, Numbers) -> Any>,
+    msg: Say,
     /// What a client is told of the numbers; what it is to be told of the good ones.
     told: Box<dyn Fn(&Chain) -> String>,
     good: String,
@@ -93,7 +96,7 @@ fn seconds(seconds: i64) -> Option<Duration> {
 }
 
 /// What has its fields in the message itself.
-fn update_consensus(authority: String, params: Option<ConsensusParams>) -> impl Message + Name {
+fn update_consensus(authority: String, params: Option<ConsensusParams>) -> impl Name {
     let ConsensusParams { block, evidence, validator, version: _, abci } = params.unwrap();
     consensus_pb::MsgUpdateParams { authority, block, evidence, validator, abci }
 }
