@@ -14,7 +14,6 @@ use plasma_proto::cosmos::authz::v1beta1::{
     QueryGranterGrantsResponse,
 };
 use plasma_proto::cosmos::bank::v1beta1::SendAuthorization;
-use plasma_proto::cosmos::base::v1beta1::Coin;
 use prost_types::Any;
 use serde_json::{Value, json};
 
@@ -22,7 +21,7 @@ use crate::App;
 use crate::amount;
 use crate::error::{Failure, Result, explain};
 use crate::feegrant::{after, message_type, read};
-use crate::node::utc;
+use crate::node::{seconds, utc};
 use crate::output::{Table, Tone, proto_from_json, proto_json};
 use crate::query::all_pages;
 use crate::tx::{self, TxArgs, outcome_json};
@@ -92,9 +91,8 @@ pub async fn run(app: &App, command: AuthzCommand) -> Result<()> {
             let authorization = match (message, spend_limit) {
                 (_, Some(limit)) => {
                     let to = recipients.iter().map(|text| Ok(app.address(text)?.text()));
-                    let coin = Coin { denom: DENOM.to_owned(), amount: limit.text() };
                     let allow_list = to.collect::<Result<Vec<_>>>()?;
-                    any(&SendAuthorization { spend_limit: vec![coin], allow_list })
+                    any(&SendAuthorization { spend_limit: vec![tx::coin(limit)], allow_list })
                 }
                 (message, None) => {
                     let msg = message_type(&message.unwrap_or_default())?;
@@ -121,11 +119,7 @@ pub async fn run(app: &App, command: AuthzCommand) -> Result<()> {
             let client = app.client().await?;
             let count = msg.msgs.len();
             let outcome = tx::send(app, &client, any(&msg), &tx).await?;
-            let text = format!(
-                "{count} messages carried out\n  transaction {} in block {}",
-                outcome.hash, outcome.height
-            );
-            app.out.done(&text, &outcome_json(&outcome));
+            tx::done(app, &outcome, &format!("{count} messages carried out"));
             Ok(())
         }
         AuthzCommand::Revoke { grantee, message, tx } => {
@@ -208,7 +202,7 @@ async fn list(app: &App, client: &Client, address: Address) -> Result<()> {
     let mut table = Table::new(["GRANTER", "GRANTEE", "MAY SEND", "UNTIL"]);
     for grant in has.iter().chain(&gave) {
         let GrantAuthorization { granter, grantee, authorization, expiration } = grant;
-        let until = expiration.map(|time| utc(u64::try_from(time.seconds).unwrap_or_default()));
+        let until = expiration.map(|time| utc(seconds(Some(&time))));
         table.toned([
             (granter.clone(), Tone::Plain),
             (grantee.clone(), Tone::Plain),

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::App;
 use crate::amount;
 use crate::error::{Failure, Result};
-use crate::node::utc;
+use crate::node::{seconds, utc};
 use crate::output::{Table, Tone, proto_json};
 use crate::query::all_pages;
 use crate::tx::{self, TxArgs, outcome_json};
@@ -74,10 +74,8 @@ pub struct AllowanceArgs {
 impl AllowanceArgs {
     /// As the chain reads it; times count from `now_s`.
     fn allowance(&self, now_s: u64) -> Result<Any> {
-        let coins = |amount: Option<Amount>| -> Vec<Coin> {
-            let coin = |amount: Amount| Coin { denom: DENOM.to_owned(), amount: amount.text() };
-            amount.map(coin).into_iter().collect()
-        };
+        let coins =
+            |amount: Option<Amount>| -> Vec<Coin> { amount.map(tx::coin).into_iter().collect() };
         let expiration = self.expires.map(|span| after(now_s, span)).transpose()?;
         let basic = BasicAllowance { spend_limit: coins(self.limit), expiration };
         let plain = match self.period {
@@ -233,7 +231,7 @@ fn basic_words(basic: &BasicAllowance) -> String {
     match &basic.expiration {
         None => limit,
         Some(time) => {
-            format!("{limit}, until {}", utc(u64::try_from(time.seconds).unwrap_or_default()))
+            format!("{limit}, until {}", utc(seconds(Some(time))))
         }
     }
 }

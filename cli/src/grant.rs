@@ -1,7 +1,7 @@
 //! `xpl grant`: money of the community for builders, released milestone by milestone.
 
 use clap::{Args, Subcommand, ValueEnum};
-use gpu_node::client::{Client, TxOutcome, any};
+use gpu_node::client::{Client, any};
 use plasma_modules::Amount;
 use plasma_proto::plasma::governance::v1::{
     Grant, GrantStatus, Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant,
@@ -16,7 +16,7 @@ use crate::node::utc;
 use crate::output::{Table, Tone, clean, proto_json};
 use crate::proposal::authority;
 use crate::query::all_pages;
-use crate::tx::{self, TxArgs, outcome_json};
+use crate::tx::{self, TxArgs, done};
 
 /// Grants.
 #[derive(Debug, Subcommand)]
@@ -152,11 +152,6 @@ pub async fn run(app: &App, command: GrantCommand) -> Result<()> {
             Ok(())
         }
     }
-}
-
-fn done(app: &App, outcome: &TxOutcome, text: &str) {
-    let text = format!("{text}\n  transaction {} in block {}", outcome.hash, outcome.height);
-    app.out.done(&text, &outcome_json(outcome));
 }
 
 async fn fetch(client: &Client, id: u64) -> Result<Grant> {

@@ -274,14 +274,7 @@ async fn cancel(app: &App, job_id: u64, tx: &TxArgs) -> Result<()> {
     }
     let msg = MsgCancelJob { requester: requester.text(), job_id };
     let outcome = tx::send(app, &client, any(&msg), tx).await?;
-    app.out.done(
-        &format!(
-            "job {job_id} is cancelled, {} came back\n  transaction {} in block {}",
-            xpl_text(&job.max_fee_uxpl),
-            outcome.hash,
-            outcome.height
-        ),
-        &tx::outcome_json(&outcome),
-    );
+    let text = format!("job {job_id} is cancelled, {} came back", xpl_text(&job.max_fee_uxpl));
+    tx::done(app, &outcome, &text);
     Ok(())
 }

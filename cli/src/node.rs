@@ -2,6 +2,7 @@
 
 use plasma_modules::tx;
 use plasma_proto::plasma::market::v1::{QueryTotalsRequest, QueryTotalsResponse};
+use prost_types::Timestamp;
 use serde_json::json;
 
 use crate::App;
@@ -104,6 +105,11 @@ pub async fn status(app: &App) -> Result<()> {
     });
     app.out.table(&table, "", &json);
     Ok(())
+}
+
+/// Unix seconds of a time; 0 of none.
+pub fn seconds(time: Option<&Timestamp>) -> u64 {
+    time.map_or(0, |time| u64::try_from(time.seconds).unwrap_or_default())
 }
 
 /// Unix seconds as a date and time in UTC (RFC 3339).

@@ -1,7 +1,7 @@
 //! `xpl gov`: what is proposed, and who wants it.
 
 use clap::{Args, Subcommand, ValueEnum};
-use gpu_node::client::{Client, DENOM, TxOutcome, any};
+use gpu_node::client::{Client, DENOM, any};
 use plasma_modules::msg::Msg;
 use plasma_modules::{Address, Amount};
 use plasma_proto::cosmos::base::v1beta1::Coin;
@@ -13,17 +13,16 @@ use plasma_proto::cosmos::gov::v1::{
     WeightedVoteOption,
 };
 use plasma_proto::cosmos::staking::v1beta1::{QueryPoolRequest, QueryPoolResponse};
-use prost_types::Timestamp;
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::amount::{self, fraction, percent, share, xpl_text};
 use crate::authz::{message_list, text_of};
 use crate::error::{Failure, Result, explain};
-use crate::node::utc;
+use crate::node::{seconds, utc};
 use crate::output::{Table, Tone, clean, proto_from_json, proto_json};
 use crate::query::all_pages;
-use crate::tx::{self, TxArgs, outcome_json};
+use crate::tx::{self, TxArgs, coin, done, outcome_json};
 
 /// Name of the account that carries proposals out.
 const GOV: &str = "gov";
@@ -211,22 +210,9 @@ pub fn authority() -> Address {
     Address::of_module(GOV)
 }
 
-fn coin(amount: Amount) -> Coin {
-    Coin { denom: DENOM.to_owned(), amount: amount.text() }
-}
-
-fn done(app: &App, outcome: &TxOutcome, text: &str) {
-    let text = format!("{text}\n  transaction {} in block {}", outcome.hash, outcome.height);
-    app.out.done(&text, &outcome_json(outcome));
-}
-
 fn uxpl(coins: &[Coin]) -> String {
     let found = coins.iter().find(|coin| coin.denom == DENOM);
     found.map_or_else(|| "0".to_owned(), |coin| coin.amount.clone())
-}
-
-fn seconds(time: Option<&Timestamp>) -> u64 {
-    time.map_or(0, |time| u64::try_from(time.seconds).unwrap_or_default())
 }
 
 fn stage(proposal: &Proposal) -> (&'static str, Tone) {

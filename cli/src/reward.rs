@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::node::utc;
 use crate::output::{Table, Tone, proto_json};
 use crate::query::all_pages;
-use crate::tx::{self, TxArgs, outcome_json};
+use crate::tx::{self, TxArgs};
 
 /// Rewards.
 #[derive(Debug, Subcommand)]
@@ -172,13 +172,7 @@ async fn claim(app: &App, args: &TxArgs) -> Result<()> {
     }
     let msg = MsgClaimReward { operator: operator.text() };
     let outcome = tx::send(app, &client, any(&msg), args).await?;
-    let text = format!(
-        "{} claimed\n  transaction {} in block {}",
-        amount::xpl(waiting),
-        outcome.hash,
-        outcome.height
-    );
-    app.out.done(&text, &outcome_json(&outcome));
+    tx::done(app, &outcome, &format!("{} claimed", amount::xpl(waiting)));
     Ok(())
 }
 

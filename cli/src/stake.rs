@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
-use gpu_node::client::{Client, DENOM, TxOutcome, any};
+use gpu_node::client::{Client, DENOM, any};
 use plasma_modules::{Address, Amount};
-use plasma_proto::cosmos::base::v1beta1::{Coin, DecCoin};
+use plasma_proto::cosmos::base::v1beta1::DecCoin;
 use plasma_proto::cosmos::crypto::ed25519;
 use plasma_proto::cosmos::distribution::v1beta1::{
     MsgSetWithdrawAddress, MsgWithdrawDelegatorReward, MsgWithdrawValidatorCommission,
@@ -27,16 +27,16 @@ use plasma_proto::cosmos::staking::v1beta1::{
     QueryValidatorResponse, QueryValidatorsRequest, QueryValidatorsResponse, RedelegationResponse,
     UnbondingDelegation, Validator,
 };
-use prost_types::{Any, Timestamp};
+use prost_types::Any;
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::amount::{self, fraction, percent, thousands, xpl_text};
 use crate::error::{Failure, Result};
-use crate::node::utc;
+use crate::node::{seconds, utc};
 use crate::output::{Table, Tone, clean, proto_json};
 use crate::query::all_pages;
-use crate::tx::{self, TxArgs, outcome_json};
+use crate::tx::{self, TxArgs, coin, done};
 
 /// In an edit, what stays as it is: the Cosmos SDK's word for it.
 const KEEP: &str = "[do-not-modify]";
@@ -335,15 +335,6 @@ pub async fn run(app: &App, command: StakeCommand) -> Result<()> {
     }
 }
 
-fn coin(amount: Amount) -> Coin {
-    Coin { denom: DENOM.to_owned(), amount: amount.text() }
-}
-
-fn done(app: &App, outcome: &TxOutcome, text: &str) {
-    let text = format!("{text}\n  transaction {} in block {}", outcome.hash, outcome.height);
-    app.out.done(&text, &outcome_json(outcome));
-}
-
 fn named(validator: &Validator) -> String {
     let moniker = validator.description.as_ref().map(|about| about.moniker.as_str());
     match moniker {
@@ -362,10 +353,6 @@ fn moniker(validator: &Validator) -> String {
 fn whole(coins: &[DecCoin]) -> Amount {
     let uxpl = coins.iter().find(|coin| coin.denom == DENOM);
     uxpl.map_or(Amount::ZERO, |coin| amount::whole(&coin.amount))
-}
-
-fn seconds(time: Option<&Timestamp>) -> u64 {
-    time.map_or(0, |time| u64::try_from(time.seconds).unwrap_or_default())
 }
 
 fn status(validator: &Validator) -> (&'static str, Tone) {

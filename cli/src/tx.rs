@@ -235,10 +235,11 @@ async fn pay(
     }
 
     let client = app.client().await?;
-    let coin = Coin { denom: DENOM.to_owned(), amount: amount.text() };
-    let msg =
-        MsgSend { from_address: from.text(), to_address: address.clone(), amount: vec![coin] };
-    let msg = any(&msg);
+    let msg = any(&MsgSend {
+        from_address: from.text(),
+        to_address: address.clone(),
+        amount: vec![coin(amount)],
+    });
     check_funds(&client, from, "the transfer needs", amount, &msg, tx).await?;
     let outcome = send(app, &client, msg, tx).await?;
     let paid = book.paid.entry(address.clone()).or_default();
@@ -246,15 +247,7 @@ async fn pay(
     if let Err(failure) = book.save(&app.home) {
         app.out.warn(&format!("sent, but the recipient could not be remembered: {failure}"));
     }
-    app.out.done(
-        &format!(
-            "{} sent to {address}{name}\n  transaction {} in block {}",
-            amount::xpl(amount),
-            outcome.hash,
-            outcome.height
-        ),
-        &outcome_json(&outcome),
-    );
+    done(app, &outcome, &format!("{} sent to {address}{name}", amount::xpl(amount)));
     Ok(())
 }
 
@@ -318,6 +311,17 @@ fn gas_of(msg: &Any, bytes: usize) -> Result<u64> {
         .saturating_add(ante::BYTE_GAS.saturating_mul(bytes))
         .saturating_add(ante::SIGNATURE_GAS)
         .saturating_add(msg.gas()))
+}
+
+/// An amount of uxpl, as messages hold it.
+pub fn coin(amount: Amount) -> Coin {
+    Coin { denom: DENOM.to_owned(), amount: amount.text() }
+}
+
+/// Says what a transaction has done, and where it stands.
+pub fn done(app: &App, outcome: &TxOutcome, text: &str) {
+    let text = format!("{text}\n  transaction {} in block {}", outcome.hash, outcome.height);
+    app.out.done(&text, &outcome_json(outcome));
 }
 
 /// What became of a transaction, as JSON.

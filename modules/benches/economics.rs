@@ -2,6 +2,7 @@
 //! state machine, prints what came of each, and draws it into `docs/economics/`.
 //!
 //! `cargo bench -p plasma-modules --bench economics -- [--days 60] [--seed 7] [--only wash]`
+#![allow(clippy::disallowed_types, reason = "a drawing is no consensus")]
 
 use std::{fmt::Write as _, fs, path::PathBuf, thread};
 

@@ -18,7 +18,8 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1 as attestation_pb, governance::v1 as governance_pb,
-        market::v1 as market_pb, reward::v1 as reward_pb, token::v1 as token_pb,
+        market::v1 as market_pb, price::v1 as price_pb, reward::v1 as reward_pb,
+        token::v1 as token_pb,
     },
 };
 use prost::{Message, Name};
@@ -27,7 +28,7 @@ use prost_types::Any;
 use crate::{
     Address, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant,
     governance::{self, grants},
-    market, reward,
+    market, price, reward,
     staking::{self, distribution, mint},
     token,
     tx::canonical,
@@ -214,6 +215,12 @@ messages! {
         SpendPool: distribution_pb::MsgCommunityPoolSpend, distribution::SpendPool, distribution::spend_pool;
         /// Changes the numbers of inflation.
         UpdateMintParams: mint_pb::MsgUpdateParams, mint::UpdateParams, mint::update_params;
+        /// Changes the numbers of proposals and votes.
+        UpdateGovParams: gov::MsgUpdateParams, governance::UpdateParams, governance::update_params;
+        /// Changes the numbers of prices.
+        UpdatePriceParams: price_pb::MsgUpdateParams, price::UpdateParams, price::update_params;
+        /// Changes the numbers of what providers are rewarded with.
+        UpdateRewardParams: reward_pb::MsgUpdateParams, reward::UpdateParams, reward::update_params;
         /// Sets money aside for a builder.
         CreateGrant: governance_pb::MsgCreateGrant, grants::CreateGrant, grants::create_grant;
         /// Pays a milestone of a grant.

@@ -7,6 +7,7 @@
 //! with.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -103,40 +104,55 @@ pub struct Param {
     pub step: Step,
 }
 
-/// Why parameters are refused. The codespace is `params`, whatever the room.
+/// A number and its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfBounds {
+    /// What it is.
+    pub value: Number,
+    /// Least.
+    pub min: Number,
+    /// Most.
+    pub max: Number,
+}
+
+/// A change of a number, and how far one may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooFar {
+    /// Before.
+    pub from: Number,
+    /// Asked for.
+    pub to: Number,
+    /// The least that one change may lead to.
+    pub least: Number,
+    /// The most.
+    pub most: Number,
+    /// Least of its bounds.
+    pub min: Number,
+    /// Most.
+    pub max: Number,
+}
+
+/// Why parameters are refused. The numbers are in boxes, so that an error is small. The codespace is `params`, whatever the room.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {
     /// A number is out of its bounds.
-    #[error("{name} is {value}, it must be {min} to {max}")]
+    #[error("{name} is {}, it must be {} to {}", .number.value, .number.min, .number.max)]
     OutOfBounds {
         /// Which.
         name: &'static str,
-        /// What it is.
-        value: Number,
-        /// Least.
-        min: Number,
-        /// Most.
-        max: Number,
+        /// What it is and may be.
+        number: Box<OutOfBounds>,
     },
     /// A change moves a number too far at once.
     #[error(
-        "{name} would go from {from} to {to}: one change may take it to {least} at least and {most} at most, within its bounds of {min} to {max}"
+        "{name} would go from {} to {}: one change may take it to {} at least and {} at most, within its bounds of {} to {}",
+        .number.from, .number.to, .number.least, .number.most, .number.min, .number.max
     )]
     TooFar {
         /// Which.
         name: &'static str,
-        /// Before.
-        from: Number,
-        /// Asked for.
-        to: Number,
-        /// The least that one change may lead to.
-        least: Number,
-        /// The most.
-        most: Number,
-        /// Its bounds.
-        min: Number,
-        /// Its bounds.
-        max: Number,
+        /// Where it would go and may go.
+        number: Box<TooFar>,
     },
     /// A field that holds no such number.
     #[error("{name} is missing, or no number of its kind")]
@@ -286,7 +302,8 @@ pub fn check_bounds(params: &[Param]) -> Result<(), ParamError> {
         let value = value.ok_or(ParamError::NoNumber { name })?;
         if !(*min..=*max).contains(&value.units) {
             let (min, max) = (value.like(*min), value.like(*max));
-            return Err(ParamError::OutOfBounds { name, value, min, max });
+            let number = Box::new(OutOfBounds { value, min, max });
+            return Err(ParamError::OutOfBounds { name, number });
         }
     }
     Ok(())
@@ -303,8 +320,7 @@ pub fn check_step(old: &[Param], new: &[Param]) -> Result<(), ParamError> {
         let (least, most) = step.reach(from.units);
         if !(least..=most).contains(&to.units) {
             let like = |units| to.like(units);
-            return Err(ParamError::TooFar {
-                name,
+            let number = Box::new(TooFar {
                 from,
                 to,
                 least: like(least.max(min)),
@@ -312,6 +328,7 @@ pub fn check_step(old: &[Param], new: &[Param]) -> Result<(), ParamError> {
                 min: like(min),
                 max: like(max),
             });
+            return Err(ParamError::TooFar { name, number });
         }
     }
     Ok(())

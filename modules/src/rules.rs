@@ -4,7 +4,7 @@
 //! [`version`]; so a release that knows a later version makes the same blocks as its elders until the
 //! upgrade's height, and replays the chain from its genesis to the same hashes.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::tendermint::types::{
     AbciParams, BlockParams, ConsensusParams, EvidenceParams, ValidatorParams, VersionParams,
@@ -13,7 +13,8 @@ use prost_types::Duration;
 
 use crate::{
     Item, Read, Table,
-    staking::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S},
+    params::ParamError,
+    staking::{self, EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S},
     token,
 };
 
@@ -71,4 +72,28 @@ pub fn evidence_age(store: &dyn Read) -> (u64, u64) {
     let age = evidence.max_age_duration.unwrap_or_default();
     let natural = |number: i64| u64::try_from(number).unwrap_or_default();
     (natural(age.seconds), natural(evidence.max_age_num_blocks))
+}
+
+/// Numbers of different rooms that must go together, asked of the state that a change or a genesis has
+/// written: what can be proven of a validator can still be paid for with its stake, and CometBFT takes
+/// every block that the price of bytes lets be made.
+///
+/// # Errors
+/// The first pair that does not.
+pub(crate) fn check_together(store: &dyn Read) -> Result<(), ParamError> {
+    let (unbonding_s, (age_s, _)) = (staking::unbonding_s(store), evidence_age(store));
+    if unbonding_s < age_s {
+        return Err(ParamError::Apart(format!(
+            "staking's unbonding_time is {unbonding_s} s, shorter than consensus evidence.max_age_duration of {age_s} s: an offence could be proven whose stake is gone"
+        )));
+    }
+    let bytes = token::params(store).block_bytes_max;
+    let block = consensus(store).block.unwrap_or_default();
+    let most = u64::try_from(block.max_bytes).unwrap_or_default();
+    if bytes > most {
+        return Err(ParamError::Apart(format!(
+            "token's block_bytes_max is {bytes}, more than consensus block.max_bytes of {most}"
+        )));
+    }
+    Ok(())
 }

@@ -549,6 +549,27 @@ fn by_governance() -> Vec<(Any, Vec<u64>)> {
             vec![],
         ),
         (
+            any(&gov::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::governance::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&plasma_proto::plasma::price::v1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::price::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&plasma_proto::plasma::reward::v1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::reward::default_params()),
+            }),
+            vec![],
+        ),
+        (
             any(&MsgCreateGrant {
                 authority: authority.clone(),
                 recipient: me.clone(),

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Account, Chain, TIME_S, XPL, any, coin, genesis, vote};
 use plasma_modules::{
-    Address, Amount, Ctx, Dec, FeePaid, Memory, Overlay, View,
+    Address, Amount, Dec, FeePaid, Memory, View,
     chain::{self, TxResult, Vote},
     query::Router,
     staking::distribution,
@@ -353,15 +353,11 @@ fn the_community_pool_is_filled_and_spent() {
     assert_eq!((refused.codespace, refused.code), ("distribution", 21));
 
     let spend = |chain: &Chain, to: Address, units: u128| {
-        let block = chain.next_block();
-        let mut overlay = Overlay::new(&chain.store);
-        let (mut events, mut fee) = (plasma_modules::Events::default(), FeePaid::default());
-        let mut ctx =
-            Ctx { store: &mut overlay, block: &block, events: &mut events, fee: &mut fee };
-        distribution::spend_community(&mut ctx, to, Amount::new(units))
-            .map_err(|error| plasma_modules::Coded::code(&error))?;
-        let mut after = chain.clone();
-        after.store.apply(overlay.into_writes());
+        let (mut after, block) = (chain.clone(), chain.next_block());
+        common::ctx::within(&mut after.store, &block, FeePaid::default(), |ctx| {
+            distribution::spend_community(ctx, to, Amount::new(units))
+        })
+        .map_err(|error| plasma_modules::Coded::code(&error))?;
         chain::check_invariants(&after.store).unwrap();
         Ok::<_, u32>(after)
     };
@@ -523,7 +519,8 @@ fn a_genesis_out_of_bounds_is_refused() {
         staking.distribution.as_mut().unwrap().params.as_mut().unwrap().community_tax = text(2_501);
     });
     assert!(log.contains("community_tax is 0.2501, it must be 0 to 0.25"), "{log}");
-    let mints: [(fn(&mut Params, String), u32, &str); 5] = [
+    type Case = (fn(&mut Params, String), u32, &'static str);
+    let mints: [Case; 5] = [
         (|params, text| params.inflation_max = text, 2_001, "it must be 0 to 0.2"),
         (|params, text| params.inflation_rate_change = text, 2_001, "it must be 0 to 0.2"),
         (|params, text| params.inflation_min = text, 801, "above inflation_max"),

@@ -2,7 +2,7 @@ use alloc::string::String;
 
 use thiserror::Error as ThisError;
 
-use crate::{Address, Amount, Coded, Sdk, token};
+use crate::{Address, Amount, Coded, Sdk, params::ParamError, token};
 
 /// Why governance refused; codes 2 to 23 are the Cosmos SDK's.
 #[derive(Clone, Debug, ThisError, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub enum Error {
     /// A deposit could not be moved.
     #[error(transparent)]
     Token(#[from] token::Error),
+    /// Parameters out of bounds, or moved too far at once.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// There is no such proposal.
     #[error("proposal {0} doesn't exist")]
     Unknown(u64),
@@ -79,9 +82,6 @@ pub enum Error {
     /// A deposit in another denomination.
     #[error("invalid deposit denom: deposited {0}, but gov accepts only uxpl")]
     DepositDenom(String),
-    /// Parameters out of bounds.
-    #[error("governance: {0}")]
-    BadParams(String),
     /// More proposals than are kept under way at once.
     #[error("too many proposals: {0}")]
     TooMany(&'static str),
@@ -108,6 +108,7 @@ impl Coded for Error {
         match self {
             Self::Sdk(error) => error.codespace(),
             Self::Token(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             _ => "gov",
         }
     }
@@ -116,6 +117,7 @@ impl Coded for Error {
         match self {
             Self::Sdk(error) => error.code(),
             Self::Token(error) => error.code(),
+            Self::Params(error) => error.code(),
             Self::Unknown(_) => 2,
             Self::Inactive(_) => 3,
             Self::InvalidContent(_) => 5,
@@ -133,7 +135,6 @@ impl Coded for Error {
             Self::Ended => 21,
             Self::SummaryTooLong { .. } => 22,
             Self::DepositDenom(_) => 23,
-            Self::BadParams(_) => 40,
             Self::TooMany(_) => 41,
             Self::TooManyDepositors(_) => 42,
             Self::TooLarge(_) => 43,

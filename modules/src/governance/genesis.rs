@@ -35,13 +35,14 @@ pub fn default_genesis() -> GovernanceGenesis {
     }
 }
 
-/// Writes what the community decided so far. Stake must have been written before: votes are counted
-/// with it.
+/// Writes what the community decided so far. Stake and the numbers of fees must have been written
+/// before: votes are counted with it, and consensus must go together with both.
 pub fn init(store: &mut dyn Write, genesis: &GovernanceGenesis) -> Result<(), Refusal> {
     init_proposals(store, genesis)?;
     grants::init(store, &genesis.grants, genesis.next_grant_id)?;
     let missing = || Error::BadGenesis("consensus is missing".into());
     consensus::init(store, genesis.consensus.as_ref().ok_or_else(missing)?)?;
+    rules::check_together(store)?;
     upgrade::init(store, genesis.upgrade_plan.as_ref(), &genesis.applied_upgrades)
 }
 

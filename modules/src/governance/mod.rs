@@ -34,7 +34,7 @@ pub use msg::{
     PROPOSAL_BYTES_MAX, PROPOSAL_GAS_MAX, PROPOSAL_MESSAGES_MAX, SubmitProposal, Vote,
     WeightedVote,
 };
-pub use params::{default_params, validate as validate_params};
+pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use state::{GOV, SECONDS_PER_BLOCK, authority, params, proposal, proposal_key, under_way};
 
 /// Ends what is due: proposals, then grants whose deadline has passed.

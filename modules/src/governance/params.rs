@@ -1,17 +1,32 @@
-//! Numbers of governance, each with its bounds.
+//! Numbers of governance, each with its bounds and its step.
 
-use alloc::format;
+use alloc::{string::String, vec::Vec};
 
-use plasma_proto::cosmos::{base::v1beta1::Coin, gov::v1::Params};
+use plasma_proto::cosmos::{
+    base::v1beta1::Coin,
+    gov::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params},
+};
 use prost_types::Duration;
 
-use super::{Error, handler::DEPOSITORS_MAX, state::uxpl};
-use crate::{Address, Amount, Dec, Denom, auth, error::fault, staking, token::Coins};
+use super::{
+    Error,
+    handler::DEPOSITORS_MAX,
+    state::{self, PARAMS, uxpl},
+};
+use crate::{
+    Address, Amount, Ctx, Dec, Denom, Sdk, auth,
+    error::fault,
+    params::{self, Number, ParamError, Step, bounded, bps, seconds, update_params},
+    staking,
+    token::Coins,
+};
 
 const XPL: u64 = 1_000_000;
 const DAY_S: i64 = 86_400;
 /// Longest stage, seconds.
-const PERIOD_MAX_S: i64 = 365 * DAY_S;
+const PERIOD_MAX_S: u128 = 365 * 86_400;
+/// Basis points of the whole.
+const WHOLE_BPS: u128 = 10_000;
 
 /// What a new chain starts with.
 pub fn default_params() -> Params {
@@ -38,90 +53,88 @@ pub fn default_params() -> Params {
     }
 }
 
-pub(super) fn coins(amount: Amount) -> alloc::vec::Vec<Coin> {
+pub(super) fn coins(amount: Amount) -> Vec<Coin> {
     [Coins::coin(&Denom::uxpl(), amount)].into()
 }
 
-/// Every number is within its bounds.
-pub fn validate(params: &Params) -> Result<(), Error> {
-    let Params {
-        min_deposit,
-        max_deposit_period,
-        voting_period,
-        quorum,
-        threshold,
-        veto_threshold,
-        min_initial_deposit_ratio,
-        proposal_cancel_ratio,
-        proposal_cancel_dest,
-        expedited_voting_period,
-        expedited_threshold,
-        expedited_min_deposit,
-        burn_vote_quorum: _,
-        burn_proposal_deposit_prevote: _,
-        burn_vote_veto: _,
-        min_deposit_ratio,
-    } = params;
-    let bad = |why: alloc::string::String| Error::BadParams(why);
+/// Most of a deposit, uxpl: a thousand million XPL.
+const UXPL_MAX: u128 = 1_000_000_000_000_000;
 
-    let deposits = [("min_deposit", min_deposit), ("expedited_min_deposit", expedited_min_deposit)];
-    for (name, coins) in deposits {
-        let amount = Coins::new(coins).ok().filter(|coins| coins.iter().count() == 1);
-        let amount = amount.and_then(|coins| coins.of(&Denom::uxpl()));
-        let most = Amount::new(u128::from(XPL).saturating_mul(1_000_000_000));
-        if amount.is_none_or(|amount| amount > most) {
-            return Err(bad(format!("{name} must be uxpl alone, 1 to {most}")));
-        }
-    }
-    if uxpl(expedited_min_deposit) <= uxpl(min_deposit) {
-        return Err(bad("expedited_min_deposit must be above min_deposit".into()));
-    }
-
-    let periods = [
-        ("max_deposit_period", max_deposit_period),
-        ("voting_period", voting_period),
-        ("expedited_voting_period", expedited_voting_period),
-    ];
-    for (name, period) in periods {
-        if period.is_none_or(|p| p.nanos != 0 || !(1..=PERIOD_MAX_S).contains(&p.seconds)) {
-            return Err(bad(format!("{name} must be whole seconds, 1 to {PERIOD_MAX_S}")));
-        }
-    }
-    if period_s(expedited_voting_period) >= period_s(voting_period) {
-        return Err(bad("expedited_voting_period must be below voting_period".into()));
-    }
-
+/// As many depositors as a proposal may have bring the whole, whatever each of them brings.
+fn share_min() -> u128 {
     let depositors = u128::try_from(DEPOSITORS_MAX).unwrap_or(u128::MAX);
-    // As many depositors as a proposal may have bring the whole, whatever each of them brings.
-    let share_min = Dec::ONE.scaled().div_ceil(depositors.max(1));
-    let one = Dec::ONE.scaled();
-    let fractions = [
-        ("quorum", quorum, 0, one),
-        ("threshold", threshold, one / 2, one),
-        ("veto_threshold", veto_threshold, 1, one),
-        ("expedited_threshold", expedited_threshold, 1, one),
-        ("min_initial_deposit_ratio", min_initial_deposit_ratio, 0, one),
-        ("proposal_cancel_ratio", proposal_cancel_ratio, 0, one),
-        ("min_deposit_ratio", min_deposit_ratio, share_min, one),
-    ];
-    for (name, text, min, max) in fractions {
-        let value = Dec::parse_point(text).filter(|value| value.point() == *text);
-        if value.is_none_or(|value| !(min..=max).contains(&value.scaled())) {
-            let (min, max) = (Dec::new(min).point(), Dec::new(max).point());
-            return Err(bad(format!("{name} must be {min} to {max}, with 18 decimals")));
-        }
-    }
-    if ratio(expedited_threshold) <= ratio(threshold) {
-        return Err(bad("expedited_threshold must be above threshold".into()));
-    }
+    bps(WHOLE_BPS).div_ceil(depositors.max(1))
+}
 
-    if !proposal_cancel_dest.is_empty() {
-        let dest = Address::parse(proposal_cancel_dest)?;
+bounded! {
+    fn table(Params) {
+        min_deposit: money, 1, UXPL_MAX, Step::twice_or(XPL.into());
+        max_deposit_period: seconds, 1, PERIOD_MAX_S, Step::twice_or(60);
+        voting_period: seconds, 1, PERIOD_MAX_S, Step::twice_or(60);
+        quorum: fraction, 0, bps(WHOLE_BPS), Step::by(bps(500));
+        threshold: fraction, bps(WHOLE_BPS / 2), bps(WHOLE_BPS), Step::by(bps(500));
+        veto_threshold: fraction, 1, bps(WHOLE_BPS), Step::by(bps(500));
+        min_initial_deposit_ratio: fraction, 0, bps(WHOLE_BPS), Step::by(bps(500));
+        proposal_cancel_ratio: fraction, 0, bps(WHOLE_BPS), Step::by(bps(1_000));
+        expedited_voting_period: seconds, 1, PERIOD_MAX_S, Step::twice_or(60);
+        expedited_threshold: fraction, 1, bps(WHOLE_BPS), Step::by(bps(500));
+        expedited_min_deposit: money, 1, UXPL_MAX, Step::twice_or(XPL.into());
+        min_deposit_ratio: fraction, share_min(), bps(WHOLE_BPS), Step::by(bps(100));
+    }
+    apart { proposal_cancel_dest, burn_vote_quorum, burn_proposal_deposit_prevote, burn_vote_veto }
+}
+
+/// Reads a deposit: uxpl alone.
+#[expect(clippy::ptr_arg, reason = "a field of that type")]
+fn money(coins: &Vec<Coin>) -> Option<Number> {
+    let coins = Coins::new(coins).ok().filter(|coins| coins.iter().count() == 1)?;
+    coins.of(&Denom::uxpl()).map(|amount| Number::whole(amount.units()))
+}
+
+/// Reads a fraction as gov v1 writes it: with a point and 18 digits after it.
+fn fraction(text: &String) -> Option<Number> {
+    let value = Dec::parse_point(text).filter(|value| value.point() == *text);
+    value.map(|value| Number::scaled(value.scaled()))
+}
+
+update_params!(MsgUpdateParams, Params);
+
+/// Every number is within its bounds, and haste asks for more than leisure.
+pub fn validate(params: &Params) -> Result<(), Error> {
+    params::check_bounds(&table(params))?;
+    let apart = |text: &str| Err(ParamError::Apart(text.into()).into());
+    if uxpl(&params.expedited_min_deposit) <= uxpl(&params.min_deposit) {
+        return apart("expedited_min_deposit must be above min_deposit");
+    }
+    if period_s(&params.expedited_voting_period) >= period_s(&params.voting_period) {
+        return apart("expedited_voting_period must be below voting_period");
+    }
+    if ratio(&params.expedited_threshold) <= ratio(&params.threshold) {
+        return apart("expedited_threshold must be above threshold");
+    }
+    if !params.proposal_cancel_dest.is_empty() {
+        let dest = Address::parse(&params.proposal_cancel_dest)?;
         if auth::is_module_account(dest) && dest != community() {
-            return Err(bad("proposal_cancel_dest is a module account".into()));
+            let text = "proposal_cancel_dest is a module account".into();
+            return Err(Sdk::InvalidAddress(text).into());
         }
     }
     Ok(())
+}
+
+/// `MsgUpdateParams` of `cosmos.gov.v1`: governance changes its own numbers, step by step. A stage
+/// keeps the end that it began with; whatever is decided later is decided by the new numbers.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, Error> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (table(&state::params(ctx.store)), table(&new));
+    validate(&new)?;
+    params::check_step(&old, &rows)?;
+    PARAMS.set(ctx.store, &new);
+    params::report(ctx, "gov", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
 }
 
 /// The account whose money is the community pool's.

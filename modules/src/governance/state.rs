@@ -33,9 +33,6 @@ pub(super) const DEPOSITS: Map<(u64, Address), Deposit> = Map::new(Table::Govern
 /// Of proposals under way.
 pub(super) const STAGES: Map<u64, Stage> = Map::new(Table::GovernanceStages);
 
-/// Tables of the indexes.
-pub(super) const INDEXES: [Table; 2] = [Table::GovernanceByStatus, Table::GovernanceDue];
-
 fn bytes<K: Key>(key: &K) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
     key.put(&mut out);

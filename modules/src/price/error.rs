@@ -1,13 +1,13 @@
 use alloc::string::String;
 
-use crate::Coded;
+use crate::{Coded, params::ParamError};
 
 /// Why the price record refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Parameters out of bounds.
-    #[error("params: {0}")]
-    BadParams(String),
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// A genesis that is not well formed.
     #[error("genesis: {0}")]
     BadGenesis(String),
@@ -15,12 +15,15 @@ pub enum Error {
 
 impl Coded for Error {
     fn codespace(&self) -> &'static str {
-        "price"
+        match self {
+            Self::Params(error) => error.codespace(),
+            Self::BadGenesis(_) => "price",
+        }
     }
 
     fn code(&self) -> u32 {
         match self {
-            Self::BadParams(_) => 2,
+            Self::Params(error) => error.code(),
             Self::BadGenesis(_) => 3,
         }
     }

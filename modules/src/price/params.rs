@@ -1,11 +1,13 @@
-//! Numbers of the price record, each with its bounds.
+//! Numbers of the price record, each with its bounds and its step.
 
-use alloc::format;
+use plasma_proto::plasma::price::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params};
 
-use plasma_proto::plasma::price::v1::Params;
-
-use super::Error;
-use crate::{BPS, market::PRICE_UXPL_PER_MTOK_MAX};
+use super::state::{self, PARAMS};
+use crate::{
+    Ctx,
+    market::PRICE_UXPL_PER_MTOK_MAX,
+    params::{self, ParamError, Step, bounded, update_params, whole},
+};
 
 /// What a new chain starts with.
 pub fn default_params() -> Params {
@@ -29,53 +31,62 @@ pub fn default_params() -> Params {
     }
 }
 
-/// Every number is within its bounds.
-pub fn validate(params: &Params) -> Result<(), Error> {
-    let Params {
-        interval_s,
-        use_high_bps,
-        use_low_bps,
-        step_bps,
-        floor_uxpl_per_mtok,
-        clamp_low_bps,
-        clamp_high_bps,
-        payer_max_bps,
-        provider_max_bps,
-        providers_min,
-        fresh_unit_bps,
-        cached_unit_bps,
-        output_unit_bps,
-        providers_per_hour_max,
-        hours_kept,
-        reads_per_block_max,
-    } = *params;
-    let whole = u64::from(BPS);
-    let bounds: [(&str, u64, u64, u64); 16] = [
-        ("interval_s", interval_s, 10, 3_600),
-        ("use_high_bps", use_high_bps.into(), use_low_bps.into(), whole),
-        ("use_low_bps", use_low_bps.into(), 0, whole),
-        ("step_bps", step_bps.into(), 1, 2_000),
-        ("floor_uxpl_per_mtok", floor_uxpl_per_mtok, 1, PRICE_UXPL_PER_MTOK_MAX),
-        ("clamp_low_bps", clamp_low_bps.into(), 5_000, whole),
-        ("clamp_high_bps", clamp_high_bps.into(), whole, 20_000),
-        ("payer_max_bps", payer_max_bps.into(), 100, whole),
-        ("provider_max_bps", provider_max_bps.into(), 100, whole),
-        ("providers_min", providers_min.into(), 1, 100),
-        ("fresh_unit_bps", fresh_unit_bps.into(), 0, 100_000),
-        ("cached_unit_bps", cached_unit_bps.into(), 0, 100_000),
+/// Basis points of the whole.
+const WHOLE_BPS: u128 = 10_000;
+/// Most units of one token, ten-thousandths.
+const UNIT_BPS_MAX: u128 = 100_000;
+/// Highest price, uxpl per million units.
+const PRICE_MAX: u128 = 1_000_000_000_000;
+const _: () = assert!(PRICE_UXPL_PER_MTOK_MAX == 1_000_000_000_000, "PRICE_MAX is that of an ask");
+
+bounded! {
+    fn table(Params) {
+        interval_s: whole, 10, 3_600, Step::twice_or(10);
+        use_high_bps: whole, 0, WHOLE_BPS, Step::by(500);
+        use_low_bps: whole, 0, WHOLE_BPS, Step::by(500);
+        step_bps: whole, 1, 2_000, Step::twice_or(50);
+        floor_uxpl_per_mtok: whole, 1, PRICE_MAX, Step::twice_or(10);
+        clamp_low_bps: whole, 5_000, WHOLE_BPS, Step::by(500);
+        clamp_high_bps: whole, WHOLE_BPS, 2 * WHOLE_BPS, Step::by(500);
+        payer_max_bps: whole, 100, WHOLE_BPS, Step::by(250);
+        provider_max_bps: whole, 100, WHOLE_BPS, Step::by(250);
+        providers_min: whole, 1, 100, Step::by(2);
+        fresh_unit_bps: whole, 0, UNIT_BPS_MAX, Step::twice_or(250);
+        cached_unit_bps: whole, 0, UNIT_BPS_MAX, Step::twice_or(100);
         // At least one: every answer has units.
-        ("output_unit_bps", output_unit_bps.into(), 1, 100_000),
-        ("providers_per_hour_max", providers_per_hour_max.into(), 8, 512),
+        output_unit_bps: whole, 1, UNIT_BPS_MAX, Step::twice_or(250);
+        providers_per_hour_max: whole, 8, 512, Step::twice_or(8);
         // More than an index needs, so that nothing is forgotten while it counts.
-        ("hours_kept", hours_kept.into(), 72, 24 * 366),
-        ("reads_per_block_max", reads_per_block_max.into(), 64, 1_000_000),
-    ];
-    for (name, value, min, max) in bounds {
-        if !(min..=max).contains(&value) {
-            return Err(Error::BadParams(format!("{name} is {value}, it must be {min} to {max}")));
-        }
+        hours_kept: whole, 72, 24 * 366, Step::twice_or(24);
+        reads_per_block_max: whole, 64, 1_000_000, Step::twice_or(64);
+    }
+}
+
+update_params!(MsgUpdateParams, Params);
+
+/// Every number is within its bounds, and the use from which a price rises is not below the one
+/// under which it falls.
+pub fn validate(params: &Params) -> Result<(), ParamError> {
+    params::check_bounds(&table(params))?;
+    if params.use_high_bps < params.use_low_bps {
+        return Err(ParamError::Apart("use_high_bps is below use_low_bps".into()));
     }
     Ok(())
+}
+
+/// `MsgUpdateParams`: governance changes the numbers, step by step. What was counted and closed stays
+/// as it is; prices follow with their next step, hours with their closing.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, ParamError> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (table(&state::params(ctx.store)), table(&new));
+    validate(&new)?;
+    params::check_step(&old, &rows)?;
+    PARAMS.set(ctx.store, &new);
+    params::report(ctx, "price", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
 }
 
 #[cfg(test)]
@@ -102,7 +113,7 @@ mod tests {
             Params { hours_kept: 24, ..good },
             Params { reads_per_block_max: 0, ..good },
         ] {
-            assert!(matches!(validate(&bad), Err(Error::BadParams(_))), "{bad:?}");
+            validate(&bad).expect_err("out of bounds");
         }
     }
 }

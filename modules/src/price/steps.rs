@@ -84,8 +84,8 @@ pub(super) fn move_prices(ctx: &mut Ctx<'_>) {
         reads = reads.saturating_sub(read);
         if round.operator.is_empty() && round.payer.is_empty() {
             finish(ctx, &params, &round, model_id);
-            let next = PRICES.iter_from(ctx.store, &model_id).map(|(id, _)| id);
-            let next = next.skip_while(|id| *id == model_id).next();
+            let mut ids = PRICES.iter_from(ctx.store, &model_id).map(|(id, _)| id);
+            let next = ids.find(|id| *id != model_id);
             let fresh = next.as_ref().map(at_model).unwrap_or_default();
             round = Round { next_s: round.next_s, ..fresh };
         }

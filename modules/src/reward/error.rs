@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use crate::{Coded, Sdk, token};
+use crate::{Coded, Sdk, params::ParamError, token};
 
 /// Why a reward was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,12 +14,16 @@ pub enum Error {
     /// The account runs no provider, and none that it ran is owed anything.
     #[error("{0} is no provider")]
     UnknownProvider(String),
-    /// Parameters out of bounds.
-    #[error("params: {0}")]
-    BadParams(String),
+    /// Parameters out of bounds, or moved too far at once.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// A genesis that is not well formed.
     #[error("genesis: {0}")]
     BadGenesis(String),
+    /// More marks have run out than a block removes: until they are paid by the old numbers, no new
+    /// ones can hold.
+    #[error("marks that have run out are still being paid: propose it again")]
+    Behind,
 }
 
 impl Coded for Error {
@@ -27,6 +31,7 @@ impl Coded for Error {
         match self {
             Self::Token(error) => error.codespace(),
             Self::Sdk(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             _ => "reward",
         }
     }
@@ -36,8 +41,9 @@ impl Coded for Error {
             Self::Token(error) => error.code(),
             Self::Sdk(error) => error.code(),
             Self::UnknownProvider(_) => 2,
-            Self::BadParams(_) => 3,
+            Self::Params(error) => error.code(),
             Self::BadGenesis(_) => 4,
+            Self::Behind => 5,
         }
     }
 }

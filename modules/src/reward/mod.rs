@@ -21,7 +21,7 @@ pub use genesis::{default_genesis, export, init};
 pub use handler::claim_reward;
 pub use invariant::check_invariants;
 pub use msg::ClaimReward;
-pub use params::{default_params, validate as validate_params};
+pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use query::routes;
 pub use standby::mark_audited;
 pub use state::{REWARDS, YEAR_S, account, account_key, params, rebuild_derived};

@@ -1,10 +1,17 @@
-//! Numbers of the rewards, each with its bounds.
+//! Numbers of the rewards, each with its bounds and its step.
 
-use alloc::format;
+use plasma_proto::plasma::reward::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params};
 
-use plasma_proto::plasma::reward::v1::Params;
-
-use super::Error;
+use super::{
+    Error,
+    emission::begin,
+    standby,
+    state::{self, PARAMS},
+};
+use crate::{
+    Ctx,
+    params::{self, ParamError, Step, bounded, update_params, whole},
+};
 
 const XPL: u64 = 1_000_000;
 
@@ -24,39 +31,50 @@ pub fn default_params() -> Params {
     }
 }
 
-/// Every number is within its bounds.
-pub fn validate(params: &Params) -> Result<(), Error> {
-    let Params {
-        epoch_s,
-        eta_bps,
-        emission_yearly_uxpl,
-        standby_yearly_uxpl,
-        decline_bps,
-        standby_slot_yearly_uxpl,
-        payouts_per_block_max,
-        expiries_per_block_max,
-        epochs_kept,
-    } = *params;
-    let money_max = 1_000_000_000 * XPL;
-    let bounds: [(&str, u64, u64, u64); 9] = [
-        ("epoch_s", epoch_s, 60, 7 * 86_400),
+/// Most uxpl of a parameter: a thousand million XPL.
+const UXPL_MAX: u128 = 1_000_000_000_000_000;
+
+bounded! {
+    fn table(Params) {
+        epoch_s: whole, 60, 7 * 86_400, Step::twice_or(60);
         // Below the whole: whoever pays himself must lose what is burned, but for what it was made for.
-        ("eta_bps", eta_bps.into(), 0, 9_500),
-        ("emission_yearly_uxpl", emission_yearly_uxpl, 0, money_max),
-        ("standby_yearly_uxpl", standby_yearly_uxpl, 0, money_max),
+        eta_bps: whole, 0, 9_500, Step::by(500);
+        emission_yearly_uxpl: whole, 0, UXPL_MAX, Step::twice_or(1_000_000);
+        standby_yearly_uxpl: whole, 0, UXPL_MAX, Step::twice_or(1_000_000);
         // Above zero: what is ever made has an end.
-        ("decline_bps", decline_bps.into(), 100, 10_000),
-        ("standby_slot_yearly_uxpl", standby_slot_yearly_uxpl, 0, money_max),
-        ("payouts_per_block_max", payouts_per_block_max.into(), 1, 10_000),
-        ("expiries_per_block_max", expiries_per_block_max.into(), 1, 10_000),
-        ("epochs_kept", epochs_kept.into(), 1, 10_000),
-    ];
-    for (name, value, min, max) in bounds {
-        if !(min..=max).contains(&value) {
-            return Err(Error::BadParams(format!("{name} is {value}, it must be {min} to {max}")));
-        }
+        decline_bps: whole, 100, 10_000, Step::by(500);
+        standby_slot_yearly_uxpl: whole, 0, UXPL_MAX, Step::twice_or(1_000_000);
+        payouts_per_block_max: whole, 1, 10_000, Step::twice_or(64);
+        expiries_per_block_max: whole, 1, 10_000, Step::twice_or(64);
+        epochs_kept: whole, 1, 10_000, Step::twice_or(24);
     }
-    Ok(())
+}
+
+update_params!(MsgUpdateParams, Params);
+
+/// Every number is within its bounds.
+pub fn validate(params: &Params) -> Result<(), ParamError> {
+    params::check_bounds(&table(params))
+}
+
+/// `MsgUpdateParams`: governance changes the numbers, step by step. The pay for standing by is counted
+/// up to now by the old ones first; the epoch under way ends by the new ones.
+pub fn update_params(
+    ctx: &mut Ctx<'_>,
+    msg: UpdateParams,
+) -> Result<MsgUpdateParamsResponse, Error> {
+    let UpdateParams { params: new } = msg;
+    let (old, rows) = (table(&state::params(ctx.store)), table(&new));
+    validate(&new)?;
+    params::check_step(&old, &rows)?;
+    begin(ctx);
+    standby::expire(ctx);
+    if standby::is_due(ctx.store, ctx.block.time_s) {
+        return Err(Error::Behind);
+    }
+    PARAMS.set(ctx.store, &new);
+    params::report(ctx, "reward", &old, &rows);
+    Ok(MsgUpdateParamsResponse {})
 }
 
 #[cfg(test)]
@@ -79,7 +97,7 @@ mod tests {
             Params { expiries_per_block_max: 0, ..good },
             Params { epochs_kept: 0, ..good },
         ] {
-            assert!(matches!(validate(&bad), Err(Error::BadParams(_))), "{bad:?}");
+            assert!(matches!(validate(&bad), Err(ParamError::OutOfBounds { .. })), "{bad:?}");
         }
     }
 }

@@ -213,7 +213,7 @@ pub fn redelegate(ctx: &mut Ctx<'_>, msg: Redelegate) -> Result<MsgBeginRedelega
     // Until when the stake pays for its source, and since when it does not stand behind it.
     let (since, completes_s) = match source.status() {
         BondStatus::Bonded => {
-            (ctx.block.height, ctx.block.time_s.saturating_add(unbonding::lasts_s(ctx.store)))
+            (ctx.block.height, ctx.block.time_s.saturating_add(unbonding::unbonding_s(ctx.store)))
         }
         BondStatus::Unbonding => {
             (unsigned(source.unbonding_height), seconds(source.unbonding_time))

@@ -61,9 +61,9 @@ pub fn init(
         validators, pools, params, slashing_params, set, distribution, mint, ..
     } = genesis;
     let params = params.as_ref().ok_or_else(|| bad("params are missing"))?;
-    validate_params(params).map_err(|error| bad(&error.to_string()))?;
+    validate_params(params).map_err(|error| bad(error.to_string()))?;
     let slashing = slashing_params.as_ref().ok_or_else(|| bad("slashing_params are missing"))?;
-    validate_slashing_params(slashing).map_err(|error| bad(&error.to_string()))?;
+    validate_slashing_params(slashing).map_err(|error| bad(error.to_string()))?;
     PARAMS.set(store, params);
     SLASHING_PARAMS.set(store, slashing);
     restore(store, genesis)?;

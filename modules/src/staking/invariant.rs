@@ -5,8 +5,7 @@ use plasma_proto::cosmos::staking::v1beta1::BondStatus;
 use super::{
     ballot, distribution,
     state::{
-        BY_CONSENSUS, DELEGATION_INDEXES, DELEGATIONS, REDELEGATION_INDEXES, REDELEGATIONS, SET,
-        SIGNING_INFOS, TOTAL_POWER_MAX, UNBONDING_INDEXES, UNBONDINGS, VALIDATOR_INDEXES,
+        BY_CONSENSUS, DELEGATIONS, REDELEGATIONS, SET, SIGNING_INFOS, TOTAL_POWER_MAX, UNBONDINGS,
         VALIDATORS, bonded_pool, consensus_address, consensus_key, not_bonded_pool, tokens,
         total_shares, unsigned,
     },
@@ -20,7 +19,6 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     the_set_is_who_is_bonded(store)?;
     keys_belong_to_their_validators(store)?;
     entries_are_worth_something(store)?;
-    indexes_match_objects(store)?;
     distribution::check_invariants(store)?;
     ballot::sums_are_a_recount_of_votes(store)
 }
@@ -153,13 +151,4 @@ fn entries_are_worth_something(store: &dyn Read) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The index keys are those that the objects ask for.
-pub fn indexes_match_objects(store: &dyn Read) -> Result<(), String> {
-    let matching = VALIDATORS.indexes_match(store, &VALIDATOR_INDEXES)
-        && DELEGATIONS.indexes_match(store, &DELEGATION_INDEXES)
-        && UNBONDINGS.indexes_match(store, &UNBONDING_INDEXES)
-        && REDELEGATIONS.indexes_match(store, &REDELEGATION_INDEXES);
-    if matching { Ok(()) } else { Err("an index of staking does not match its objects".into()) }
 }

@@ -46,5 +46,6 @@ pub use state::{
     bonded, delegation_key, power, rebuild_derived, shares_of, tokens, total_shares, validator,
     validator_key, worth,
 };
+pub(crate) use unbonding::unbonding_s;
 pub use unbonding::{PAID_PER_BLOCK_MAX, unbonding};
 pub use validator::{create_validator, edit_validator, unjail};

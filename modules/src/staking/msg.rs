@@ -231,6 +231,15 @@ impl EditValidator {
     }
 }
 
+/// Whose stake with whom, and how much of it.
+fn staked(
+    delegator: &str,
+    operator: &str,
+    amount: Option<Coin>,
+) -> Result<(Address, Address, Amount), Error> {
+    Ok((Address::parse(delegator)?, Address::parse_operator(operator)?, stake(amount)?))
+}
+
 /// Stakes with a validator.
 #[derive(Clone, Debug)]
 pub struct Delegate {
@@ -243,11 +252,8 @@ impl Delegate {
     /// Checks everything that needs no state.
     pub fn new(msg: MsgDelegate) -> Result<Self, Error> {
         let MsgDelegate { delegator_address, validator_address, amount } = msg;
-        Ok(Self {
-            delegator: Address::parse(&delegator_address)?,
-            operator: Address::parse_operator(&validator_address)?,
-            amount: stake(amount)?,
-        })
+        let (delegator, operator, amount) = staked(&delegator_address, &validator_address, amount)?;
+        Ok(Self { delegator, operator, amount })
     }
 
     /// Who must sign.
@@ -273,11 +279,8 @@ impl Undelegate {
     /// Checks everything that needs no state.
     pub fn new(msg: MsgUndelegate) -> Result<Self, Error> {
         let MsgUndelegate { delegator_address, validator_address, amount } = msg;
-        Ok(Self {
-            delegator: Address::parse(&delegator_address)?,
-            operator: Address::parse_operator(&validator_address)?,
-            amount: stake(amount)?,
-        })
+        let (delegator, operator, amount) = staked(&delegator_address, &validator_address, amount)?;
+        Ok(Self { delegator, operator, amount })
     }
 
     /// Who must sign.
@@ -350,12 +353,8 @@ impl CancelUnbonding {
         if creation_height <= 0 {
             return Err(invalid("invalid height"));
         }
-        Ok(Self {
-            delegator: Address::parse(&delegator_address)?,
-            operator: Address::parse_operator(&validator_address)?,
-            amount: stake(amount)?,
-            height: creation_height,
-        })
+        let (delegator, operator, amount) = staked(&delegator_address, &validator_address, amount)?;
+        Ok(Self { delegator, operator, amount, height: creation_height })
     }
 
     /// Who must sign.

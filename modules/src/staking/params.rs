@@ -18,11 +18,13 @@ use super::{
 use crate::{
     Amount, Ctx, Dec, Denom, Read, Write,
     params::{self, Number, ParamError, Step, bounded, bps, decimal, natural, seconds, whole},
+    rules,
 };
 
 const DAY_S: u64 = 24 * 3600;
 /// Evidence of an offence that is older than this, and older than [`EVIDENCE_AGE_BLOCKS`], is void.
-/// Not above the time that stake unbonds: what can still be proven can still be paid for.
+/// Not above the time that stake unbonds, which `rules` sees to: what can still be proven can still be
+/// paid for.
 pub const EVIDENCE_AGE_S: u64 = 21 * DAY_S;
 /// The same in blocks of one second.
 pub const EVIDENCE_AGE_BLOCKS: u64 = EVIDENCE_AGE_S;
@@ -130,6 +132,7 @@ pub fn update_params(
     validate_params(&new)?;
     params::check_step(&old, &rows)?;
     set_params(ctx.store, &new);
+    rules::check_together(ctx.store)?;
     params::report(ctx, "staking", &old, &rows);
     Ok(MsgUpdateParamsResponse {})
 }

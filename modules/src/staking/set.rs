@@ -105,7 +105,7 @@ fn begin_unbonding(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
     };
     validator.status = BondStatus::Unbonding.into();
     validator.unbonding_height = signed(ctx.block.height);
-    let due_s = ctx.block.time_s.saturating_add(unbonding::lasts_s(ctx.store));
+    let due_s = ctx.block.time_s.saturating_add(unbonding::unbonding_s(ctx.store));
     validator.unbonding_time = timestamp(due_s);
     VALIDATORS.set(ctx.store, &operator, &validator);
     token::transfer(ctx, bonded_pool(), not_bonded_pool(), tokens(&validator))?;

@@ -49,15 +49,6 @@ pub(super) const HISTORY: Map<u64, Past> = Map::new(Table::StakingHistory);
 pub(super) const HISTORY_SETS: Map<u64, ValidatorSet> = Map::new(Table::StakingHistorySets);
 pub(super) const NEXT_UNBONDING: Item<u64> = Item::new(Table::StakingNextUnbonding);
 
-/// Tables of the indexes of validators, delegations, unbonding stake and redelegations.
-pub(super) const VALIDATOR_INDEXES: [Table; 2] =
-    [Table::StakingByPower, Table::StakingUnbondingValidators];
-pub(super) const DELEGATION_INDEXES: [Table; 1] = [Table::StakingByOperator];
-pub(super) const UNBONDING_INDEXES: [Table; 2] =
-    [Table::StakingUnbondingsByOperator, Table::StakingUnbondingQueue];
-pub(super) const REDELEGATION_INDEXES: [Table; 2] =
-    [Table::StakingRedelegationsBySource, Table::StakingRedelegationQueue];
-
 /// Module account of the tokens of validators in the set.
 pub const BONDED_POOL: &str = "bonded_tokens_pool";
 /// Module account of all other stake: of validators outside of the set, and what is unbonding.

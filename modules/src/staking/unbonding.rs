@@ -22,7 +22,7 @@ use crate::{Address, Amount, Ctx, Dec, Denom, Read, Sdk, Table, auth, token, typ
 pub const PAID_PER_BLOCK_MAX: usize = 200;
 
 /// How long stake unbonds, seconds.
-pub(super) fn lasts_s(store: &dyn Read) -> u64 {
+pub(crate) fn unbonding_s(store: &dyn Read) -> u64 {
     duration_s(params(store).unbonding_time)
 }
 
@@ -96,7 +96,7 @@ pub(super) fn begin(
     operator: Address,
     amount: Amount,
 ) -> u64 {
-    let completes_s = ctx.block.time_s.saturating_add(lasts_s(ctx.store));
+    let completes_s = ctx.block.time_s.saturating_add(unbonding_s(ctx.store));
     let (height, completes) = (signed(ctx.block.height), timestamp(completes_s));
     let key = (delegator, operator);
     let mut stake = UNBONDINGS.get(ctx.store, &key).unwrap_or_else(|| UnbondingDelegation {

@@ -59,19 +59,6 @@ impl<K: Key, V: Message + Default> IndexedMap<K, V> {
             (self.indexes)(&key, &value).iter().for_each(|entry| put(path(entry)));
         }
     }
-
-    /// Whether the index keys on disk are those that the objects ask for.
-    pub fn indexes_match(&self, store: &dyn Read, tables: &[Table]) -> bool {
-        let mut wanted: Vec<Vec<u8>> = self
-            .map
-            .iter(store)
-            .flat_map(|(key, value)| (self.indexes)(&key, &value))
-            .map(|entry| path(&entry))
-            .collect();
-        wanted.sort();
-        let stored = tables.iter().flat_map(|table| store.scan(&[table.id()])).map(|(key, _)| key);
-        wanted.into_iter().eq(stored)
-    }
 }
 
 fn path((table, key): &IndexEntry) -> Vec<u8> {

@@ -6,6 +6,7 @@ use super::{Error, state::PARAMS};
 use crate::{
     Ctx,
     params::{self, ParamError, Step, bounded, update_params, whole},
+    rules,
 };
 
 const XPL: u128 = 1_000_000;
@@ -28,7 +29,7 @@ bounded! {
         memo_bytes_max: whole, 0, 4_096, Step::twice_or(64);
         transfer_min_uxpl: whole, 1, XPL, Step::twice_or(10);
         account_min_uxpl: whole, 1, 1_000 * XPL, Step::twice_or(100);
-        // The largest transaction fits, and so does the block into CometBFT's largest.
+        // The largest transaction fits; `rules` sees to it that the block fits into CometBFT's.
         block_bytes_max: whole, 131_072, 104_857_600, Step::twice_or(0);
     }
 }
@@ -66,6 +67,7 @@ fn change(ctx: &mut Ctx<'_>, new: &Params) -> Result<(), Error> {
     params::check_bounds(&rows)?;
     params::check_step(&old, &rows)?;
     PARAMS.set(ctx.store, new);
+    rules::check_together(ctx.store)?;
     params::report(ctx, "token", &old, &rows);
     Ok(())
 }

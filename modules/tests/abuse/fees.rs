@@ -1,9 +1,8 @@
 //! The price of a block, and what rounding is worth.
 
-use plasma_modules::{
-    Ctx, Denom, Events, FeePaid, Memory, Overlay, Write, ante, auth, chain, token, tx,
-    types::sha256,
-};
+use std::convert::Infallible;
+
+use plasma_modules::{Denom, FeePaid, Memory, ante, auth, chain, token, tx, types::sha256};
 use plasma_proto::plasma::{
     auth::v1::{Vesting, VestingKind},
     market::v1::{MsgSubmitJob, Sampling},
@@ -11,7 +10,9 @@ use plasma_proto::plasma::{
 };
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 
-use crate::common::{Account, CHAIN_ID, Chain, Draft, TIME_S, XPL, any, coin, genesis, send};
+use crate::common::{
+    Account, CHAIN_ID, Chain, Draft, TIME_S, XPL, any, coin, ctx::within, genesis, send,
+};
 
 fn params() -> Params {
     token::default_genesis().params.unwrap()
@@ -55,14 +56,11 @@ fn the_base_price_moves_by_its_formula_over_ten_thousand_blocks() {
         };
         let before = base_fee(&store);
         let block = chain::next_block(&store, CHAIN_ID, height, TIME_S + height);
-        let mut state = Overlay::new(&store);
-        let (mut events, mut fee) = (Events::default(), FeePaid::default());
-        let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
-        token::end_block(&mut ctx, gas, bytes);
-        let writes = state.into_writes();
-        for (key, value) in writes {
-            store.set(key, value);
-        }
+        within(&mut store, &block, FeePaid::default(), |ctx| {
+            token::end_block(ctx, gas, bytes);
+            Ok::<_, Infallible>(())
+        })
+        .unwrap();
         let after = base_fee(&store);
         let wanted = read_plainly(before, gas, bytes, &params);
         assert_eq!(after, wanted, "block {height} with {gas} gas, {bytes} bytes");

@@ -1,6 +1,8 @@
 //! A chain in memory, accounts that sign, and blocks.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod ctx;
+
 use plasma_modules::{
     Address, Amount, Block, Memory, Refusal, SignatureMemory, Table, Write,
     chain::{self, BlockInput, BlockOutput, TxResult, Vote},

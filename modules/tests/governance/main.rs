@@ -5,6 +5,7 @@
 mod common;
 
 mod agreement;
+mod changes;
 mod queries;
 mod refusals;
 mod stories;

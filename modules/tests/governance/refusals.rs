@@ -293,7 +293,8 @@ fn a_genesis_that_does_not_hold_together_is_refused() {
         let mut store = Memory::default();
         chain::init(&mut store, CHAIN_ID, TIME_S, &genesis).unwrap_err()
     };
-    let cases: [(fn(&mut GovernanceGenesis), (&str, u32)); 10] = [
+    type Case = (fn(&mut GovernanceGenesis), (&'static str, u32));
+    let cases: [Case; 10] = [
         (|genesis| genesis.params = None, ("gov", 8)),
         (|genesis| genesis.next_proposal_id = 0, ("gov", 8)),
         (|genesis| genesis.proposals = vec![waiting(1)], ("gov", 8)),
@@ -348,7 +349,7 @@ fn a_genesis_that_does_not_hold_together_is_refused() {
                 let params = Params { min_deposit_ratio: "0.009".into(), ..params() };
                 genesis.params = Some(params);
             },
-            ("gov", 40),
+            ("params", 12),
         ),
     ];
     for (at, (change, wanted)) in cases.into_iter().enumerate() {

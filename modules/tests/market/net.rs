@@ -1,11 +1,13 @@
 //! A market in memory: accounts, providers with keys, a model, and blocks that end.
 
+#[path = "../common/ctx.rs"]
+mod ctx;
+
 pub use std::collections::BTreeMap;
 
 pub use ed25519_dalek::{Signer, SigningKey};
 pub use plasma_modules::{
-    Address, Amount, BPS, Block, Ctx, Denom, Events, FeePaid, Memory, Overlay, Recorded, Refusal,
-    View,
+    Address, Amount, BPS, Block, Ctx, Denom, FeePaid, Memory, Recorded, Refusal, View,
     attestation::{self, receipt_digest, text_hash, tokens_hash},
     chain, market,
     query::Router,
@@ -138,19 +140,10 @@ impl Net {
         payer: Address,
         work: impl FnOnce(&mut Ctx<'_>) -> Result<T, E>,
     ) -> Result<T, Refusal> {
-        let mut top = Overlay::new(&self.store);
-        let mut fee = FeePaid { payer, left: Amount::new(self.fee_units) };
-        let mut events = Events::default();
-        let done = work(&mut Ctx {
-            store: &mut top,
-            block: &self.block,
-            events: &mut events,
-            fee: &mut fee,
-        })
-        .map_err(Into::into)?;
-        let writes = top.into_writes();
-        self.store.apply(writes);
-        self.events.extend(events.into_recorded());
+        let fee = FeePaid { payer, left: Amount::new(self.fee_units) };
+        let (done, events) =
+            ctx::within(&mut self.store, &self.block, fee, work).map_err(Into::into)?;
+        self.events.extend(events);
         Ok(done)
     }
 

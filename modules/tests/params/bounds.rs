@@ -1,9 +1,19 @@
 //! Fees, transfers and consensus parameters: bounds, steps, and what they reach.
 
-use plasma_modules::{chain::check_invariants, rules, token};
+use plasma_modules::{
+    Memory,
+    chain::{self, check_invariants},
+    rules, staking, token,
+};
 use plasma_proto::{
-    cosmos::consensus::v1::MsgUpdateParams as UpdateConsensus,
-    plasma::token::v1::{MsgUpdateParams, Params},
+    cosmos::{
+        consensus::v1::MsgUpdateParams as UpdateConsensus,
+        staking::v1beta1::{MsgUpdateParams as UpdateStaking, Params as StakingParams},
+    },
+    plasma::{
+        genesis::v1::GenesisState,
+        token::v1::{MsgUpdateParams, Params},
+    },
     tendermint::types::{
         AbciParams, BlockParams, ConsensusParams, EvidenceParams, ValidatorParams,
     },
@@ -11,7 +21,7 @@ use plasma_proto::{
 use prost_types::Duration;
 
 use super::*;
-use crate::common::{any, send};
+use crate::common::{CHAIN_ID, TIME_S, any, send};
 
 fn update(params: Params) -> Any {
     any(&MsgUpdateParams { authority: authority().text(), params: Some(params) })
@@ -171,4 +181,110 @@ fn consensus_parameters_are_bounded() {
     }
     govern(&mut chain, &any(&UpdateConsensus { abci: None, ..good })).unwrap();
     check_invariants(&chain.store).unwrap();
+}
+
+/// A proposal's messages: all of them or none.
+fn all(chain: &mut Chain, messages: &[Any]) -> Result<(), Refusal> {
+    let before = chain.clone();
+    for message in messages {
+        if let Err(refusal) = govern(chain, message) {
+            *chain = before;
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+fn unbonding(chain: &Chain, seconds: i64) -> Any {
+    let unbonding_time = Some(Duration { seconds, nanos: 0 });
+    let params = StakingParams { unbonding_time, ..staking::params(&chain.store) };
+    any(&UpdateStaking { authority: authority().text(), params: Some(params) })
+}
+
+#[test]
+fn numbers_of_two_rooms_that_go_together_stay_together() {
+    const DAYS: i64 = 86_400;
+    let mut chain = chain();
+    let (block, evidence) = consensus(&chain);
+    let token = token::params(&chain.store);
+    let aged = |days| {
+        let max_age_duration = Some(Duration { seconds: days * DAYS, nanos: 0 });
+        any(&update_consensus(block, EvidenceParams { max_age_duration, ..evidence }))
+    };
+    let bytes = |block_bytes_max| update(Params { block_bytes_max, ..token });
+    let sized = |max_bytes: u64| {
+        let max_bytes = max_bytes.cast_signed();
+        any(&update_consensus(BlockParams { max_bytes, ..block }, evidence))
+    };
+    let mib = 1u64 << 20;
+
+    // Each alone breaks its pair, in either direction.
+    for (alone, said) in [
+        (unbonding(&chain, 21 * DAYS - 1), "unbonding_time is 1814399 s"),
+        (aged(22), "max_age_duration of 1900800 s"),
+        (bytes(2 * mib + 1), "block_bytes_max is 2097153"),
+        (sized(2 * mib - 1), "block.max_bytes of 2097151"),
+    ] {
+        let before = chain.clone();
+        let refusal = govern(&mut chain, &alone).unwrap_err();
+        assert_eq!((refusal.codespace, refusal.code), ("params", 14), "{refusal}");
+        assert!(refusal.log.contains(said), "{refusal}");
+        assert_eq!(chain.store, before.store);
+    }
+    // Together they move, in the order in which the pair holds after each.
+    let shorter = unbonding(&chain, 20 * DAYS);
+    let longer = unbonding(&chain, 30 * DAYS);
+    assert_eq!(all(&mut chain, &[shorter.clone(), aged(20)]).unwrap_err().code, 14);
+    all(&mut chain, &[aged(20), shorter]).unwrap();
+    assert_eq!(all(&mut chain, &[aged(30), longer.clone()]).unwrap_err().code, 14);
+    all(&mut chain, &[longer, aged(30)]).unwrap();
+    assert_eq!(rules::evidence_age(&chain.store).0, 30 * 86_400);
+
+    all(&mut chain, &[sized(4 * mib), bytes(4 * mib)]).unwrap();
+    assert_eq!(all(&mut chain, &[sized(2 * mib), bytes(2 * mib)]).unwrap_err().code, 14);
+    all(&mut chain, &[bytes(2 * mib), sized(2 * mib)]).unwrap();
+    assert_eq!(chain.timeless(), chain.exported());
+}
+
+#[test]
+fn a_genesis_whose_numbers_do_not_go_together_is_refused() {
+    type Case = (fn(&mut GenesisState), &'static str);
+    let cases: [Case; 4] = [
+        (
+            |genesis| {
+                let params = genesis.staking.as_mut().unwrap().params.as_mut().unwrap();
+                params.unbonding_time = Some(Duration { seconds: 60, nanos: 0 });
+            },
+            "unbonding_time is 60 s",
+        ),
+        (
+            |genesis| {
+                let consensus = genesis.governance.as_mut().unwrap().consensus.as_mut().unwrap();
+                let evidence = consensus.evidence.as_mut().unwrap();
+                evidence.max_age_duration = Some(Duration { seconds: 1_814_401, nanos: 0 });
+            },
+            "max_age_duration of 1814401 s",
+        ),
+        (
+            |genesis| {
+                let params = genesis.token.as_mut().unwrap().params.as_mut().unwrap();
+                params.block_bytes_max = (2 << 20) + 1;
+            },
+            "block_bytes_max is 2097153",
+        ),
+        (
+            |genesis| {
+                let consensus = genesis.governance.as_mut().unwrap().consensus.as_mut().unwrap();
+                consensus.block.as_mut().unwrap().max_bytes = 1 << 20;
+            },
+            "block.max_bytes of 1048576",
+        ),
+    ];
+    for (change, said) in cases {
+        let mut genesis = genesis(&[&alice()], 1_000 * XPL);
+        change(&mut genesis);
+        let refusal = chain::init(&mut Memory::default(), CHAIN_ID, TIME_S, &genesis).unwrap_err();
+        assert_eq!((refusal.codespace, refusal.code), ("params", 14), "{refusal}");
+        assert!(refusal.log.contains(said), "{refusal}");
+    }
 }

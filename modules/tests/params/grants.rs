@@ -144,15 +144,7 @@ fn what_is_not_earned_returns() {
     let (paid, back) = (5 * XPL, 35 * XPL);
     assert_eq!((first.paid_uxpl, first.returned_uxpl), (paid.to_string(), back.to_string()));
     let before = pool(&chain);
-    let message = Msg::from_any(&cancel(2, authority().text())).unwrap();
-    let block = chain.next_block();
-    let mut above = Overlay::new(&chain.store);
-    let (mut events, mut fee) = (Events::default(), FeePaid::default());
-    message
-        .run(&mut Ctx { store: &mut above, block: &block, events: &mut events, fee: &mut fee })
-        .unwrap();
-    let writes = above.into_writes();
-    chain.store.apply(writes);
+    govern(&mut chain, &cancel(2, authority().text())).unwrap();
     assert_eq!(pool(&chain), before + 40 * XPL);
     assert_eq!(held(&chain), 0);
     assert_eq!(send(&mut chain, 3, approve(2, 3, 0)), ("grants", 3));

@@ -7,10 +7,8 @@ mod bounds;
 mod grants;
 mod upgrades;
 
-use common::{Account, Chain, XPL, genesis};
-use plasma_modules::{
-    Ctx, Events, FeePaid, Overlay, Recorded, Refusal, msg::Msg, params::authority,
-};
+use common::{Account, Chain, XPL, ctx::within, genesis};
+use plasma_modules::{FeePaid, Recorded, Refusal, msg::Msg, params::authority};
 use prost_types::Any;
 
 fn alice() -> Account {
@@ -27,16 +25,7 @@ fn govern(chain: &mut Chain, message: &Any) -> Result<Vec<Recorded>, Refusal> {
     let message = Msg::from_any(message)?;
     assert_eq!(message.signer(), authority());
     let block = chain.next_block();
-    let mut above = Overlay::new(&chain.store);
-    let (mut events, mut fee) = (Events::default(), FeePaid::default());
-    message.run(&mut Ctx {
-        store: &mut above,
-        block: &block,
-        events: &mut events,
-        fee: &mut fee,
-    })?;
-    let writes = above.into_writes();
-    chain.store.apply(writes);
+    let (_, events) = within(&mut chain.store, &block, FeePaid::default(), |ctx| message.run(ctx))?;
     plasma_modules::chain::check_invariants(&chain.store).unwrap();
-    Ok(events.into_recorded())
+    Ok(events)
 }

@@ -72,7 +72,8 @@ fn the_old_stops_and_the_new_goes_on() {
     // Up to the height both make the same blocks, byte by byte.
     for _ in 1..4 {
         let tx = payment(&old);
-        let (a, b) = (block(&mut old, &[tx.clone()], &[]), block(&mut new, &[tx], LATER));
+        let tx = std::slice::from_ref(&tx);
+        let (a, b) = (block(&mut old, tx, &[]), block(&mut new, tx, LATER));
         assert_eq!(a.writes, b.writes);
         assert_eq!(a.consensus, None);
     }

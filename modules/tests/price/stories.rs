@@ -240,7 +240,7 @@ fn a_genesis_that_is_not_well_formed_is_refused() {
     code(|genesis| genesis.round.as_mut().unwrap().payer = vec![1; 20]);
     let mut genesis = good.clone();
     genesis.params.as_mut().unwrap().interval_s = 0;
-    refused(price::init(&mut Memory::default(), &genesis).map_err(Refusal::from), "price", 2);
+    refused(price::init(&mut Memory::default(), &genesis).map_err(Refusal::from), "params", 10);
 }
 
 #[test]

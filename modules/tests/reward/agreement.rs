@@ -1,4 +1,5 @@
 //! The rewards beside a plain reading of their rules.
+#![allow(clippy::disallowed_types, reason = "what is compared with is exact but for its floats")]
 
 use super::*;
 
@@ -79,7 +80,7 @@ impl Plain {
         self.remainder = whole % u128::from(reward::YEAR_S);
         let all: u128 = self.burns.iter().sum();
         let emission = (whole / u128::from(reward::YEAR_S)).min(all * 8 / 10);
-        if all != 0 {
+        if let Some(all) = std::num::NonZero::new(all) {
             let emission = emission + std::mem::take(&mut self.carry);
             self.carry = emission;
             for at in 0..3 {

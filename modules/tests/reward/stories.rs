@@ -106,6 +106,55 @@ fn marks_run_out_in_order_and_by_parts() {
     }
 }
 
+fn change(net: &mut Net, params: pb::Params) -> Result<(), Refusal> {
+    let authority = plasma_modules::params::authority();
+    let msg = pb::MsgUpdateParams { authority: authority.text(), params: Some(params) };
+    let msg = reward::UpdateParams::new(msg)?;
+    net.run(authority, |ctx| reward::update_params(ctx, msg)).map(drop)
+}
+
+#[test]
+fn a_change_pays_what_stood_by_until_then_by_the_old_numbers() {
+    let old = default_params();
+    let mut net = market_of(old);
+    end(&mut net, 0, &[]);
+    let from = net.block.time_s;
+    mark(&mut net, OPERATORS[0], 1, from + 10 * 86_400);
+    // A mark that has run out before the change, and was not removed yet.
+    mark(&mut net, OPERATORS[1], 1, from + 86_400);
+    net.block.time_s = from + 3 * 86_400;
+    let new = pb::Params { standby_slot_yearly_uxpl: 2 * old.standby_slot_yearly_uxpl, ..old };
+    change(&mut net, new).unwrap();
+    chain::check_invariants(&net.store).unwrap();
+    assert_eq!(reward::params(&net.store), new);
+    // One XPL a day until then, two from then on.
+    assert_eq!(accrued(&net, OPERATORS[1]), XPL);
+    assert_eq!(claim(&mut net, OPERATORS[0]), Ok(3 * XPL));
+    net.block.time_s += 2 * 86_400;
+    assert_eq!(claim(&mut net, OPERATORS[0]), Ok(4 * XPL));
+}
+
+#[test]
+fn no_change_while_marks_that_ran_out_wait_to_be_paid() {
+    let limited = pb::Params { expiries_per_block_max: 1, ..default_params() };
+    let mut net = market_of(limited);
+    end(&mut net, 0, &[]);
+    let from = net.block.time_s;
+    for operator in OPERATORS {
+        mark(&mut net, operator, 1, from + 86_400);
+    }
+    net.block.time_s = from + 2 * 86_400;
+    let new = pb::Params { eta_bps: limited.eta_bps + 1, ..limited };
+    refused(change(&mut net, new), "reward", 5);
+    assert_eq!(reward::export(&net.store).audited.len(), 3, "a refusal leaves nothing");
+    end(&mut net, 1, &[]);
+    end(&mut net, 1, &[]);
+    change(&mut net, new).unwrap();
+    for operator in OPERATORS {
+        assert_eq!(accrued(&net, operator), XPL);
+    }
+}
+
 #[test]
 fn who_has_left_claims_and_is_forgotten_and_a_stranger_is_refused() {
     let mut net = market_of(default_params());
@@ -204,17 +253,17 @@ fn a_genesis_that_is_not_well_formed_is_refused() {
     end(&mut net, 3_600, &[burned(OPERATORS[0], 1_000)]);
     end(&mut net, 1, &[burned(OPERATORS[0], 1_000)]);
     let good = reward::export(&net.store);
-    let check = |genesis: &plasma_proto::plasma::genesis::v1::RewardGenesis, code| {
+    let check = |genesis: &plasma_proto::plasma::genesis::v1::RewardGenesis, codespace, code| {
         let mut store = Memory::default();
         for (key, value) in net.store.scan(&[]).filter(|(key, _)| !(0x60..0x70).contains(&key[0])) {
             store.set(key, Some(value));
         }
-        refused(reward::init(&mut store, genesis).map_err(Refusal::from), "reward", code);
+        refused(reward::init(&mut store, genesis).map_err(Refusal::from), codespace, code);
     };
     let bad = |change: fn(&mut plasma_proto::plasma::genesis::v1::RewardGenesis)| {
         let mut genesis = good.clone();
         change(&mut genesis);
-        check(&genesis, 4);
+        check(&genesis, "reward", 4);
     };
     bad(|genesis| genesis.params = None);
     bad(|genesis| genesis.standby = None);
@@ -236,5 +285,5 @@ fn a_genesis_that_is_not_well_formed_is_refused() {
     bad(|genesis| genesis.audited[0].from_per_slot = "99999999999999999999".into());
     let mut genesis = good.clone();
     genesis.params.as_mut().unwrap().eta_bps = 10_000;
-    check(&genesis, 3);
+    check(&genesis, "params", 10);
 }

@@ -232,7 +232,10 @@ fn evidence_that_is_too_old_is_void() {
 fn who_has_left_the_set_still_pays() {
     let [v, w] = accounts();
     let mut net = start(&[(&v, 1_000), (&w, 1_000)], &[], |genesis| {
-        params(genesis).unbonding_time = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+        let hour = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
+        params(genesis).unbonding_time = hour;
+        let consensus = genesis.governance.as_mut().unwrap().consensus.as_mut().unwrap();
+        consensus.evidence.as_mut().unwrap().max_age_duration = hour;
     });
     net.blocks(5);
     let (height, time_s) = (net.height, net.time_s);
@@ -244,10 +247,10 @@ fn who_has_left_the_set_still_pays() {
     unbonding.tell(&v, height, time_s, 1_000);
     assert_eq!(unbonding.tokens(&v), 990 * XPL * 95 / 100);
     let before = unbonding.balance(&v);
-    unbonding.later(60);
+    unbonding.later(3_600);
     assert_eq!(unbonding.balance(&v), before + 10 * XPL * 95 / 100);
-    // Long unbonded, and the evidence is not too old yet.
-    net.later(100);
+    // Long unbonded, and the evidence is not too old yet: few blocks have passed.
+    net.later(3_700);
     assert_eq!(net.validator(&v).status(), BondStatus::Unbonded);
     net.tell(&v, height, time_s, 1_000);
     assert_eq!(net.tokens(&v), 990 * XPL * 95 / 100);

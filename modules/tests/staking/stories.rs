@@ -166,7 +166,8 @@ fn what_a_validator_promises_it_keeps() {
         msg.commission = Some(CommissionRates { rate, max_rate, max_change_rate });
     };
     let _ = rates;
-    let bad: [(fn(&mut MsgCreateValidator), (&str, u32)); 9] = [
+    type Case = (fn(&mut MsgCreateValidator), (&'static str, u32));
+    let bad: [Case; 9] = [
         (|msg| msg.value = Some(coin(XPL - 1)), ("staking", 16)),
         (|msg| msg.min_self_delegation = (11 * XPL).to_string(), ("staking", 16)),
         (|msg| msg.min_self_delegation = "0".into(), ("sdk", 18)),

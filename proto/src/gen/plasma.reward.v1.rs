@@ -508,3 +508,35 @@ impl ::prost::Name for MsgClaimRewardResponse {
         "/plasma.reward.v1.MsgClaimRewardResponse".into()
     }
 }
+/// Sent by a proposal that passed. A number moves at most by its step.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParams {
+    /// The gov module's account.
+    #[prost(string, tag = "1")]
+    pub authority: ::prost::alloc::string::String,
+    /// All of them; what is to stay is given as it is.
+    #[prost(message, optional, tag = "2")]
+    pub params: ::core::option::Option<Params>,
+}
+impl ::prost::Name for MsgUpdateParams {
+    const NAME: &'static str = "MsgUpdateParams";
+    const PACKAGE: &'static str = "plasma.reward.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.reward.v1.MsgUpdateParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.reward.v1.MsgUpdateParams".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParamsResponse {}
+impl ::prost::Name for MsgUpdateParamsResponse {
+    const NAME: &'static str = "MsgUpdateParamsResponse";
+    const PACKAGE: &'static str = "plasma.reward.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.reward.v1.MsgUpdateParamsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.reward.v1.MsgUpdateParamsResponse".into()
+    }
+}

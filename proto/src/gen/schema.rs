@@ -2,7 +2,7 @@
 
 /// Every message, by name.
 #[rustfmt::skip]
-pub static MESSAGES: [Message; 133] = [
+pub static MESSAGES: [Message; 137] = [
 Message { name: "cosmos.auth.v1beta1.BaseAccount", amino_name: "cosmos-sdk/BaseAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "account_number", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -93,11 +93,11 @@ Field { number: 2, name: "amount", kind: Kind::String, repeated: false, packed: 
 Field { number: 1, name: "denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.consensus.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/consensus/MsgUpdateParams", form: Form::Object, fields: &[
-Field { number: 5, name: "abci", kind: Kind::Message(129), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "abci", kind: Kind::Message(133), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "block", kind: Kind::Message(130), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "evidence", kind: Kind::Message(131), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "validator", kind: Kind::Message(132), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "block", kind: Kind::Message(134), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "evidence", kind: Kind::Message(135), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "validator", kind: Kind::Message(136), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.ed25519.PrivKey", amino_name: "tendermint/PrivKeyEd25519", form: Form::KeyField, fields: &[
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -697,12 +697,49 @@ Field { number: 5, name: "referral_bps", kind: Kind::Uint32, repeated: false, pa
 Field { number: 4, name: "royalty_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "stakers_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.price.v1.MsgUpdateParams", amino_name: "plasma/price/MsgUpdateParams", form: Form::Object, fields: &[
+Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(127), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.price.v1.Params", amino_name: "", form: Form::Object, fields: &[
+Field { number: 12, name: "cached_unit_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "clamp_high_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "clamp_low_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "floor_uxpl_per_mtok", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 11, name: "fresh_unit_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 15, name: "hours_kept", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "interval_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 13, name: "output_unit_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "payer_max_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "provider_max_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 10, name: "providers_min", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 14, name: "providers_per_hour_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 16, name: "reads_per_block_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "step_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "use_high_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "use_low_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.reward.v1.MsgClaimReward", amino_name: "plasma/MsgClaimReward", form: Form::Object, fields: &[
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.reward.v1.MsgUpdateParams", amino_name: "plasma/reward/MsgUpdateParams", form: Form::Object, fields: &[
+Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(130), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.reward.v1.Params", amino_name: "", form: Form::Object, fields: &[
+Field { number: 5, name: "decline_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "emission_yearly_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "epoch_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "epochs_kept", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "eta_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "expiries_per_block_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "payouts_per_block_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "standby_slot_yearly_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "standby_yearly_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.token.v1.MsgUpdateParams", amino_name: "plasma/token/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(128), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(132), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.token.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 6, name: "account_min_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },

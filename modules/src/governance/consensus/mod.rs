@@ -1,6 +1,6 @@
 #![doc = include_str!("README.md")]
 
-use alloc::{format, string::ToString, vec::Vec};
+use alloc::{boxed::Box, format, string::ToString, vec::Vec};
 
 use plasma_proto::{
     cosmos::consensus::v1::{MsgUpdateParams, MsgUpdateParamsResponse},
@@ -11,7 +11,10 @@ use plasma_proto::{
 
 use crate::{
     Address, Ctx, Refusal, Sdk, Write,
-    params::{self, Number, Param, ParamError, Step, UPDATE_PARAMS_GAS, bounded, natural, seconds},
+    params::{
+        self, Number, OutOfBounds, Param, ParamError, Step, UPDATE_PARAMS_GAS, bounded, natural,
+        seconds,
+    },
     rules::{self, CONSENSUS, GENESIS_VERSION},
     token,
 };
@@ -106,16 +109,16 @@ pub fn update_consensus(
     let old = rows(&before.block.unwrap_or_default(), &before.evidence.unwrap_or_default());
     let new = rows(&block, &evidence);
     params::check_step(&old, &new)?;
-    let gas = u64::try_from(block.max_gas).map_err(|_| ParamError::OutOfBounds {
-        name: "max_gas",
-        value: Number::whole(0),
-        min: Number::whole(1),
-        max: Number::whole(i64::MAX.unsigned_abs().into()),
+    let gas = u64::try_from(block.max_gas).map_err(|_| {
+        let max = Number::whole(i64::MAX.unsigned_abs().into());
+        let number = OutOfBounds { value: Number::whole(0), min: Number::whole(1), max };
+        ParamError::OutOfBounds { name: "max_gas", number: Box::new(number) }
     })?;
     token::set_block_gas_max(ctx, gas)?;
     let block = BlockParams { max_gas: 0, ..block };
     let after = ConsensusParams { block: Some(block), evidence: Some(evidence), ..before };
     CONSENSUS.set(ctx.store, &after);
+    rules::check_together(ctx.store)?;
     params::report(ctx, "consensus", &old, &new);
     Ok(MsgUpdateParamsResponse {})
 }

@@ -10,10 +10,6 @@ pub const GRANTS_ACCOUNT: &str = "grants";
 pub(super) const GRANTS: IndexedMap<u64, Grant> = IndexedMap::new(Table::Grants, indexes);
 pub(super) const NEXT: Item<u64> = Item::new(Table::GrantsNext);
 
-/// Tables of the indexes.
-pub(super) const INDEXES: [Table; 3] =
-    [Table::GrantsByRecipient, Table::GrantsByStatus, Table::GrantsDue];
-
 fn indexes(id: &u64, grant: &Grant) -> Vec<IndexEntry> {
     let mut indexes = Vec::with_capacity(3);
     let recipient = Address::stored(&grant.recipient);

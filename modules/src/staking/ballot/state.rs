@@ -14,9 +14,6 @@ pub const VOTES: IndexedMap<(u64, Address), Vote> =
 /// (ballot, operator) -> shares whose owners voted themselves.
 pub(super) const SHARES: Map<(u64, Address), BallotShares> = Map::new(Table::StakingBallotShares);
 
-/// Tables of the indexes.
-pub(super) const INDEXES: [Table; 1] = [Table::StakingBallotVoters];
-
 fn indexes((id, voter): &(u64, Address), _: &Vote) -> Vec<IndexEntry> {
     let mut key = Vec::with_capacity(28);
     (*voter, *id).put(&mut key);
