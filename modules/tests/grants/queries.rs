@@ -141,7 +141,7 @@ fn module_accounts_and_texts_of_addresses() {
     assert_eq!(params.params.unwrap().max_memo_characters, 256);
 }
 
-/// Pages by key, offset, limit, total, and backwards; what is too much is refused, not cut.
+/// Pages by key, offset, limit, total, and backwards; a page that is too long is cut, what is too far is refused.
 #[test]
 fn pages_are_as_clients_ask_for_them() {
     let (chain, mut accounts) = chain_of_ten();
@@ -173,8 +173,11 @@ fn pages_are_as_clients_ask_for_them() {
     let (found, _) =
         page(PageRequest { key, limit: 2, reverse: true, ..PageRequest::default() }).unwrap();
     assert_eq!(found, [6, 5].map(|n: usize| all[n].clone()));
+    for limit in [10, 101, u64::MAX] {
+        let (found, next) = page(PageRequest { limit, ..PageRequest::default() }).unwrap();
+        assert_eq!((found, next.next_key.len()), (all.clone(), 0));
+    }
     for refused in [
-        PageRequest { limit: 101, ..PageRequest::default() },
         PageRequest { offset: 10_001, ..PageRequest::default() },
         PageRequest { key: vec![1], offset: 1, ..PageRequest::default() },
     ] {
