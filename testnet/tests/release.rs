@@ -76,14 +76,12 @@ fn the_old_program_stops_at_the_height_and_the_next_one_goes_on() {
             scope.spawn(vote);
         }
     });
-    until("the end of the vote", || {
+    let shown = until("the end of the vote", || {
         let shown = xpl.json(&["gov", "show", "1"]).unwrap();
-        match shown["status"].as_str().unwrap() {
-            "PROPOSAL_STATUS_VOTING_PERIOD" => None,
-            status => Some(assert_eq!(status, "PROPOSAL_STATUS_PASSED", "{shown}")),
-        }
+        (shown["status"] != "PROPOSAL_STATUS_VOTING_PERIOD").then_some(shown)
     })
     .unwrap();
+    assert_eq!(shown["status"], "PROPOSAL_STATUS_PASSED", "{shown}");
     for node in &network.validators {
         let plan = until("the plan", || {
             let plan = node.rest("/cosmos/upgrade/v1beta1/current_plan").unwrap();

@@ -186,6 +186,26 @@ fn pages_are_as_clients_ask_for_them() {
     }
 }
 
+/// Wallets ask for a thousand at once.
+#[test]
+fn a_page_that_is_too_long_is_cut_and_says_how_to_go_on() {
+    let accounts: Vec<_> = (1..121).map(Account::new).collect();
+    let chain = start(&accounts.iter().collect::<Vec<_>>());
+    let page = |key: Vec<u8>| {
+        let page = PageRequest { key, limit: 1_000, ..PageRequest::default() };
+        let request = QueryAccountsRequest { pagination: Some(page) };
+        let answer: QueryAccountsResponse = auth(&chain, "Accounts", &request).unwrap();
+        (answer.accounts, answer.pagination.unwrap().next_key)
+    };
+    let (mut found, key) = page(Vec::new());
+    assert_eq!(found.len(), 100);
+    let (rest, end) = page(key);
+    assert_eq!((rest.len(), end.len()), (20, 0));
+    found.extend(rest);
+    found.dedup();
+    assert_eq!(found.len(), 120);
+}
+
 #[test]
 fn balances_supply_and_what_the_coin_is_called() {
     let (alice, bob) = (Account::new(1), Account::new(2));
