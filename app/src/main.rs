@@ -11,18 +11,17 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use plasma_app::{
-    VERSION,
-    abci::EXIT_UPGRADE,
-    admin,
+    VERSION, admin,
     config::{Config, db_dir},
     files::{
         self, GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, TestnetSpec,
         comet::CometSpec, genesis,
     },
     logs::Logs,
-    node::{Keep, Node, NodeError},
+    node::{Keep, Node},
     run,
 };
+use plasma_modules::chain::UPGRADES;
 use tracing_subscriber::EnvFilter;
 
 /// A block is a hundred small allocations per transaction; the C library's took a third of its time.
@@ -225,16 +224,7 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("plasmad: {error:#}");
-            match error.downcast_ref() {
-                Some(NodeError::Upgrade(_)) => ExitCode::from(EXIT_UPGRADE),
-                _ => ExitCode::FAILURE,
-            }
-        }
-    }
+    run::exit_code(done)
 }
 
 fn init(args: Init) -> anyhow::Result<()> {
@@ -332,7 +322,8 @@ fn start(args: Start) -> anyhow::Result<()> {
     let filter = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| config.log.level.clone());
     let logs = Logs::start(&filter, config.log.json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run::run(&home, &config, args.with_cometbft, args.cometbft.as_deref(), logs))
+    let (with_cometbft, cometbft) = (args.with_cometbft, args.cometbft.as_deref());
+    runtime.block_on(run::run(&home, &config, with_cometbft, cometbft, UPGRADES, logs))
 }
 
 /// Speaks with the node that runs in this home.

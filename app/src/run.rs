@@ -2,12 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitCode, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use plasma_modules::governance::upgrade::Upgrade;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -19,13 +20,13 @@ use tokio::{
 };
 
 use crate::{
-    abci::{App, Listener, Timed},
+    abci::{App, EXIT_UPGRADE, Listener, Timed},
     admin::{self, Admin},
     config::{Cometbft, Config, cometbft_dir, db_dir},
     doors::{CometRpc, Doors, Gate, grpc, rest, rpc_url},
     frontdoor::{self, Frontdoor},
     logs::Logs,
-    node::Node,
+    node::{Node, NodeError},
 };
 
 /// How long CometBFT may take to stop.
@@ -44,8 +45,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens the database of `home` and then every door that `config` asks for.
-    pub async fn start(home: &Path, config: &Config, logs: Option<Logs>) -> anyhow::Result<Self> {
+    /// Opens the database of `home` and then every door that `config` asks for, as a release that
+    /// knows `upgrades`.
+    pub async fn start(
+        home: &Path,
+        config: &Config,
+        upgrades: &'static [Upgrade],
+        logs: Option<Logs>,
+    ) -> anyhow::Result<Self> {
         let db = db_dir(home);
         let parent = db.parent().unwrap_or(home);
         std::fs::create_dir_all(parent)
@@ -53,7 +60,7 @@ impl Running {
         let (keep, upkeep) = (config.keep(), config.upkeep());
         let opening = move || Node::open_with(&db, keep, upkeep);
         let node = tokio::task::spawn_blocking(opening).await??;
-        let node = Arc::new(node);
+        let node = Arc::new(node.knowing(upgrades));
         let mut doors = Doors::new(Arc::clone(&node))?;
         let mut frontdoor = None;
         match rpc_url(&config.cometbft.rpc, &cometbft_dir(home)) {
@@ -267,17 +274,19 @@ async fn forward(lines: impl AsyncBufReadExt + Unpin) {
     }
 }
 
-/// Runs a node until SIGINT or SIGTERM, or until something that it needs has ended.
+/// Runs a node that knows `upgrades` until SIGINT or SIGTERM, or until something that it needs has
+/// ended.
 pub async fn run(
     home: &Path,
     config: &Config,
     with_cometbft: bool,
     cometbft: Option<&Path>,
+    upgrades: &'static [Upgrade],
     logs: Logs,
 ) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut running = Running::start(home, config, Some(logs)).await?;
+    let mut running = Running::start(home, config, upgrades, Some(logs)).await?;
     if let Err(error) = running.node().ready() {
         running.stop().await;
         return Err(error.into());
@@ -310,4 +319,14 @@ pub async fn run(
     }
     running.stop().await;
     outcome
+}
+
+/// Says what went wrong, if anything did; what the process ends with.
+pub fn exit_code(done: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("plasmad: {error:#}");
+    match error.downcast_ref() {
+        Some(NodeError::Upgrade(_)) => ExitCode::from(EXIT_UPGRADE),
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -145,6 +145,15 @@ pub fn share(part: u128, whole: u128) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
+/// A part of a whole in hundredths of a percent, rounded: what moves all the time is not told to its last
+/// digit. Takes an integer scaled by 10^18; what is none is shown as it is.
+pub fn percent_rounded(scaled: &str) -> String {
+    let Ok(scaled) = scaled.parse::<u128>() else { return scaled.to_owned() };
+    let unit = 10u128.pow(FRACTION_DECIMALS - 4);
+    let hundredths = scaled.saturating_add(unit / 2) / unit;
+    format!("{}.{:02}%", thousands(hundredths / 100), hundredths % 100)
+}
+
 /// Whole units of an integer scaled by 10^18: what of a decimal coin can be paid.
 pub fn whole(scaled: &str) -> Amount {
     let scaled: u128 = scaled.parse().unwrap_or_default();
@@ -187,6 +196,19 @@ pub fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_moves_is_rounded() {
+        for (scaled, text) in [
+            ("49999993611049518", "5.00%"),
+            ("0", "0.00%"),
+            ("1234567890123456789", "123.46%"),
+            ("49940000000000000", "4.99%"),
+            ("x", "x"),
+        ] {
+            assert_eq!(percent_rounded(scaled), text);
+        }
+    }
 
     #[test]
     fn parts_of_a_whole_go_both_ways() {

@@ -1,8 +1,11 @@
 //! `xpl grant`: money of the community for builders, released milestone by milestone.
 
 use clap::{Args, Subcommand, ValueEnum};
-use gpu_node::client::{Client, any};
+use gpu_node::client::{Client, DENOM, any};
 use plasma_modules::Amount;
+use plasma_proto::cosmos::distribution::v1beta1::{
+    MsgFundCommunityPool, QueryCommunityPoolRequest, QueryCommunityPoolResponse,
+};
 use plasma_proto::plasma::governance::v1::{
     Grant, GrantStatus, Milestone, MsgApproveMilestone, MsgCancelGrant, MsgCreateGrant,
     QueryGrantRequest, QueryGrantResponse, QueryGrantsRequest, QueryGrantsResponse,
@@ -16,7 +19,7 @@ use crate::node::utc;
 use crate::output::{Table, Tone, clean, proto_json};
 use crate::proposal::authority;
 use crate::query::all_pages;
-use crate::tx::{self, TxArgs, done};
+use crate::tx::{self, TxArgs, coin, done};
 
 /// Grants.
 #[derive(Debug, Subcommand)]
@@ -52,6 +55,16 @@ pub enum GrantCommand {
     Return {
         /// The grant's number
         id: u64,
+        #[command(flatten)]
+        tx: TxArgs,
+    },
+    /// What the community has, of which grants are paid
+    Pool,
+    /// Give XPL to the community
+    Fund {
+        /// For example 5xpl
+        #[arg(value_parser = amount::parse)]
+        amount: Amount,
         #[command(flatten)]
         tx: TxArgs,
     },
@@ -151,7 +164,34 @@ pub async fn run(app: &App, command: GrantCommand) -> Result<()> {
             done(app, &outcome, &format!("{} of grant {id} are given back", amount::xpl(left)));
             Ok(())
         }
+        GrantCommand::Pool => {
+            let pool = community_pool(&app.client().await?).await?;
+            app.out.print(&amount::xpl(pool), &json!({ "pool_uxpl": pool.text() }));
+            Ok(())
+        }
+        GrantCommand::Fund { amount, tx } => {
+            let (depositor, client) = (app.own_address()?, app.client().await?);
+            let balance = client.spendable(depositor).await?;
+            if balance < amount {
+                return Err(tx::short_of(balance, "this gift", amount));
+            }
+            app.confirm(&format!("Give {} to the community?", amount::xpl(amount)))?;
+            let msg =
+                MsgFundCommunityPool { amount: vec![coin(amount)], depositor: depositor.text() };
+            let outcome = tx::send(app, &client, any(&msg), &tx).await?;
+            done(app, &outcome, &format!("{} given to the community", amount::xpl(amount)));
+            Ok(())
+        }
     }
+}
+
+/// Whole uxpl of the community pool.
+async fn community_pool(client: &Client) -> Result<Amount> {
+    let path = "/cosmos.distribution.v1beta1.Query/CommunityPool";
+    let answer: QueryCommunityPoolResponse =
+        client.query(path, &QueryCommunityPoolRequest {}).await?;
+    let uxpl = answer.pool.iter().find(|coin| coin.denom == DENOM);
+    Ok(uxpl.map_or(Amount::ZERO, |coin| amount::whole(&coin.amount)))
 }
 
 async fn fetch(client: &Client, id: u64) -> Result<Grant> {

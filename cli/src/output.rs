@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Failure, Result};
+
+// The node's own, so that both write and read the same: neither of the two programs may depend on the other.
+#[path = "../../app/src/doors/decimals.rs"]
+mod decimals;
 
 /// A wait that is shorter shows no spinner.
 const SPINNER_AFTER: Duration = Duration::from_millis(500);
@@ -321,7 +325,7 @@ fn descriptors() -> Result<&'static DescriptorPool> {
 }
 
 /// A protobuf message in its JSON form: names as in the `.proto` files, 64-bit numbers as text, bytes in base64,
-/// defaults written out.
+/// decimals with a point, defaults written out: as the node's REST port has it.
 ///
 /// # Errors
 /// If this program does not know the message's type.
@@ -334,9 +338,11 @@ pub fn proto_json<M: Message + Name>(message: &M) -> Result<Value> {
     let dynamic = DynamicMessage::decode(known, message.encode_to_vec().as_slice())
         .map_err(|error| failed(error.to_string()))?;
     let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
-    dynamic
+    let mut json = dynamic
         .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed(error.to_string()))?;
+    decimals::show(&dynamic.descriptor(), &mut json).map_err(failed)?;
+    Ok(json)
 }
 
 /// Reads a protobuf message from its JSON form.
@@ -348,10 +354,12 @@ pub fn proto_from_json<M: Message + Name + Default>(json: &Value) -> Result<M> {
     let known = descriptors()?
         .get_message_by_name(&name)
         .ok_or_else(|| Failure::usage(format!("this program has no description of {name}")))?;
-    let dynamic = DynamicMessage::deserialize(known, json)
-        .map_err(|error| Failure::usage(format!("this is no {name}: {error}")))?;
-    M::decode(dynamic.encode_to_vec().as_slice())
-        .map_err(|error| Failure::usage(format!("this is no {name}: {error}")))
+    let failed = |error: String| Failure::usage(format!("this is no {name}: {error}"));
+    let mut json = json.clone();
+    decimals::read(&known, &mut json).map_err(failed)?;
+    let dynamic =
+        DynamicMessage::deserialize(known, json).map_err(|error| failed(error.to_string()))?;
+    M::decode(dynamic.encode_to_vec().as_slice()).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]
@@ -370,6 +378,24 @@ mod tests {
         fields.field("x", "");
         assert_eq!(fields.render(false), "state  open [2J\nx\n");
         assert!(fields.render(true).contains("\u{1b}[2mstate\u{1b}[0m"));
+    }
+
+    #[test]
+    fn decimals_have_a_point_in_messages_too() {
+        use plasma_proto::cosmos::staking::v1beta1::CommissionRates;
+        let rates = CommissionRates {
+            rate: "50000000000000000".into(),
+            max_rate: "200000000000000000".into(),
+            max_change_rate: "0".into(),
+        };
+        let json = proto_json(&rates).unwrap();
+        assert_eq!(json["rate"], "0.050000000000000000");
+        assert_eq!(proto_from_json::<CommissionRates>(&json).unwrap(), rates);
+        let short =
+            serde_json::json!({ "rate": "0.05", "max_rate": "0.2", "max_change_rate": "0" });
+        assert_eq!(proto_from_json::<CommissionRates>(&short).unwrap(), rates);
+        let wrong = serde_json::json!({ "rate": "5%" });
+        assert!(proto_from_json::<CommissionRates>(&wrong).is_err());
     }
 
     #[test]

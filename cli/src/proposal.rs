@@ -361,7 +361,8 @@ async fn show(app: &App, id: u64) -> Result<()> {
     if one.expedited {
         table.field("expedited", "yes: a short vote with a higher bar");
     }
-    if !one.metadata.is_empty() {
+    // A text alone has its title there, see `submit`.
+    if !one.metadata.is_empty() && one.metadata != one.title {
         table.field("more", clean(&one.metadata));
     }
     let least = if one.expedited { &rules.expedited_min_deposit } else { &rules.min_deposit };
@@ -373,7 +374,10 @@ async fn show(app: &App, id: u64) -> Result<()> {
         ProposalStatus::DepositPeriod => {
             table.field("deposit until", utc(seconds(one.deposit_end_time.as_ref())));
         }
-        _ => table.field("vote until", utc(seconds(one.voting_end_time.as_ref()))),
+        ProposalStatus::VotingPeriod => {
+            table.field("vote until", utc(seconds(one.voting_end_time.as_ref())));
+        }
+        _ => table.field("voted until", utc(seconds(one.voting_end_time.as_ref()))),
     }
     if one.status() != ProposalStatus::DepositPeriod {
         for (name, value) in standing(&tally, bonded, &rules, one.expedited, one.status()) {

@@ -31,7 +31,7 @@ use prost_types::Any;
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::amount::{self, fraction, percent, thousands, xpl_text};
+use crate::amount::{self, fraction, percent, percent_rounded, thousands, xpl_text};
 use crate::error::{Failure, Result};
 use crate::node::{seconds, utc};
 use crate::output::{Table, Tone, clean, proto_json};
@@ -711,14 +711,14 @@ async fn pool(app: &App) -> Result<()> {
     let mut table = Table::fields();
     table.field("staked", xpl_text(&pool.bonded_tokens));
     table.field("not at work", xpl_text(&pool.not_bonded_tokens));
-    table.field("inflation", format!("{} a year", percent(&inflation)));
+    table.field("inflation", format!("{} a year", percent_rounded(&inflation)));
     table.field("validators at most", params.max_validators.to_string());
     table.field("taking back takes", amount::span(unbonding_s));
     table.field("commission at least", percent(&params.min_commission_rate));
     let json = json!({
         "pool": proto_json(&pool)?,
         "params": proto_json(&params)?,
-        "inflation": inflation,
+        "inflation": proto_json(&minted)?["inflation"],
     });
     app.out.table(&table, "", &json);
     Ok(())

@@ -194,6 +194,16 @@ pub fn page_index(
     Ok((pairs.into_iter().map(|(key, _)| rest(key)).collect(), response))
 }
 
+/// Entries of a page for which so many were asked: wallets ask for 1,000 validators, get as many as
+/// a page has, and a key with which they go on.
+pub fn page_limit(asked: u64) -> usize {
+    match usize::try_from(asked) {
+        Ok(0) => PAGE_MAX,
+        Ok(limit) => limit.min(PAGE_MAX),
+        Err(_) => PAGE_MAX,
+    }
+}
+
 fn page_pairs(
     store: &dyn Read,
     prefix: &[u8],
@@ -203,11 +213,7 @@ fn page_pairs(
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
-    let limit = match usize::try_from(limit) {
-        Ok(0) => PAGE_MAX,
-        Ok(limit) if limit <= PAGE_MAX => limit,
-        _ => return Err(QueryError::invalid(format!("a page has at most {PAGE_MAX} entries"))),
-    };
+    let limit = page_limit(limit);
     let offset = usize::try_from(offset)
         .ok()
         .filter(|offset| *offset <= STEPS_MAX)

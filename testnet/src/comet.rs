@@ -1,8 +1,9 @@
 //! Validators: each a real `cometbft` and a real `plasmad`.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -10,11 +11,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use plasma_app::{
     config::Config,
-    files::{GenesisAccount, NodeFiles, TestnetSpec, testnet},
+    files::{
+        GenesisAccount, HomeSpec, NodeFiles, Ports, TestnetSpec, comet::CometSpec, create_keys,
+        testnet, write_home,
+    },
     run::cometbft_env,
 };
 use plasma_modules::Address;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::process::{Process, Programs};
 
@@ -26,6 +31,9 @@ pub const PORT_BASE: u16 = 26_600;
 
 /// How long a network may take to its first block.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long anything else may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(100);
@@ -81,6 +89,27 @@ pub struct Validator {
 }
 
 impl Validator {
+    fn new(node: &NodeFiles, index: usize, programs: &Programs) -> Result<Self> {
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let open = Config::load(&node.home)?.frontdoor.enabled;
+        let urls = Urls {
+            rpc: format!("http://{}", at(node.ports.rpc)),
+            rest: format!("http://{}", at(node.ports.rest)),
+            grpc: at(node.ports.grpc),
+            frontdoor: open.then(|| format!("http://{}", at(node.ports.frontdoor))),
+        };
+        Ok(Self {
+            home: node.home.clone(),
+            urls,
+            metrics: at(node.ports.metrics),
+            cometbft_env: Vec::new(),
+            programs: programs.clone(),
+            index,
+            cometbft: None,
+            plasmad: None,
+        })
+    }
+
     fn start(&mut self) -> Result<()> {
         let logs = self.home.join("logs");
         let mut plasmad = Command::new(&self.programs.plasmad);
@@ -116,6 +145,57 @@ impl Validator {
             None => true,
             Some(process) => process.ended()?.is_some(),
         })
+    }
+
+    /// How plasmad ended, if it did so by itself.
+    ///
+    /// # Errors
+    /// The operating system cannot tell.
+    pub fn plasmad_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(match &mut self.plasmad {
+            None => None,
+            Some(process) => process.ended()?,
+        })
+    }
+
+    /// What plasmad has logged so far.
+    ///
+    /// # Errors
+    /// There is no log.
+    pub fn plasmad_log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.home.join("logs/plasmad.log"))?)
+    }
+
+    /// Installs another plasmad, for its next start.
+    pub fn install(&mut self, plasmad: &Path) {
+        self.programs.plasmad = plasmad.into();
+    }
+
+    /// Asks CometBFT's RPC, for example `validators?per_page=100`: the `result` of its answer.
+    ///
+    /// # Errors
+    /// It does not answer, or with an error.
+    pub fn rpc(&self, path: &str) -> Result<Value> {
+        let mut answer: Value =
+            reqwest::blocking::get(format!("{}/{path}", self.urls.rpc))?.json()?;
+        match answer["result"].take() {
+            Value::Null => bail!("{path}: {answer}"),
+            result => Ok(result),
+        }
+    }
+
+    /// Asks plasmad's REST port.
+    ///
+    /// # Errors
+    /// It does not answer, or with an error.
+    pub fn rest(&self, path: &str) -> Result<Value> {
+        let answer = reqwest::blocking::get(format!("{}{path}", self.urls.rest))?;
+        let status = answer.status();
+        let body: Value = answer.json()?;
+        if !status.is_success() {
+            bail!("{path}: {status} {body}");
+        }
+        Ok(body)
     }
 
     /// Ends both processes without warning, as a power cut would.
@@ -157,9 +237,8 @@ impl Validator {
     /// # Errors
     /// It does not answer.
     pub fn height(&self) -> Result<u64> {
-        let status: serde_json::Value =
-            reqwest::blocking::get(format!("{}/status", self.urls.rpc))?.json()?;
-        let height = status["result"]["sync_info"]["latest_block_height"].as_str();
+        let status = self.rpc("status")?;
+        let height = status["sync_info"]["latest_block_height"].as_str();
         Ok(height.context("status without a height")?.parse()?)
     }
 }
@@ -168,8 +247,13 @@ impl Validator {
 pub struct Network {
     /// The chain's name.
     pub chain_id: String,
-    /// Its validators.
+    /// Its validators, and behind them the nodes that joined.
     pub validators: Vec<Validator>,
+    home: PathBuf,
+    port_base: u16,
+    timeout_commit: String,
+    /// `ID@HOST:PORT` of each node.
+    peers: Vec<String>,
 }
 
 impl Network {
@@ -190,34 +274,89 @@ impl Network {
         programs: &Programs,
         change: impl Fn(&NodeFiles) -> Result<()>,
     ) -> Result<Self> {
-        let nodes = homes(spec)?;
+        let operators: Vec<_> =
+            (0..spec.validators).map(|index| operator_of(index).text()).collect();
+        Self::up_for(spec, &operators, programs, change)
+    }
+
+    /// As [`Network::up_with`]; the validators are those of `operators`, bech32 `xpl`, who can sign
+    /// for them.
+    ///
+    /// # Errors
+    /// As there, and where there is not one operator for each validator.
+    pub fn up_for(
+        spec: &NetworkSpec,
+        operators: &[String],
+        programs: &Programs,
+        change: impl Fn(&NodeFiles) -> Result<()>,
+    ) -> Result<Self> {
+        let nodes = homes(spec, operators)?;
         nodes.iter().try_for_each(change)?;
         let mut validators = Vec::new();
-        for (index, node) in nodes.into_iter().enumerate() {
-            let at = |port: u16| format!("127.0.0.1:{port}");
-            let open = Config::load(&node.home)?.frontdoor.enabled;
-            let urls = Urls {
-                rpc: format!("http://{}", at(node.ports.rpc)),
-                rest: format!("http://{}", at(node.ports.rest)),
-                grpc: at(node.ports.grpc),
-                frontdoor: open.then(|| format!("http://{}", at(node.ports.frontdoor))),
-            };
-            let mut validator = Validator {
-                home: node.home,
-                urls,
-                metrics: at(node.ports.metrics),
-                cometbft_env: Vec::new(),
-                programs: programs.clone(),
-                index,
-                cometbft: None,
-                plasmad: None,
-            };
+        for (index, node) in nodes.iter().enumerate() {
+            let mut validator = Validator::new(node, index, programs)?;
             validator.start()?;
             validators.push(validator);
         }
-        let mut network = Self { chain_id: spec.chain_id.clone(), validators };
+        let peer = |node: &NodeFiles| format!("{}@127.0.0.1:{}", node.node_id, node.ports.p2p);
+        let mut network = Self {
+            chain_id: spec.chain_id.clone(),
+            validators,
+            home: spec.home.clone(),
+            port_base: spec.port_base,
+            timeout_commit: spec.timeout_commit.clone(),
+            peers: nodes.iter().map(peer).collect(),
+        };
         network.wait_for_block(0)?;
         Ok(network)
+    }
+
+    /// Starts one more node, with a consensus key of its own; blocks come from the others, from the
+    /// first on. It is no validator until somebody stakes with its key. Gives its place among
+    /// [`Network::validators`]; `change` may edit its home first.
+    ///
+    /// # Errors
+    /// Its home cannot be made, or a program cannot be started.
+    pub fn join(
+        &mut self,
+        programs: &Programs,
+        change: impl Fn(&NodeFiles) -> Result<()>,
+    ) -> Result<usize> {
+        let index = self.validators.len();
+        let home = self.home.join(format!("node{index}"));
+        let ports = Ports::of(self.port_base, index).context("no port is left")?;
+        let keys = create_keys(&home)?;
+        let local = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let mut config = Config::default();
+        config.grpc.listen = local(ports.grpc);
+        config.rest.listen = local(ports.rest);
+        config.metrics.listen = local(ports.metrics);
+        config.frontdoor.listen = local(ports.frontdoor);
+        let comet = CometSpec {
+            rpc: local(ports.rpc).to_string(),
+            p2p: local(ports.p2p).to_string(),
+            persistent_peers: self.peers.clone(),
+            timeout_commit: self.timeout_commit.clone(),
+            double_sign_check_height: 0,
+            local: true,
+            ..CometSpec::default()
+        };
+        let first = self.validators.first().context("a network has a node")?;
+        let genesis = fs::read_to_string(first.home.join("cometbft/config/genesis.json"))?;
+        let spec = HomeSpec { moniker: format!("node{index}"), config, comet };
+        write_home(&home, &spec, &genesis)?;
+        let node = NodeFiles {
+            home,
+            ports,
+            node_id: keys.node_id,
+            consensus_pubkey: keys.consensus_pubkey,
+        };
+        change(&node)?;
+        let mut validator = Validator::new(&node, index, programs)?;
+        validator.start()?;
+        self.validators.push(validator);
+        self.peers.push(format!("{}@{}", node.node_id, local(node.ports.p2p)));
+        Ok(index)
     }
 
     /// Waits until every validator is past `height`.
@@ -257,12 +396,14 @@ pub fn operator_of(index: usize) -> Address {
 }
 
 /// The homes of a network: those of an earlier run, or new ones.
-fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
-    let operators = (0..spec.validators).map(|index| operator_of(index).text());
+fn homes(spec: &NetworkSpec, operators: &[String]) -> Result<Vec<NodeFiles>> {
+    if operators.len() != spec.validators {
+        bail!("{} validators have {} operators", spec.validators, operators.len());
+    }
     let spec_ = TestnetSpec {
         dir: spec.home.clone(),
         chain_id: spec.chain_id.clone(),
-        operators: operators.collect(),
+        operators: operators.to_vec(),
         stake_uxpl: STAKE_UXPL,
         accounts: spec.accounts.clone(),
         port_base: spec.port_base,
@@ -270,6 +411,23 @@ fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
         overrides: spec.set.clone(),
     };
     testnet(&spec_).with_context(|| format!("cannot make a network in {}", spec.home.display()))
+}
+
+/// Looks again and again until there is something; what is waited for must come by itself.
+///
+/// # Errors
+/// It has not come within [`PATIENCE`].
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        if Instant::now() > end {
+            bail!("waited in vain for {what}");
+        }
+        thread::sleep(POLL);
+    }
 }
 
 /// A folder that is not there yet or holds nothing; a network is not built over another.

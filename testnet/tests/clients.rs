@@ -14,6 +14,7 @@ use std::{
 
 use client::{Chain, User, coin, send};
 use plasma_testnet::{
+    comet::operator_of,
     process::{Programs, run},
     rig::Xpl,
 };
@@ -244,6 +245,7 @@ fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
         (node, "Status", json!({}), "/cosmos/base/node/v1beta1/status".into()),
         ("cosmos.consensus.v1.Query", "Params", json!({}), "/cosmos/consensus/v1/params".into()),
     ];
+    let cases = cases.into_iter().chain(questions_of_stakers(address));
     for (service, method, request, url) in cases {
         chain.same_on_three_doors(service, method, &request, &url, *height);
     }
@@ -271,6 +273,112 @@ fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
     assert!(at["block"]["data"]["txs"][0].as_str() == Some(&client::base64(&sent.tx)));
 }
 
+/// Staking and what belongs to it: service, method, request, URL.
+fn questions_of_stakers(address: &str) -> Vec<(&'static str, &'static str, Value, String)> {
+    let operator = operator_of(0).operator_text();
+    let staking = "cosmos.staking.v1beta1.Query";
+    let slashing = "cosmos.slashing.v1beta1.Query";
+    let distribution = "cosmos.distribution.v1beta1.Query";
+    let mint = "cosmos.mint.v1beta1.Query";
+    let (gov, legacy) = ("cosmos.gov.v1.Query", "cosmos.gov.v1beta1.Query");
+    let evidence = "cosmos.evidence.v1beta1.Query";
+    let upgrade = "cosmos.upgrade.v1beta1.Query";
+    let of_validator = json!({ "validator_addr": operator });
+    let of_operator = json!({ "validator_address": operator });
+    let of_delegator = json!({ "delegator_addr": address });
+    let of_earner = json!({ "delegator_address": address });
+    let at = |path: &str| format!("/cosmos/{path}");
+    let validator = at(&format!("staking/v1beta1/validators/{operator}"));
+    let earner = at(&format!("distribution/v1beta1/delegators/{address}"));
+    let earned = at(&format!("distribution/v1beta1/validators/{operator}"));
+    vec![
+        (
+            staking,
+            "Validators",
+            json!({ "status": "BOND_STATUS_BONDED", "pagination": { "limit": "2" } }),
+            at("staking/v1beta1/validators?status=BOND_STATUS_BONDED&pagination.limit=2"),
+        ),
+        (staking, "Validator", of_validator.clone(), validator.clone()),
+        (staking, "ValidatorDelegations", of_validator.clone(), format!("{validator}/delegations")),
+        (
+            staking,
+            "ValidatorUnbondingDelegations",
+            of_validator,
+            format!("{validator}/unbonding_delegations"),
+        ),
+        (
+            staking,
+            "DelegatorDelegations",
+            of_delegator.clone(),
+            at(&format!("staking/v1beta1/delegations/{address}")),
+        ),
+        (
+            staking,
+            "DelegatorUnbondingDelegations",
+            of_delegator.clone(),
+            at(&format!("staking/v1beta1/delegators/{address}/unbonding_delegations")),
+        ),
+        (
+            staking,
+            "Redelegations",
+            of_delegator.clone(),
+            at(&format!("staking/v1beta1/delegators/{address}/redelegations")),
+        ),
+        (
+            staking,
+            "DelegatorValidators",
+            of_delegator,
+            at(&format!("staking/v1beta1/delegators/{address}/validators")),
+        ),
+        (
+            staking,
+            "HistoricalInfo",
+            json!({ "height": "1" }),
+            at("staking/v1beta1/historical_info/1"),
+        ),
+        (staking, "Pool", json!({}), at("staking/v1beta1/pool")),
+        (staking, "Params", json!({}), at("staking/v1beta1/params")),
+        (slashing, "Params", json!({}), at("slashing/v1beta1/params")),
+        (slashing, "SigningInfos", json!({}), at("slashing/v1beta1/signing_infos")),
+        (distribution, "Params", json!({}), at("distribution/v1beta1/params")),
+        (distribution, "CommunityPool", json!({}), at("distribution/v1beta1/community_pool")),
+        (distribution, "ValidatorDistributionInfo", of_operator.clone(), earned.clone()),
+        (distribution, "ValidatorCommission", of_operator.clone(), format!("{earned}/commission")),
+        (
+            distribution,
+            "ValidatorOutstandingRewards",
+            of_operator,
+            format!("{earned}/outstanding_rewards"),
+        ),
+        (distribution, "DelegationTotalRewards", of_earner.clone(), format!("{earner}/rewards")),
+        (distribution, "DelegatorValidators", of_earner.clone(), format!("{earner}/validators")),
+        (distribution, "DelegatorWithdrawAddress", of_earner, format!("{earner}/withdraw_address")),
+        (mint, "Params", json!({}), at("mint/v1beta1/params")),
+        (mint, "Inflation", json!({}), at("mint/v1beta1/inflation")),
+        (mint, "AnnualProvisions", json!({}), at("mint/v1beta1/annual_provisions")),
+        (gov, "Constitution", json!({}), at("gov/v1/constitution")),
+        (gov, "Params", json!({ "params_type": "voting" }), at("gov/v1/params/voting")),
+        (
+            gov,
+            "Proposals",
+            json!({ "proposal_status": "PROPOSAL_STATUS_VOTING_PERIOD" }),
+            at("gov/v1/proposals?proposal_status=2"),
+        ),
+        (legacy, "Params", json!({ "params_type": "tallying" }), at("gov/v1beta1/params/tallying")),
+        (legacy, "Proposals", json!({}), at("gov/v1beta1/proposals")),
+        (evidence, "AllEvidence", json!({}), at("evidence/v1beta1/evidence")),
+        (upgrade, "CurrentPlan", json!({}), at("upgrade/v1beta1/current_plan")),
+        (
+            upgrade,
+            "AppliedPlan",
+            json!({ "name": "none" }),
+            at("upgrade/v1beta1/applied_plan/none"),
+        ),
+        (upgrade, "ModuleVersions", json!({}), at("upgrade/v1beta1/module_versions")),
+        (upgrade, "Authority", json!({}), at("upgrade/v1beta1/authority")),
+    ]
+}
+
 /// The pages of Ping.pub that concern these modules; REST only, from a browser.
 fn ping_pub_finds_its_pages(chain: &Chain, sent: &Sent, alice: &User) {
     let Sent { hash, height, .. } = sent;
@@ -289,6 +397,25 @@ fn ping_pub_finds_its_pages(chain: &Chain, sent: &Sent, alice: &User) {
         "/cosmos/bank/v1beta1/denoms_metadata".into(),
         "/cosmos/bank/v1beta1/supply?pagination.limit=20&pagination.count_total=true&pagination.reverse=true".into(),
         "/cosmos/bank/v1beta1/supply/by_denom?denom=uxpl".into(),
+        "/cosmos/staking/v1beta1/validators?pagination.limit=300&status=BOND_STATUS_BONDED".into(),
+        "/cosmos/staking/v1beta1/pool".into(),
+        "/cosmos/staking/v1beta1/params".into(),
+        "/cosmos/slashing/v1beta1/signing_infos?pagination.limit=500".into(),
+        "/cosmos/slashing/v1beta1/params".into(),
+        "/cosmos/distribution/v1beta1/community_pool".into(),
+        "/cosmos/distribution/v1beta1/params".into(),
+        format!("/cosmos/distribution/v1beta1/delegators/{address}/rewards"),
+        format!("/cosmos/staking/v1beta1/delegations/{address}"),
+        format!("/cosmos/staking/v1beta1/delegators/{address}/redelegations"),
+        format!("/cosmos/staking/v1beta1/delegators/{address}/unbonding_delegations"),
+        "/cosmos/mint/v1beta1/inflation".into(),
+        "/cosmos/mint/v1beta1/annual_provisions".into(),
+        "/cosmos/mint/v1beta1/params".into(),
+        "/cosmos/gov/v1/params/voting".into(),
+        "/cosmos/gov/v1/params/deposit".into(),
+        "/cosmos/gov/v1/params/tallying".into(),
+        "/cosmos/gov/v1/proposals?proposal_status=2&pagination.limit=50&pagination.reverse=true".into(),
+        "/cosmos/upgrade/v1beta1/current_plan".into(),
         format!("/cosmos/tx/v1beta1/txs/{hash}"),
         format!("/cosmos/tx/v1beta1/txs/block/{height}"),
         format!("/cosmos/tx/v1beta1/txs?order_by=ORDER_BY_DESC&pagination.limit=20&query={sender}"),

@@ -184,3 +184,68 @@ fn the_chain_goes_on_after_a_crash_at_every_step() {
         network.wait_for_block(before + 1).unwrap_or_else(|error| panic!("step {step}: {error}"));
     }
 }
+
+/// What a job brings beside its charge: a price, an index, and a part of what the epoch makes.
+#[test]
+#[ignore = "an epoch lasts a minute"]
+fn work_is_in_the_prices_and_rewarded() {
+    let dir = tempfile::tempdir().unwrap();
+    let programs = Programs::find().unwrap();
+    let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
+    let alice = keyring.add_key("alice").unwrap();
+    let rig = Rig::prepare(&programs, &keyring, dir.path(), 0, 27_670).unwrap();
+    let mut spec = spec(dir.path(), 27_650, 1);
+    spec.set.push("reward.epoch_s=60".into());
+    spec.accounts.push(GenesisAccount { address: alice, amount_uxpl: 100 * XPL });
+    spec.accounts.extend(rig.accounts());
+    let network = Network::up(&spec, &programs).unwrap();
+    let urls = network.validators[0].urls.clone();
+    let xpl = keyring.at(&urls);
+    let model = rig.register(&xpl, &urls, &Weights::Tiny).unwrap();
+    let node = rig.start().unwrap();
+    let told = |args: &[&str]| {
+        let output = xpl.command(args).output().unwrap();
+        assert!(output.status.success(), "xpl {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let amount = |value: &Value| value.as_str().unwrap().parse::<u128>().unwrap();
+
+    let first = submit(&xpl, &model, "What is the capital of France?");
+    let ended = settle(&xpl, &first);
+    assert_eq!(ended["state"], "JOB_STATE_SETTLED", "{ended}\n{}", node.log_tail());
+    let charge = amount(&ended["charge_uxpl"]);
+    assert!(charge > 0);
+    let prices = xpl.json(&["price", "list"]).unwrap();
+    assert_eq!(prices.as_array().unwrap().len(), 1, "{prices}");
+    assert_eq!(prices[0]["price_uxpl_per_mtok"], "100", "the first payment begins at the floor");
+    let text = told(&["price", "list"]);
+    assert!(text.contains("tiny") && text.contains("0.0001 XPL"), "{text}");
+    let shown = xpl.json(&["price", "show", "tiny"]).unwrap();
+    assert_eq!(shown["price"]["proven_slots"], "1", "{shown}");
+    assert!(told(&["price", "show", "tiny"]).contains("proven slots"));
+    assert!(told(&["price", "history", "tiny"]).contains("no hour is closed yet"));
+
+    // Its epoch ends, and gives back a part of what the job burned.
+    let operator = rig.operator.as_str();
+    let rewarded = until("the epoch's end", || {
+        let shown = xpl.json(&["reward", "show", operator]).unwrap();
+        (amount(&shown["claimable_uxpl"]) > 0).then_some(shown)
+    });
+    let epochs = xpl.json(&["reward", "epochs"]).unwrap();
+    let paid = epochs["ended"].as_array().unwrap().iter().find(|one| one["providers"] != 0);
+    let paid = paid.unwrap_or_else(|| panic!("{epochs}"));
+    assert_eq!(amount(&paid["charge_uxpl"]), charge, "{paid}");
+    let claimable = amount(&rewarded["claimable_uxpl"]);
+    assert_eq!(amount(&paid["emission_uxpl"]), claimable, "{paid}");
+    assert!(claimable < amount(&paid["burn_uxpl"]), "{paid}");
+    let text = told(&["reward", "epochs"]);
+    assert!(text.contains("EPOCH") && text.contains("BURNED"), "{text}");
+    assert!(told(&["reward", "yields"]).contains(&rig.operator_address));
+    let balance = || amount(&xpl.json(&["bank", "balance", operator]).unwrap()["balance_uxpl"]);
+    let before = balance();
+    let text = told(&["reward", "claim", "--from", operator, "--fee", "5000uxpl"]);
+    assert!(text.contains("claimed"), "{text}");
+    let after = xpl.json(&["reward", "show", operator]).unwrap();
+    assert_eq!(after["claimable_uxpl"], "0", "{after}");
+    assert!(before + claimable - balance() <= 5_000, "{before} {claimable} {}", balance());
+}

@@ -219,7 +219,7 @@ mod tests {
     fn put(ranks: &mut Ranks, number: u64, bid: &Bid) -> Result<u16, u128> {
         let price = ranks.price(bid);
         ranks.outlasts(bid, price)?;
-        ranks.add(number, price, bid, number % 2 == 0);
+        ranks.add(number, price, bid, number.is_multiple_of(2));
         Ok(price)
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Address, Order, View,
-    query::{PAGE_MAX, QueryError, Router, STEPS_MAX, page},
+    query::{QueryError, Router, STEPS_MAX, page, page_limit},
     staking::ballot,
 };
 
@@ -112,11 +112,7 @@ pub(super) fn filtered(
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
-    let limit = match usize::try_from(limit) {
-        Ok(0) => PAGE_MAX,
-        Ok(limit) if limit <= PAGE_MAX => limit,
-        _ => return Err(QueryError::invalid(format!("a page has at most {PAGE_MAX} entries"))),
-    };
+    let limit = page_limit(limit);
     let mut skip = usize::try_from(offset)
         .ok()
         .filter(|offset| *offset <= STEPS_MAX)

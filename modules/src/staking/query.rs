@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     Address, Amount, Dec, Denom, Key, Order, Read, Table, View, prefix_end,
-    query::{PAGE_MAX, QueryError, Router, STEPS_MAX, page, page_index},
+    query::{QueryError, Router, STEPS_MAX, page, page_index, page_limit},
     token,
 };
 
@@ -112,11 +112,7 @@ fn with_status(
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
-    let limit = match usize::try_from(limit) {
-        Ok(0) => PAGE_MAX,
-        Ok(limit) if limit <= PAGE_MAX => limit,
-        _ => return Err(QueryError::invalid(format!("a page has at most {PAGE_MAX} entries"))),
-    };
+    let limit = page_limit(limit);
     let prefix = [Table::StakingValidators.id()];
     let start = [&prefix[..], &key].concat();
     let end = prefix_end(&prefix);

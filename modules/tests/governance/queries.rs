@@ -121,7 +121,6 @@ fn proposals_are_found_by_status_voter_and_depositor_in_pages() {
         }
     }
     for (page, why) in [
-        (PageRequest { limit: 101, ..PageRequest::default() }, "at most 100"),
         (PageRequest { key: vec![1], ..PageRequest::default() }, "8 bytes"),
         (PageRequest { offset: 10_001, ..PageRequest::default() }, "page by key"),
         (PageRequest { key: vec![0; 8], offset: 1, ..PageRequest::default() }, "not both"),

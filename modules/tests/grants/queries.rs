@@ -141,7 +141,7 @@ fn module_accounts_and_texts_of_addresses() {
     assert_eq!(params.params.unwrap().max_memo_characters, 256);
 }
 
-/// Pages by key, offset, limit, total, and backwards; what is too much is refused, not cut.
+/// Pages by key, offset, limit, total, and backwards; a page that is too long is cut, what is too far is refused.
 #[test]
 fn pages_are_as_clients_ask_for_them() {
     let (chain, mut accounts) = chain_of_ten();
@@ -173,14 +173,37 @@ fn pages_are_as_clients_ask_for_them() {
     let (found, _) =
         page(PageRequest { key, limit: 2, reverse: true, ..PageRequest::default() }).unwrap();
     assert_eq!(found, [6, 5].map(|n: usize| all[n].clone()));
+    for limit in [10, 101, u64::MAX] {
+        let (found, next) = page(PageRequest { limit, ..PageRequest::default() }).unwrap();
+        assert_eq!((found, next.next_key.len()), (all.clone(), 0));
+    }
     for refused in [
-        PageRequest { limit: 101, ..PageRequest::default() },
         PageRequest { offset: 10_001, ..PageRequest::default() },
         PageRequest { key: vec![1], offset: 1, ..PageRequest::default() },
     ] {
         let log = page(refused).unwrap_err();
         assert!(log.starts_with("rpc error: code = InvalidArgument"), "{log}");
     }
+}
+
+/// Wallets ask for a thousand at once.
+#[test]
+fn a_page_that_is_too_long_is_cut_and_says_how_to_go_on() {
+    let accounts: Vec<_> = (1..121).map(Account::new).collect();
+    let chain = start(&accounts.iter().collect::<Vec<_>>());
+    let page = |key: Vec<u8>| {
+        let page = PageRequest { key, limit: 1_000, ..PageRequest::default() };
+        let request = QueryAccountsRequest { pagination: Some(page) };
+        let answer: QueryAccountsResponse = auth(&chain, "Accounts", &request).unwrap();
+        (answer.accounts, answer.pagination.unwrap().next_key)
+    };
+    let (mut found, key) = page(Vec::new());
+    assert_eq!(found.len(), 100);
+    let (rest, end) = page(key);
+    assert_eq!((rest.len(), end.len()), (20, 0));
+    found.extend(rest);
+    found.dedup();
+    assert_eq!(found.len(), 120);
 }
 
 #[test]
