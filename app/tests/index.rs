@@ -195,7 +195,8 @@ fn cometbft_is_told_no_events_where_nobody_subscribes() {
     let told = open(a.path());
     let silent =
         Bench::open_with(b.path(), Keep { subscriptions: false, ..KEEP }, Upkeep::default());
-    (told.init(), silent.init());
+    told.init();
+    silent.init();
     for (height, txs) in blocks(&users, 1..=3) {
         let (one, other) = (told.block(height, &txs), silent.block(height, &txs));
         assert_eq!(one.app_hash, other.app_hash);

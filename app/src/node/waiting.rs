@@ -162,6 +162,12 @@ struct Offer {
     way: Way,
 }
 
+/// Transactions whose signatures nobody has checked yet, with what they are checked against.
+struct Unproven {
+    chain_id: String,
+    txs: Vec<(Arc<Decoded>, Signers)>,
+}
+
 impl Offer {
     fn new(tx: Arc<Decoded>, way: Way) -> Self {
         Self { bid: Bid::of(&tx), tx, way }
@@ -330,19 +336,15 @@ impl Node {
         Ok(Ok(result))
     }
 
-    /// What is to be found out about the signatures of those `offers` that might wait, and on which
-    /// chain. Whoever then finds it out holds no lock: it is most of what a check costs.
-    fn unproven(
-        &self,
-        check: &mut Check,
-        offers: &[Offer],
-    ) -> Result<(String, Vec<(Arc<Decoded>, Signers)>), NodeError> {
+    /// What is to be found out about the signatures of those `offers` that might wait. Whoever then finds it out holds no lock: it is most of what a check costs.
+    fn unproven(&self, check: &mut Check, offers: &[Offer]) -> Result<Unproven, NodeError> {
         let found = self.with_check(check, |check, base| {
             let may_wait = |offer: &&Offer| check.waiting.may_wait(offer).is_ok();
             let txs: Vec<_> = offers.iter().filter(may_wait).map(|offer| &offer.tx).collect();
             check.over(base, |waiting, block, _| {
                 let signers = |tx: &Arc<Decoded>| Some((Arc::clone(tx), Signers::of(waiting, tx)?));
-                (block.chain_id.clone(), txs.into_iter().filter_map(signers).collect())
+                let txs = txs.into_iter().filter_map(signers).collect();
+                Unproven { chain_id: block.chain_id.clone(), txs }
             })
         })?;
         Ok(found.unwrap_or_else(|panic| resume_unwind(panic)))
@@ -379,7 +381,8 @@ impl Node {
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
-        let (chain_id, unproven) = self.unproven(&mut lock(&self.check), &offers)?;
+        let Unproven { chain_id, txs: unproven } =
+            self.unproven(&mut lock(&self.check), &offers)?;
         unproven
             .into_par_iter()
             .with_min_len(AHEAD_TXS_MIN)
@@ -502,7 +505,8 @@ impl Node {
                 None
             })
             .collect();
-        let (chain_id, unproven) = self.unproven(&mut lock(&self.check), &offers)?;
+        let Unproven { chain_id, txs: unproven } =
+            self.unproven(&mut lock(&self.check), &offers)?;
         for (tx, signers) in unproven {
             signers.authenticate(&chain_id, tx, &self.seen);
         }
