@@ -28,7 +28,7 @@ pub const PORT_BASE: u16 = 26_600;
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a wait looks again.
-const POLL: Duration = Duration::from_millis(100);
+pub(crate) const POLL: Duration = Duration::from_millis(100);
 
 /// A network to bring up.
 #[derive(Clone, Debug)]
@@ -157,11 +157,15 @@ impl Validator {
     /// # Errors
     /// It does not answer.
     pub fn height(&self) -> Result<u64> {
-        let status: serde_json::Value =
-            reqwest::blocking::get(format!("{}/status", self.urls.rpc))?.json()?;
-        let height = status["result"]["sync_info"]["latest_block_height"].as_str();
-        Ok(height.context("status without a height")?.parse()?)
+        height(&self.urls.rpc)
     }
+}
+
+/// The last height that the CometBFT at `rpc` has.
+pub(crate) fn height(rpc: &str) -> Result<u64> {
+    let status: serde_json::Value = reqwest::blocking::get(format!("{rpc}/status"))?.json()?;
+    let height = status["result"]["sync_info"]["latest_block_height"].as_str();
+    Ok(height.context("status without a height")?.parse()?)
 }
 
 /// A running network.
@@ -257,7 +261,7 @@ pub fn operator_of(index: usize) -> Address {
 }
 
 /// The homes of a network: those of an earlier run, or new ones.
-fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
+pub(crate) fn homes(spec: &NetworkSpec) -> Result<Vec<NodeFiles>> {
     let operators = (0..spec.validators).map(|index| operator_of(index).text());
     let spec_ = TestnetSpec {
         dir: spec.home.clone(),
