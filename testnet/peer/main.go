@@ -36,6 +36,7 @@ import (
 	stakingv1 "cosmossdk.io/api/cosmos/staking/module/v1"
 	txv1 "cosmossdk.io/api/cosmos/tx/config/v1"
 
+	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/codec"
 	"github.com/cosmos/cosmos-sdk/runtime"
 	"github.com/cosmos/cosmos-sdk/server"
@@ -117,7 +118,9 @@ func newApp(logger log.Logger, db dbm.DB, trace io.Writer, options servertypes.A
 	if err != nil {
 		panic(err)
 	}
-	app := builder.Build(db, trace, server.DefaultBaseappOptions(options)...)
+	// As the SDK's own simapp does: a block is executed while it is voted for.
+	settings := append(server.DefaultBaseappOptions(options), baseapp.SetOptimisticExecution())
+	app := builder.Build(db, trace, settings...)
 	if err := app.Load(true); err != nil {
 		panic(err)
 	}

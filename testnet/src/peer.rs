@@ -20,6 +20,8 @@ use crate::{
 /// Version of the program's file name: the SDK's, and how often the program itself has changed.
 const VERSION: &str = "0.53.8-1";
 
+/// Signatures are checked by libsecp256k1, which is C, instead of by Go.
+const TAGS: &str = "libsecp256k1_sdk";
 /// The SDK's settings with which it is fastest under load: neither queries' servers nor pruning, a
 /// large cache, no mempool beside CometBFT's.
 const APP_TOML: &str = r#"minimum-gas-prices = "0uxpl"
@@ -60,7 +62,8 @@ pub fn program() -> Result<Option<PathBuf>> {
     }
     eprintln!("building the Cosmos SDK's chain (some minutes, once)");
     let mut go = Command::new("go");
-    go.args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&path).arg(".");
+    go.args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", TAGS, "-o"]);
+    go.arg(&path).arg(".");
     go.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("peer"));
     process::run(&mut go)?;
     Ok(Some(path))
