@@ -23,12 +23,13 @@ const VERSION: &str = "0.53.8-1";
 /// Signatures are checked by libsecp256k1, which is C, instead of by Go.
 const TAGS: &str = "libsecp256k1_sdk";
 /// The SDK's settings with which it is fastest under load: neither queries' servers nor pruning, a
-/// large cache, no mempool beside CometBFT's.
+/// large cache, no mempool beside CometBFT's, and no second copy of the leaves (fast nodes), which
+/// costs more than it saves.
 const APP_TOML: &str = r#"minimum-gas-prices = "0uxpl"
 pruning = "nothing"
 inter-block-cache = true
 iavl-cache-size = 4000000
-iavl-disable-fastnode = false
+iavl-disable-fastnode = true
 
 [api]
 enable = false
