@@ -76,7 +76,7 @@ bench: ## Print what things cost on this machine
 	$(CARGO) bench -p plasma-testnet --bench chain
 	$(CARGO) bench -p gpu-node --bench tokens -- --weights $(WEIGHTS)
 
-bench-chain: ## Load on real chains, with and without the front door (VALIDATORS=1 BENCH_PROFILE=release|dev BENCH_ARGS="--run door-batch")
+bench-chain: ## Load on real chains, with and without the front door, and on one of the Cosmos SDK (VALIDATORS=1 BENCH_PROFILE=release|dev BENCH_ARGS="--run door-batch")
 	@testnet/setup.sh system cometbft
 	$(CARGO) build --profile $(BENCH_PROFILE) -p plasma-app
 	$(CARGO) bench --profile $(BENCH_PROFILE) -p plasma-testnet --bench load -- --validators $(VALIDATORS) $(BENCH_ARGS)

@@ -36,7 +36,7 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often a wait looks again.
-const POLL: Duration = Duration::from_millis(100);
+pub(crate) const POLL: Duration = Duration::from_millis(100);
 
 /// A network to bring up.
 #[derive(Clone, Debug)]
@@ -237,10 +237,15 @@ impl Validator {
     /// # Errors
     /// It does not answer.
     pub fn height(&self) -> Result<u64> {
-        let status = self.rpc("status")?;
-        let height = status["sync_info"]["latest_block_height"].as_str();
-        Ok(height.context("status without a height")?.parse()?)
+        height(&self.urls.rpc)
     }
+}
+
+/// The last height that the CometBFT at `rpc` has.
+pub(crate) fn height(rpc: &str) -> Result<u64> {
+    let status: serde_json::Value = reqwest::blocking::get(format!("{rpc}/status"))?.json()?;
+    let height = status["result"]["sync_info"]["latest_block_height"].as_str();
+    Ok(height.context("status without a height")?.parse()?)
 }
 
 /// A running network.
@@ -396,7 +401,7 @@ pub fn operator_of(index: usize) -> Address {
 }
 
 /// The homes of a network: those of an earlier run, or new ones.
-fn homes(spec: &NetworkSpec, operators: &[String]) -> Result<Vec<NodeFiles>> {
+pub(crate) fn homes(spec: &NetworkSpec, operators: &[String]) -> Result<Vec<NodeFiles>> {
     if operators.len() != spec.validators {
         bail!("{} validators have {} operators", spec.validators, operators.len());
     }

@@ -192,11 +192,17 @@ fn beside(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not built: run `cargo build --workspace`"))
 }
 
+/// `$PLASMA_CACHE`, or its place if that is not set.
+pub(crate) fn cache() -> Option<PathBuf> {
+    let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    env("PLASMA_CACHE")
+        .or_else(|| env("XDG_CACHE_HOME").map(|dir| dir.join("plasma")))
+        .or_else(|| env("HOME").map(|dir| dir.join(".cache/plasma")))
+}
+
 fn cometbft() -> Result<PathBuf> {
     let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = env("PLASMA_CACHE")
-        .or_else(|| env("XDG_CACHE_HOME").map(|dir| dir.join("plasma")))
-        .or_else(|| env("HOME").map(|dir| dir.join(".cache/plasma")));
+    let cache = cache();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let candidates = env("COMETBFT")
         .into_iter()

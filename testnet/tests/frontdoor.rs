@@ -261,10 +261,9 @@ fn four_validators_agree_on_what_carriers_bring() {
     signed.pop();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = Client::new();
-    let rest = network.validators[0].urls.rest.clone();
     let flow = |urls: &[String], batch| Flow {
         urls: urls.to_vec(),
-        rest: rest.clone(),
+        watch: stock[0].clone(),
         method: "broadcast_tx_sync",
         batch,
         connections: 4,

@@ -19,6 +19,7 @@ use plasma_app::{config::Config, files::NodeFiles};
 use plasma_testnet::{
     comet::{Network, NetworkSpec},
     load::{self, Accounts, Blocks, Flow, Load, Meter, Seen},
+    peer::{self, Peer},
     process::Programs,
 };
 use report::{Figures, print};
@@ -40,9 +41,10 @@ const IDLE_TRANSFERS: u64 = 50;
 /// Load on a chain of real processes
 #[derive(Parser)]
 struct Cli {
-    /// Runs: PATH-MODE, with -sub behind it where CometBFT is told of events, which plasmad indexes, and
-    /// -kv where CometBFT indexes them; PATH is stock or door, MODE batch, sync or idle; or accounts; may
-    /// be repeated
+    /// Runs: PATH-MODE, PATH is stock or door, or sdk, a chain of the Cosmos SDK; MODE is batch, sync or
+    /// idle. With -sub behind it CometBFT is told of events, which plasmad indexes, with -kv CometBFT
+    /// indexes them; with -gc the SDK's chain has Go's default garbage collector. Or accounts. May be
+    /// repeated
     #[arg(long = "run", value_name = "RUN")]
     runs: Vec<String>,
     /// Validators, all on this machine
@@ -87,16 +89,20 @@ struct Cli {
     bench: bool,
 }
 
-const RUNS: [&str; 10] = [
+const RUNS: [&str; 14] = [
     "stock-batch",
+    "sdk-batch",
     "door-batch",
     "stock-batch-sub",
     "door-batch-sub",
+    "sdk-batch-gc",
     "stock-sync",
+    "sdk-sync",
     "door-sync",
     "stock-batch-kv",
     "door-batch-kv",
     "stock-idle",
+    "sdk-idle",
     "door-idle",
 ];
 
@@ -108,6 +114,8 @@ fn main() -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let dir = cli.home.clone().unwrap_or_else(|| temporary.path().to_owned());
     let programs = Programs::of_chain()?;
+    let sdk = cli.runs.iter().any(|run| run.starts_with("sdk-"));
+    let sdk = if sdk { peer::program()? } else { None };
     // One thread: the loader is to leave the cores to the chain.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -129,9 +137,10 @@ fn main() -> Result<()> {
         if name == "accounts" {
             accounts::run(&cli, &programs, &runtime, &home)?;
         } else {
-            all.push(run(name, &cli, &programs, &runtime, &accounts, chain_id, &signed, &home)?);
+            let programs = (&programs, sdk.as_deref());
+            all.push(run(name, &cli, programs, &runtime, &accounts, chain_id, &signed, &home)?);
         }
-        if cli.home.is_none() {
+        if cli.home.is_none() && home.exists() {
             fs::remove_dir_all(&home)?;
         }
     }
@@ -181,7 +190,12 @@ fn network(
     home: &Path,
     setup: Setup,
 ) -> Result<Network> {
-    let spec = NetworkSpec {
+    let spec = spec(cli, accounts, chain_id, home);
+    Network::up_with(&spec, programs, |node| change(node, setup))
+}
+
+fn spec(cli: &Cli, accounts: &Accounts, chain_id: &str, home: &Path) -> NetworkSpec {
+    NetworkSpec {
         home: home.to_owned(),
         chain_id: chain_id.into(),
         validators: cli.validators,
@@ -189,43 +203,86 @@ fn network(
         port_base: cli.port_base,
         timeout_commit: cli.timeout_commit.clone(),
         set: cli.set.clone(),
-    };
-    Network::up_with(&spec, programs, |node| change(node, setup))
+    }
 }
 
-fn pids(network: &Network) -> Result<Vec<(&'static str, Vec<u32>)>> {
-    let of = |id: fn(&plasma_testnet::comet::Validator) -> Option<u32>| {
-        network.validators.iter().map(id).collect::<Option<Vec<_>>>().context("a process is gone")
-    };
-    Ok(vec![
-        ("plasmad", of(|validator| validator.plasmad_id())?),
-        ("cometbft", of(|validator| validator.cometbft_id())?),
-        ("loader", vec![std::process::id()]),
-    ])
+/// What is measured.
+enum Chain {
+    Ours(Network),
+    Sdk(Peer),
+}
+
+impl Chain {
+    /// Where transfers go: one address of each node.
+    fn urls(&self, door: bool) -> Result<Vec<String>> {
+        let network = match self {
+            Self::Ours(network) => network,
+            Self::Sdk(peer) => return Ok(vec![peer.rpc.clone()]),
+        };
+        let urls = network.validators.iter().map(|validator| {
+            let urls = &validator.urls;
+            if door { urls.frontdoor.clone() } else { Some(urls.rpc.clone()) }
+        });
+        urls.collect::<Option<_>>().context("the front door is not open")
+    }
+
+    /// The CometBFT whose blocks are looked at.
+    fn watch(&self) -> String {
+        match self {
+            Self::Ours(network) => network.validators[0].urls.rpc.clone(),
+            Self::Sdk(peer) => peer.rpc.clone(),
+        }
+    }
+
+    fn pids(&self) -> Result<Vec<(&'static str, Vec<u32>)>> {
+        let mut pids = match self {
+            Self::Ours(network) => {
+                let of = |id: fn(&plasma_testnet::comet::Validator) -> Option<u32>| {
+                    let ids = network.validators.iter().map(id).collect::<Option<Vec<_>>>();
+                    ids.context("a process is gone")
+                };
+                vec![
+                    ("plasmad", of(|validator| validator.plasmad_id())?),
+                    ("cometbft", of(|validator| validator.cometbft_id())?),
+                ]
+            }
+            Self::Sdk(peer) => vec![("sdk", vec![peer.id()])],
+        };
+        pids.push(("loader", vec![std::process::id()]));
+        Ok(pids)
+    }
+
+    fn check(&mut self) -> Result<()> {
+        match self {
+            Self::Ours(network) => network.check(),
+            Self::Sdk(peer) => peer.check(),
+        }
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a run is made of")]
 fn run(
     name: &str,
     cli: &Cli,
-    programs: &Programs,
+    (programs, sdk): (&Programs, Option<&Path>),
     runtime: &tokio::runtime::Runtime,
     accounts: &Accounts,
     chain_id: &str,
     signed: &[Vec<Vec<u8>>],
     home: &Path,
 ) -> Result<Figures> {
-    let (rest, index, subscriptions) = match (name.strip_suffix("-kv"), name.strip_suffix("-sub")) {
+    let (rest, tuned) = name.strip_suffix("-gc").map_or((name, true), |rest| (rest, false));
+    let (rest, index, subscriptions) = match (rest.strip_suffix("-kv"), rest.strip_suffix("-sub")) {
         (Some(rest), _) => (rest, false, true),
         (None, Some(rest)) => (rest, true, true),
-        (None, None) => (name, true, false),
+        (None, None) => (rest, true, false),
     };
-    let (path, mode) =
-        rest.split_once('-').context("a run is PATH-MODE, PATH-MODE-sub or PATH-MODE-kv")?;
-    let door = match path {
-        "stock" => false,
-        "door" => true,
-        other => bail!("{other:?} is neither stock nor door"),
+    let (path, mode) = rest.split_once('-').context("a run is PATH-MODE, with -sub, -kv or -gc")?;
+    let (door, is_sdk) = match path {
+        "stock" => (false, false),
+        "door" => (true, false),
+        "sdk" => (false, true),
+        other => bail!("{other:?} is none of stock, door, sdk"),
     };
     let (method, batch) = match mode {
         "batch" => ("broadcast_tx_async", cli.batch.min(RPC_BATCH_MAX)),
@@ -234,19 +291,21 @@ fn run(
         other => bail!("{other:?} is none of batch, sync, idle"),
     };
     let setup = Setup { door, index, subscriptions };
-    let mut network = network(cli, programs, accounts, chain_id, home, setup)?;
-    network.wait_for_block(2)?;
-    let urls = network.validators.iter().map(|validator| {
-        let urls = &validator.urls;
-        if door { urls.frontdoor.clone() } else { Some(urls.rpc.clone()) }
-    });
-    let urls = urls.collect::<Option<Vec<_>>>().context("the front door is not open")?;
-    let watch = network.validators[0].urls.rpc.clone();
+    let mut chain = if is_sdk {
+        let Some(program) = sdk else { return Ok(Figures::absent(name)) };
+        let spec = spec(cli, accounts, chain_id, home);
+        Chain::Sdk(Peer::up(&spec, program, tuned, |node| change(node, setup))?)
+    } else {
+        let mut network = network(cli, programs, accounts, chain_id, home, setup)?;
+        network.wait_for_block(2)?;
+        Chain::Ours(network)
+    };
+    let watch = chain.watch();
     let in_flight = cli.in_flight.unwrap_or(if door { DOOR_IN_FLIGHT } else { STOCK_IN_FLIGHT });
     let room = Arc::new(Semaphore::new(in_flight));
     let flow = Flow {
-        urls,
-        rest: network.validators[0].urls.rest.clone(),
+        urls: chain.urls(door)?,
+        watch: watch.clone(),
         method,
         batch,
         connections: cli.connections,
@@ -262,13 +321,13 @@ fn run(
     let (sent, window, usage) = thread::scope(|scope| {
         let sending = scope.spawn(|| load::run(runtime, &flow, ready));
         thread::sleep(WARM_UP);
-        let meter = Meter::start(pids(&network)?)?;
+        let meter = Meter::start(chain.pids()?)?;
         let from = Instant::now();
         let sent = sending.join().map_err(|_| anyhow::anyhow!("the loader panicked"))??;
         let window = (from, Instant::now());
         anyhow::Ok((sent, window, meter.read()?))
     })?;
-    network.check()?;
+    chain.check()?;
     // What waits is included, or is lost.
     let total = |seen: &[Seen]| seen.iter().map(|seen| seen.txs).sum::<u64>();
     let end = Instant::now() + DRAIN;
