@@ -98,6 +98,7 @@ fn the_set_follows_stake_absence_and_double_signing() {
         timeout_commit: "200ms".into(),
         set: [
             format!("staking.params.unbonding_time={UNBONDING_S}s"),
+            format!("governance.consensus.evidence.max_age_duration={UNBONDING_S}s"),
             format!("staking.slashing_params.signed_blocks_window={WINDOW}"),
             "staking.slashing_params.min_signed_per_window=0.300000000000000000".into(),
             "staking.slashing_params.downtime_jail_duration=2s".into(),

@@ -33,7 +33,7 @@ bounded! {
 bounded! {
     fn evidence_table(EvidenceParams) {
         max_age_num_blocks: natural, 1_000, 100_000_000, Step::twice_or(0);
-        max_age_duration: seconds, 3_600, 365 * DAY_S, Step::twice_or(0);
+        max_age_duration: seconds, 1, 365 * DAY_S, Step::twice_or(0);
         max_bytes: natural, 16 * KIB, 4 * 1_024 * KIB, Step::twice_or(0);
     }
 }
