@@ -336,7 +336,8 @@ impl Node {
         Ok(Ok(result))
     }
 
-    /// What is to be found out about the signatures of those `offers` that might wait. Whoever then finds it out holds no lock: it is most of what a check costs.
+    /// What is to be found out about the signatures of those `offers` that might wait. Whoever then
+    /// finds it out holds no lock: it is most of what a check costs.
     fn unproven(&self, check: &mut Check, offers: &[Offer]) -> Result<Unproven, NodeError> {
         let found = self.with_check(check, |check, base| {
             let may_wait = |offer: &&Offer| check.waiting.may_wait(offer).is_ok();
@@ -362,12 +363,13 @@ impl Node {
             Err(refusal) => return Ok(refused(refusal)),
         };
         let mut txs: Vec<(Hash, &[u8])> = txs.into_iter().map(|tx| (sha256(tx), tx)).collect();
-        let carrier = sha256(bytes);
-        let mut check = lock(&self.check);
-        check.waiting.rechecks |= again;
         if again {
+            let mut check = lock(&self.check);
+            check.waiting.rechecks = true;
             return self.recheck_carrier(&mut check, &txs);
         }
+        let carrier = sha256(bytes);
+        let check = lock(&self.check);
         if check.waiting.carriers.has(&carrier) {
             let waits = txs.iter().any(|(hash, _)| check.waiting.knows(hash));
             return Ok(if waits { accepted(0) } else { nothing_waits() });
