@@ -18,7 +18,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
         let Some(receipt) = &accepted.receipt else {
             return Err(Error::BadGenesis("a receipt is missing".into()));
         };
-        if RECEIPTS.has(store, &receipt.job_id) {
+        if RECEIPTS.map().has(store, &receipt.job_id) {
             let text = format!("the receipt of job {} is there twice", receipt.job_id);
             return Err(Error::BadGenesis(text));
         }
@@ -29,5 +29,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
 
 /// Attestation's state, as a genesis from which it would go on.
 pub fn export(store: &dyn Read) -> AttestationGenesis {
-    AttestationGenesis { receipts: RECEIPTS.iter(store).map(|(_, receipt)| receipt).collect() }
+    AttestationGenesis {
+        receipts: RECEIPTS.map().iter(store).map(|(_, receipt)| receipt).collect(),
+    }
 }

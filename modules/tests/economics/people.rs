@@ -5,6 +5,7 @@ use plasma_modules::{
     BPS, Dec,
     attestation::{receipt_digest, text_hash, tokens_hash},
     market, price, reward,
+    types::digest,
 };
 use plasma_proto::{
     cosmos::{
@@ -294,7 +295,7 @@ impl World {
             n_cached: 0,
             n_out: TOKENS,
             sampling: job.sampling,
-            fingerprint_root: vec![],
+            fingerprint_root: digest(&[b"evidence", &job.id.to_be_bytes()]).into(),
             t_first_ms: 10,
             t_total_ms: 20,
             charge_uxpl: charge.text(),
