@@ -259,7 +259,8 @@ fn check_keeps_pending_sequences_and_remembers_signatures() {
     assert_eq!(chain::check_tx(&mut pending, &block, &second, &memory).code, 32);
     assert_eq!(memory.hits.get(), 0);
     let txs = [first.as_slice(), second.as_slice()];
-    let (taken, _) = chain::prepare(&chain.store, &chain.next(&[]), &txs, 1 << 20, &memory);
+    let input = chain.next(&[]);
+    let (taken, _) = chain::prepare(&chain.store, &input, None, &txs, 1 << 20, &memory).unwrap();
     assert_eq!(taken, txs);
     assert_eq!(memory.hits.get(), 2);
 }

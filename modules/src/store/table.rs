@@ -172,6 +172,10 @@ pub enum Table {
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
+    /// `Item<attestation.Params>`
+    AttestationParams = 0x76,
+    /// `Map<Address, attestation.BeaconKeys>`: by operator of the validator.
+    BeaconKeys = 0x77,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
