@@ -64,7 +64,10 @@ pub fn follow(
     progress: &Sender<usize>,
 ) -> Result<Replay, EngineError> {
     let sampling = job.sampling.unwrap_or_default();
-    let sampler = Sampler::new(Sampling::from(&sampling), sampling_seed(job.id, sampling.seed))?;
+    let sampler = Sampler::new(
+        Sampling::from(&sampling),
+        sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
+    )?;
     let prompt_tokens = model.tokenizer().prompt(input)?;
     let network = model.model();
     let mut kv = network.kv(prompt_tokens.len().saturating_add(claimed.len()));

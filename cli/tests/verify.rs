@@ -51,6 +51,7 @@ fn delivered(
             ..Ask::default()
         }),
         attempt: 1,
+        assigned_beacon: vec![4; 32],
         state: JobState::Delivered.into(),
         ..Job::default()
     };
@@ -61,7 +62,7 @@ fn delivered(
         max_tokens,
         stop: vec![],
         sampling: Sampling::from(&sampling),
-        seed: attestation::sampling_seed(job.id, sampling.seed),
+        seed: attestation::sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
     };
     let written = engine.generate(request, |_| ());
     let key = ReceiptKey::new(&Zeroizing::new([3; 32]), CHAIN);

@@ -182,7 +182,7 @@ pub fn request(job: &Job, payload: Option<Payload>) -> Result<Request, String> {
             temperature_milli: sampling.temperature_milli,
             top_p_milli: sampling.top_p_milli,
         },
-        seed: sampling_seed(job.id, sampling.seed),
+        seed: sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
     })
 }
 

@@ -551,6 +551,7 @@ pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     market::rebuild_derived(store, put);
     price::rebuild_derived(store, put);
     reward::rebuild_derived(store, put);
+    attestation::rebuild_derived(store, put);
     authz::rebuild_derived(store, put);
     governance::rebuild_derived(store, put);
 }

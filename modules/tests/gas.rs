@@ -184,6 +184,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         charge_uxpl: "1".into(),
         signature: vec![1; 64],
         n_out: 2,
+        fingerprint_root: vec![1; 32],
         ..Receipt::default()
     };
     let output = Answer { token_ids: vec![1, 2], text: "x".into() };

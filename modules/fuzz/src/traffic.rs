@@ -7,7 +7,7 @@ use plasma_modules::{
     governance::{self, grants},
     market::{self, register_digest},
     staking,
-    types::sha256,
+    types::{digest, sha256},
 };
 use plasma_proto::{
     cosmos::{
@@ -162,7 +162,7 @@ fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
         n_cached: 0,
         n_out: 3,
         sampling: Some(SAMPLING),
-        fingerprint_root: vec![],
+        fingerprint_root: digest(&[b"evidence", &job.id.to_be_bytes()]).into(),
         t_first_ms: 5,
         t_total_ms: 9,
         charge_uxpl: "42".into(),

@@ -122,8 +122,11 @@ pub enum Error {
         due: Amount,
     },
     /// Evidence that is not well formed.
-    #[error("fingerprint_root must be empty")]
+    #[error("fingerprint_root must be empty, or 32 bytes if the outcome is OK")]
     BadEvidence,
+    /// Evidence that stands in another receipt.
+    #[error("fingerprint_root is that of job {0}")]
+    SeenEvidence(u64),
     /// Times that cannot be.
     #[error("t_first_ms is after t_total_ms")]
     BadTimes,
@@ -179,6 +182,7 @@ impl Coded for Error {
             Self::BadTimes => 26,
             Self::BadSignature => 27,
             Self::BadGenesis(_) => 28,
+            Self::SeenEvidence(_) => 29,
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
         let Some(receipt) = &accepted.receipt else {
             return Err(Error::BadGenesis("a receipt is missing".into()));
         };
-        if RECEIPTS.has(store, &receipt.job_id) {
+        if RECEIPTS.map().has(store, &receipt.job_id) {
             let text = format!("the receipt of job {} is there twice", receipt.job_id);
             return Err(Error::BadGenesis(text));
         }
@@ -38,7 +38,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
 /// Attestation's state, as a genesis from which it would go on.
 pub fn export(store: &dyn Read) -> AttestationGenesis {
     AttestationGenesis {
-        receipts: RECEIPTS.iter(store).map(|(_, receipt)| receipt).collect(),
+        receipts: RECEIPTS.map().iter(store).map(|(_, receipt)| receipt).collect(),
         params: Some(params(store)),
         beacon_keys: beacon::export(store),
     }

@@ -11,7 +11,7 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
 
 /// Every receipt is the one that its job names.
 pub fn receipts_are_those_of_jobs(store: &dyn Read) -> Result<(), String> {
-    for (job_id, accepted) in RECEIPTS.iter(store) {
+    for (job_id, accepted) in RECEIPTS.map().iter(store) {
         let hash = accepted.receipt.as_ref().map(receipt_hash);
         let fits = hash.is_some_and(|hash| {
             accepted.receipt_hash == hash

@@ -43,7 +43,7 @@ fn receipts(
     view: &View<'_>,
     request: QueryReceiptsRequest,
 ) -> Result<QueryReceiptsResponse, QueryError> {
-    let (entries, pagination) = page(view.store, &RECEIPTS, &(), request.pagination)?;
+    let (entries, pagination) = page(view.store, RECEIPTS.map(), &(), request.pagination)?;
     let receipts = entries.into_iter().map(|(_, receipt)| receipt).collect();
     Ok(QueryReceiptsResponse { receipts, pagination: Some(pagination) })
 }
