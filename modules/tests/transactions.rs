@@ -103,7 +103,6 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
         ("unknown field", unknown_field, ("sdk", 2)),
         ("nothing", vec![], ("sdk", 18)),
         ("garbage", vec![0xff; 40], ("sdk", 2)),
-        ("injected", vec![0x00, 1, 2], ("sdk", 2)),
         ("too large", vec![0x0a; tx::TX_BYTES_MAX + 1], ("sdk", 21)),
         ("zero amount", with(&|d| d.msgs = vec![send(&alice, bob.address, 0)]), ("token", 2)),
         ("bad amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "0x10")]), ("sdk", 10)),
