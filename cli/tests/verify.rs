@@ -63,6 +63,7 @@ fn delivered(
         stop: vec![],
         sampling: Sampling::from(&sampling),
         seed: attestation::sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
+        evidence: true,
     };
     let written = engine.generate(request, |_| ());
     let key = ReceiptKey::new(&Zeroizing::new([3; 32]), CHAIN);

@@ -9,6 +9,8 @@ pub mod wallet;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
+pub mod evidence;
+#[cfg(feature = "engine")]
 pub mod hardware;
 #[cfg(feature = "engine")]
 pub mod models;

@@ -14,6 +14,7 @@ use super::llama::{Config, Kv, Llama, Weights};
 use super::sampler::Sampler;
 use super::tokenizer::{Chat, Tokenizer};
 use super::{Engine, EngineError, Info, Sequence, Step};
+use crate::evidence::Recorder;
 
 /// Version of candle, part of the kernel id: another version may compute other bits.
 const CANDLE_VERSION: &str = "0.11.1";
@@ -325,6 +326,7 @@ impl Engine for Candle {
             kv: self.model.kv(capacity),
             model: self.model.clone(),
             unread: prompt.to_vec(),
+            prompt_left: prompt.len(),
             position: 0,
         }))
     }
@@ -335,13 +337,24 @@ struct Generation {
     model: Arc<Llama>,
     kv: Kv,
     unread: Vec<u32>,
+    /// Tokens of the prompt that were not read yet.
+    prompt_left: usize,
     position: u64,
 }
 
 impl Sequence for Generation {
-    fn step(&mut self, sampler: &Sampler) -> Result<Step, EngineError> {
+    fn step(
+        &mut self,
+        sampler: &Sampler,
+        recorder: Option<&mut Recorder>,
+    ) -> Result<Step, EngineError> {
         let turn: Vec<u32> = self.unread.drain(..self.unread.len().min(PREFILL_TOKENS)).collect();
         let hidden = self.model.hidden(&mut self.kv, &turn)?;
+        let is_prompt = self.prompt_left > 0;
+        self.prompt_left = self.prompt_left.saturating_sub(turn.len());
+        if let Some(recorder) = recorder {
+            record(recorder, &hidden, is_prompt, self.unread.is_empty())?;
+        }
         if !self.unread.is_empty() {
             return Ok(Step::Reading);
         }
@@ -351,6 +364,21 @@ impl Sequence for Generation {
         self.unread.push(token);
         Ok(Step::Token(token))
     }
+}
+
+/// Tells a recorder of the rows of one turn: the last row of a prompt's last turn is the output's first.
+fn record(
+    recorder: &mut Recorder,
+    hidden: &Tensor,
+    is_prompt: bool,
+    is_last: bool,
+) -> Result<(), EngineError> {
+    let (count, width) = hidden.dims2()?;
+    let rows: Vec<f32> = hidden.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    if is_prompt {
+        recorder.prompt(&rows, width, is_last)?;
+    }
+    if is_last { recorder.output(&rows[(count - 1) * width..]) } else { Ok(()) }
 }
 
 #[cfg(test)]
