@@ -31,3 +31,5 @@ pub mod outbox;
 pub mod receipt;
 #[cfg(feature = "engine")]
 pub mod schedule;
+#[cfg(feature = "engine")]
+pub mod verify;

@@ -8,6 +8,7 @@
 mod field;
 mod fingerprint;
 mod projection;
+mod source;
 
 use plasma_modules::attestation::{
     Fingerprint, Leaf, PROJECTIONS, SEGMENT_ROWS, evidence_root, fingerprint_hash, leaf_hash,
@@ -18,6 +19,7 @@ use plasma_proto::plasma::attestation::v1::Evidence;
 
 pub use fingerprint::{Largest, Point};
 pub use projection::{Signs, distance_ppm};
+pub use source::{fetch, from_json};
 
 use crate::engine::EngineError;
 
