@@ -22,7 +22,7 @@ use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
 pub use calibrate::{Calibration, Sample, calibrate, profile_of, to_svg, writers};
 pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
-pub use provider::{Order, write};
+pub use provider::{Order, write, write_recorded};
 
 use crate::engine::candle::{Candle, PREFILL_TOKENS, read_rows};
 use crate::engine::{Engine as _, EngineError, Finish, Sampler, Sampling, Transcript};

@@ -29,6 +29,14 @@ pub struct Order {
 /// # Errors
 /// If the model cannot read the prompt or compute.
 pub fn write(model: &Candle, order: &Order) -> Result<Claim, EngineError> {
+    write_recorded(model, order).map(|(claim, _)| claim)
+}
+
+/// As [`write`], with what was recorded.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_recorded(model: &Candle, order: &Order) -> Result<(Claim, Segments), EngineError> {
     let Order { prompt, max_tokens, sampling, seed, request_hash } = order.clone();
     let prompt_tokens = model.tokenizer().prompt(&prompt)?;
     let sampler = Sampler::new(sampling, seed)?;
@@ -52,8 +60,9 @@ pub fn write(model: &Candle, order: &Order) -> Result<Claim, EngineError> {
         root: vec![],
         leaves: None,
     };
-    claim.prove(&recorder.segments())?;
-    Ok(claim)
+    let segments = recorder.segments();
+    claim.prove(&segments)?;
+    Ok((claim, segments))
 }
 
 impl Claim {
