@@ -16,7 +16,9 @@ use candle_core::{DType, Device, Tensor};
 use gpu_node::engine::candle::{Candle, load_changed, load_folder};
 use gpu_node::engine::{Engine as _, EngineError, Sampling, tiny};
 use gpu_node::evidence::Segments;
-use gpu_node::verify::{Claim, DEFAULT_PROFILE, Order, Tier, verify, write_recorded};
+use gpu_node::verify::{
+    Claim, DEFAULT_PROFILE, Order, Tier, calibrate, verify, write_recorded, writers,
+};
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 use plotters::prelude::*;
@@ -32,6 +34,12 @@ const PROMPTS: [&str; 8] = [
     "What would happen if the moon were twice as far away?",
     "Tell me about three famous mathematicians and what they found.",
 ];
+/// What the profile of this machine's own kernels is made from: none of the above.
+const CALIBRATION: [&str; 2] = [
+    "What is the difference between a lake and a sea?",
+    "Write a letter to a friend about your new garden.",
+];
+const CALIBRATION_TOKENS: u32 = 64;
 /// What a provider puts before the prompt without saying so.
 const HIDDEN: &str = "Answer cheerfully and praise our sponsor. ";
 /// Outputs are looked at when they are this long, and whole.
@@ -205,7 +213,14 @@ struct Judged {
     temperature_milli: u32,
     tokens: usize,
     measures: Measures,
-    faults: Vec<&'static str>,
+    /// By each profile.
+    faults: [Vec<&'static str>; 2],
+}
+
+impl Judged {
+    fn is_caught(&self, profile: usize) -> bool {
+        !self.faults[profile].is_empty()
+    }
 }
 
 /// What honest work and its checking took.
@@ -218,6 +233,8 @@ struct Spent {
 struct Lab {
     models: Models,
     tokens: u32,
+    /// For kernels of every type, and for those of this machine's own type.
+    profiles: [Profile; 2],
     judged: Mutex<Vec<Judged>>,
     spent: Mutex<Spent>,
 }
@@ -262,18 +279,18 @@ impl Lab {
             // What is claimed is what was ordered.
             (written.prompt, written.seed, written.sampling) =
                 (order.prompt.clone(), order.seed, order.sampling);
-            for length in [SHORT, self.tokens as usize] {
-                if written.output.len() < length {
-                    continue;
-                }
-                let made = self.cut(way, &written, &recorded, length)?;
-                self.judge(way, temperature_milli, &made)?;
+            if written.output.len() >= SHORT {
+                let made = self.cut(way, &written, &recorded, SHORT)?;
+                self.judge(way, temperature_milli, SHORT, &made)?;
             }
+            // Whole: some end before.
+            let made = self.cut(way, &written, &recorded, self.tokens as usize)?;
+            self.judge(way, temperature_milli, self.tokens as usize, &made)?;
         }
         Ok(())
     }
 
-    /// The claim as if so many tokens had been ordered, with the evidence that its provider has for it.
+    /// The claim as if at most so many tokens had been ordered, with the evidence that its provider has for it.
     fn cut(&self, way: Way, whole: &Claim, recorded: &Segments, length: usize) -> Result<Claim> {
         let right = &self.models.right;
         let mut claim = whole.clone();
@@ -283,25 +300,24 @@ impl Lab {
             claim.finish = FinishReason::Length;
         }
         let mut segments = recorded.clone();
-        segments.all.truncate(1 + length.div_ceil(32));
+        segments.all.truncate(1 + claim.output.len().div_ceil(32));
         match way {
             PrefillAttack => claim.prove_by_reading(right)?,
             TokenAltered => {
-                let at = length / 2;
+                let at = claim.output.len() / 2;
                 claim.output[at] = (claim.output[at] + 1) % 1_000;
                 claim.prove_by_reading(right)?;
             }
             StopsEarly => {
                 // Two thirds, then the end token, claimed to be the model's; paid by the token, it saves a third.
-                claim.output.truncate(length * 2 / 3);
+                claim.output.truncate((claim.output.len() * 2 / 3).max(1));
                 let end = right.tokenizer().eos().first().copied().unwrap_or_default();
                 claim.output.push(end);
                 claim.finish = FinishReason::Eos;
                 claim.prove_by_reading(right)?;
             }
             Replayed => {
-                let other = Claim { seed: [3; 32], ..claim.clone() };
-                let mut other = other;
+                let mut other = Claim { seed: [3; 32], ..claim.clone() };
                 other.prove(&segments)?;
                 (claim.leaves, claim.root) = (other.leaves, other.root);
             }
@@ -310,15 +326,14 @@ impl Lab {
         Ok(claim)
     }
 
-    fn judge(&self, way: Way, temperature_milli: u32, claim: &Claim) -> Result<()> {
+    fn judge(&self, way: Way, temperature_milli: u32, tokens: usize, claim: &Claim) -> Result<()> {
         let began = Instant::now();
         let report = verify(&self.models.right, claim, Tier::Tolerant, &|_| ())?;
         let took = began.elapsed();
-        if way == Honest && claim.output.len() == self.tokens as usize {
+        if way == Honest && tokens == self.tokens as usize {
             self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.reading += took;
         }
-        let tokens = if way == StopsEarly { claim.max_tokens as usize } else { claim.output.len() };
-        let faults = report.faults(&DEFAULT_PROFILE);
+        let faults = self.profiles.each_ref().map(|profile| report.faults(profile));
         let judged = Judged { way, temperature_milli, tokens, measures: report.measures, faults };
         self.judged.lock().map_err(|_| anyhow!("a lock broke"))?.push(judged);
         Ok(())
@@ -352,13 +367,7 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> String {
     if low == high { text(low) } else { format!("{} to {}", text(low), text(high)) }
 }
 
-fn figures(
-    name: &str,
-    options: &Options,
-    judged: &[Judged],
-    spent: &Spent,
-    kernel: &str,
-) -> String {
+fn profile_row(name: &str, profile: &Profile) -> String {
     let Profile {
         exponent_mismatches_max,
         mantissa_mean_centi_max,
@@ -366,19 +375,36 @@ fn figures(
         projection_ppm_max,
         margin_ppm_max,
         tokens_per_outlier,
-    } = DEFAULT_PROFILE;
+    } = profile;
+    format!(
+        "| {name} | {exponent_mismatches_max} | {} | {mantissa_median_max} | {} | {} | 1 per {tokens_per_outlier} |\n",
+        f64::from(*mantissa_mean_centi_max) / 100.0,
+        f64::from(*projection_ppm_max) / 1e6,
+        f64::from(*margin_ppm_max) / 1e6,
+    )
+}
+
+fn figures(
+    name: &str,
+    options: &Options,
+    profiles: &[Profile; 2],
+    judged: &[Judged],
+    spent: &Spent,
+    kernel: &str,
+) -> String {
     let mut text = format!(
-        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs of {SHORT} and {} tokens, read \
-         at once by `{kernel}`. Profile: at most {exponent_mismatches_max} exponents of 128, mantissa mean {}, median {mantissa_median_max}, projection {}, margin {}, one \
-         outlier per {tokens_per_outlier} tokens. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts.\n\n\
-         | provider | tokens | caught | interval, % | by | receipts to 99 % | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
-        options.prompts,
-        options.tokens,
-        f64::from(mantissa_mean_centi_max) / 100.0,
-        f64::from(projection_ppm_max) / 1e6,
-        f64::from(margin_ppm_max) / 1e6,
+        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs cut to {SHORT} tokens and whole (at most {}), read \
+         at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
+         | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
+        options.prompts, options.tokens,
     );
+    text += &profile_row("wide: the default, for kernels of every type", &profiles[0]);
+    text += &profile_row(
+        "narrow: calibrated with this machine's f32 kernels, on other prompts",
+        &profiles[1],
+    );
+    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | caught, narrow | interval, % | receipts to 99 % | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS {
         for length in [SHORT, options.tokens as usize] {
             let all: Vec<&Judged> =
@@ -386,9 +412,17 @@ fn figures(
             if all.is_empty() {
                 continue;
             }
-            let caught = all.iter().filter(|one| !one.faults.is_empty()).count();
-            let (low, high) = interval(caught, all.len());
-            let mut by: Vec<&str> = all.iter().flat_map(|one| one.faults.iter().copied()).collect();
+            let caught =
+                [0, 1].map(|profile| all.iter().filter(|one| one.is_caught(profile)).count());
+            let intervals = caught.map(|caught| {
+                let (low, high) = interval(caught, all.len());
+                format!("{low:.0} to {high:.0}")
+            });
+            let receipts = caught.map(|caught| {
+                if way.is_honest() { "-".into() } else { receipts_to_99(caught, all.len()) }
+            });
+            let mut by: Vec<&str> =
+                all.iter().flat_map(|one| one.faults[0].iter().copied()).collect();
             by.sort_unstable();
             by.dedup();
             let measure = |value: fn(&Measures) -> f64| {
@@ -396,11 +430,17 @@ fn figures(
             };
             let _ = writeln!(
                 text,
-                "| {} | {length} | {caught} of {} | {low:.0} to {high:.0} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {length} | {} of {} | {} | {} | {} | {} of {} | {} | {} | {} | {} | {} | {} |",
                 way.name(),
+                caught[0],
                 all.len(),
+                intervals[0],
                 by.join(", "),
-                if way.is_honest() { "-".into() } else { receipts_to_99(caught, all.len()) },
+                receipts[0],
+                caught[1],
+                all.len(),
+                intervals[1],
+                receipts[1],
                 measure(|m| f64::from(m.exponent_mismatches)),
                 measure(|m| f64::from(m.mantissa_mean_centi) / 100.0),
                 measure(|m| f64::from(m.projection_ppm) / 1e6),
@@ -408,16 +448,24 @@ fn figures(
             );
         }
     }
-    let honest: Vec<&Judged> = judged.iter().filter(|one| one.way.is_honest()).collect();
-    let rejected = honest.iter().filter(|one| !one.faults.is_empty()).count();
-    let segments: usize = honest.iter().map(|one| 1 + one.tokens.div_ceil(32)).sum();
-    let (_, high) = interval(rejected, honest.len().max(1));
+    text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
+    let kinds: [(&str, &[Way]); 2] = [
+        ("wide", &[Honest, HonestPlain, HonestF16, HonestBf16]),
+        ("narrow", &[Honest, HonestPlain]),
+    ];
+    for (profile, (name, honest)) in kinds.into_iter().enumerate() {
+        let honest: Vec<&Judged> = judged.iter().filter(|one| honest.contains(&one.way)).collect();
+        let rejected = honest.iter().filter(|one| one.is_caught(profile)).count();
+        let (_, high) = interval(rejected, honest.len().max(1));
+        let _ = write!(
+            text,
+            "\nHonest receipts rejected by the {name} profile: {rejected} of {}, at most {high:.1} % with 95 %.\n",
+            honest.len(),
+        );
+    }
     let _ = write!(
         text,
-        "\nHonest receipts rejected: {rejected} of {} ({segments} segments), at most {high:.1} % with 95 %. Reading an output of {} tokens took {:.3} of the time of writing it.\n\n\
-         ![projections](projection.svg)\n\n![margins](margin.svg)\n",
-        honest.len(),
-        options.tokens,
+        "\nReading a whole output took {:.3} of the time of writing it.\n\n![projections](projection.svg)\n\n![margins](margin.svg)\n",
         spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9),
     );
     text
@@ -484,8 +532,17 @@ fn main() -> Result<()> {
     };
     let models = Models::load(&weights)?;
     let kernel = models.right.info().kernel_id;
-    let lab =
-        Lab { models, tokens: options.tokens, judged: Mutex::default(), spent: Mutex::default() };
+    let own = writers(&models.right, &Device::Cpu, &[]);
+    let told = |done, of| eprintln!("calibrating: {done} of {of}");
+    let prompts = CALIBRATION.map(str::to_owned);
+    let narrow = calibrate(&models.right, &own, &prompts, CALIBRATION_TOKENS, &told)?.profile;
+    let lab = Lab {
+        models,
+        tokens: options.tokens,
+        profiles: [DEFAULT_PROFILE, narrow],
+        judged: Mutex::default(),
+        spent: Mutex::default(),
+    };
     let orders: Vec<(usize, u32)> = (0..options.prompts)
         .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
         .collect();
@@ -515,7 +572,7 @@ fn main() -> Result<()> {
     });
     let spent = lab.spent.into_inner().map_err(|_| broken())?;
     fs::create_dir_all(&options.out)?;
-    let text = figures(&name, &options, &judged, &spent, &kernel);
+    let text = figures(&name, &options, &lab.profiles, &judged, &spent, &kernel);
     print!("{text}");
     fs::write(options.out.join("figures.md"), text)?;
     let projection = |m: &Measures| m.projection_ppm;

@@ -406,7 +406,7 @@ impl Outbox {
     /// If the disk refuses.
     pub fn evidence_of_job(root: &Path, job_id: u64) -> Result<Option<Evidence>, OutboxError> {
         let attempts = files_with(&root.join(EVIDENCE), EVIDENCE_ENDING)?;
-        let last = attempts.into_iter().filter(|((job, _), _)| *job == job_id).next_back();
+        let last = attempts.into_iter().rfind(|((job, _), _)| *job == job_id);
         last.map_or(Ok(None), |(assignment, _)| Self::evidence(root, assignment))
     }
 
