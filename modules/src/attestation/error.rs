@@ -122,7 +122,7 @@ pub enum Error {
         due: Amount,
     },
     /// Evidence that is not well formed.
-    #[error("fingerprint_root must be empty, or 32 bytes if the outcome is OK")]
+    #[error("fingerprint_root must be 32 bytes if the outcome is OK, else empty")]
     BadEvidence,
     /// Evidence that stands in another receipt.
     #[error("fingerprint_root is that of job {0}")]
