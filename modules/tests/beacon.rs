@@ -46,7 +46,7 @@ fn with_keys(keys: Vec<BeaconKeys>) -> GenesisState {
     let mut genesis = genesis(&[&Account::new(1), &operator()], 1_000 * XPL);
     let attestation = genesis.attestation.as_mut().unwrap();
     attestation.beacon_keys = keys;
-    attestation.params = Some(Params { beacon_epoch_blocks: 10, ..attestation.params.unwrap() });
+    attestation.params = Some(Params { beacon_epoch_blocks: 10 });
     genesis
 }
 
@@ -113,7 +113,7 @@ fn a_block_proposed_again_has_the_same_beacon() {
     later.time_s += 30;
     assert_eq!(entry(&later, &key(1)), first);
     let tx = chain.draft(&Account::new(1), vec![send(&Account::new(1), Address([3; 20]), XPL)]);
-    decide(&mut now, &[first.clone()]);
+    decide(&mut now, std::slice::from_ref(&first));
     decide(&mut later, &[first, tx.sign(&Account::new(1))]);
     assert_eq!(seed(&now), seed(&later));
 }
