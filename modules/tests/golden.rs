@@ -147,7 +147,7 @@ fn story() -> String {
         n_cached: 0,
         n_out: 3,
         sampling: Some(sampling),
-        fingerprint_root: vec![],
+        fingerprint_root: vec![7; 32],
         t_first_ms: 5,
         t_total_ms: 9,
         charge_uxpl: "42".into(),

@@ -1,7 +1,7 @@
 //! `cosmos.tx.v1beta1.Service`: transactions simulated, broadcast, found and taken apart.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use plasma_modules::{chain::TxResult, query::QueryError};
+use plasma_modules::{chain::TxResult, query::QueryError, tx::INJECTED_TX_PREFIX};
 use plasma_proto::{
     cosmos::{
         base::{
@@ -9,10 +9,10 @@ use plasma_proto::{
             query::v1beta1::PageResponse,
         },
         tx::v1beta1::{
-            BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, GetBlockWithTxsRequest,
-            GetBlockWithTxsResponse, GetTxRequest, GetTxResponse, GetTxsEventRequest,
-            GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse, Tx, TxDecodeRequest,
-            TxDecodeResponse, TxEncodeRequest, TxEncodeResponse,
+            AuthInfo, BroadcastMode, BroadcastTxRequest, BroadcastTxResponse,
+            GetBlockWithTxsRequest, GetBlockWithTxsResponse, GetTxRequest, GetTxResponse,
+            GetTxsEventRequest, GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse,
+            Tx, TxBody, TxDecodeRequest, TxDecodeResponse, TxEncodeRequest, TxEncodeResponse,
         },
     },
     tendermint::abci::{Event, EventAttribute},
@@ -118,7 +118,12 @@ fn broadcast(
     Ok(BroadcastTxResponse { tx_response: Some(response) })
 }
 
+/// A transaction that a block holds; a block's own entry is one without messages.
 fn decoded(bytes: &[u8]) -> Result<Tx, Failure> {
+    if bytes.first() == Some(&INJECTED_TX_PREFIX) {
+        let (body, auth_info) = (Some(TxBody::default()), Some(AuthInfo::default()));
+        return Ok(Tx { body, auth_info, signatures: Vec::new() });
+    }
     // A TxRaw has the fields of a Tx, each as its bytes.
     Tx::decode(bytes).map_err(|error| {
         tracing::warn!(%error, "a committed transaction cannot be decoded");

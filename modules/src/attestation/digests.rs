@@ -32,9 +32,10 @@ pub fn text_hash(text: &str) -> Hash {
     digest(&[b"xpl/text/v1", text.as_bytes()])
 }
 
-/// Where a job's sampling begins: the user's seed bound to the job, so that no node picks it.
-pub fn sampling_seed(job_id: u64, user_seed: u64) -> [u8; 32] {
-    digest(&[b"xpl/seed/v1", &job_id.to_be_bytes(), &user_seed.to_be_bytes()])
+/// Where a job's sampling begins: the user's seed bound to the job and to the beacon of its assignment,
+/// which neither user nor node knew before, so that nobody picks it.
+pub fn sampling_seed(assigned_beacon: &[u8], job_id: u64, user_seed: u64) -> Hash {
+    digest(&[b"xpl/seed/v2", assigned_beacon, &job_id.to_be_bytes(), &user_seed.to_be_bytes()])
 }
 
 #[cfg(test)]
@@ -60,7 +61,7 @@ mod tests {
             hex(&receipt_hash(&receipt)),
             hex(&tokens_hash(&[1, 2, 65_536])),
             hex(&text_hash("hello")),
-            hex(&sampling_seed(7, 42)),
+            hex(&sampling_seed(&[5; 32], 7, 42)),
         ];
         assert_eq!(found, GOLDEN);
     }
@@ -80,6 +81,6 @@ mod tests {
         "564a6aba3f415bf0dca4c9ee003af4960690ec16c6efdd790d57b65ac1fdcb59",
         "6fb990dff09991f2a0a59ee46028b54ecd315cfc7a523a3414f4bce522acbebc",
         "414cc1b7f4f13111f266d16f154270d7b07c8375aaad2fd8b1d29305b9472139",
-        "fcbedcbb3cf2279ff1a2f9e609ef0f8b99a7db293d46e264c3430b99ab061303",
+        "1a3755ece371df3b01c419cdf55c9c0121bb0b824891e8fb70d40b653077e64e",
     ];
 }

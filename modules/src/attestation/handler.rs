@@ -4,7 +4,12 @@ use plasma_proto::plasma::{
 };
 use prost::Message;
 
-use super::{Error, SubmitReceipt, event::Event, receipt_digest, receipt_hash, state::RECEIPTS};
+use super::{
+    Error, SubmitReceipt,
+    event::Event,
+    receipt_digest, receipt_hash,
+    state::{RECEIPTS, job_with_root},
+};
 use crate::{Address, Amount, Block, Ctx, error::fault, market, tx};
 
 /// A provider reports a result: every claim is checked, the signature last, and the market goes
@@ -30,6 +35,7 @@ pub fn submit_receipt(
     {
         return Err(Error::BadSignature);
     }
+    check_evidence(ctx, &msg.receipt)?;
 
     let SubmitReceipt { carrier, receipt, charge, output, .. } = msg;
     let outcome = receipt.outcome();
@@ -85,6 +91,14 @@ fn check_assignment(
         return Err(Error::WrongNode);
     }
     Ok(())
+}
+
+/// Evidence of another inference, sent again, is none.
+fn check_evidence(ctx: &Ctx<'_>, receipt: &Receipt) -> Result<(), Error> {
+    match receipt.fingerprint_root.as_slice() {
+        [] => Ok(()),
+        root => job_with_root(ctx.store, root).map_or(Ok(()), |id| Err(Error::SeenEvidence(id))),
+    }
 }
 
 /// Both limits of the assignment have passed; its timer runs at the end of this block at the

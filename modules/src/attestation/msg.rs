@@ -22,7 +22,7 @@ pub const VERSION: u32 = 1;
 pub const KERNEL_ID_BYTES_MAX: usize = 128;
 
 /// A receipt from checks to settlement bookkeeping, without its bytes.
-const RECEIPT_GAS: u64 = 150_000;
+const RECEIPT_GAS: u64 = 160_000;
 
 fn bad(field: &'static str, why: &'static str) -> Error {
     Error::BadField { field, why }
@@ -91,9 +91,6 @@ impl SubmitReceipt {
         if sampling.is_none() {
             return Err(bad("sampling", "is missing"));
         }
-        if !fingerprint_root.is_empty() {
-            return Err(Error::BadEvidence);
-        }
         if t_first_ms > t_total_ms {
             return Err(Error::BadTimes);
         }
@@ -109,6 +106,10 @@ impl SubmitReceipt {
             return Err(Error::WrongTokenCount { n_out: *n_out, len: output.token_ids.len() });
         }
         check_outcome(&receipt, charge, &output)?;
+        let root_len = if receipt.outcome() == Outcome::Ok { 32 } else { 0 };
+        if fingerprint_root.len() != root_len {
+            return Err(Error::BadEvidence);
+        }
         if tokens != tokens_hash(&output.token_ids) {
             return Err(Error::WrongTokensHash);
         }

@@ -1,10 +1,39 @@
 use alloc::vec::Vec;
 
-use plasma_proto::plasma::attestation::v1::AcceptedReceipt;
+use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Params};
 
-use crate::{Map, Read, Table};
+use crate::{IndexEntry, IndexedMap, Item, Order, Read, Table, error::fault, store::prefix_end};
 
-pub(super) const RECEIPTS: Map<u64, AcceptedReceipt> = Map::new(Table::AttestationReceipts);
+pub(super) const RECEIPTS: IndexedMap<u64, AcceptedReceipt> =
+    IndexedMap::new(Table::AttestationReceipts, receipt_indexes);
+
+pub(super) const PARAMS: Item<Params> = Item::new(Table::AttestationParams);
+
+/// The numbers of beacon and audits.
+pub fn params(store: &dyn Read) -> Params {
+    PARAMS.get(store).unwrap_or_else(|| fault("attestation has no parameters", b""))
+}
+
+/// Hands every index key of attestation to `put`.
+pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
+    RECEIPTS.rebuild(store, put);
+}
+
+/// A receipt without evidence is not looked up by it.
+fn receipt_indexes(job_id: &u64, accepted: &AcceptedReceipt) -> Vec<IndexEntry> {
+    let root = accepted.receipt.as_ref().map(|receipt| receipt.fingerprint_root.as_slice());
+    let roots = root.into_iter().filter(|root| !root.is_empty());
+    roots.map(|root| (Table::AttestationByRoot, [root, &job_id.to_be_bytes()].concat())).collect()
+}
+
+/// A job whose accepted receipt bears this root of evidence, 32 bytes.
+pub(super) fn job_with_root(store: &dyn Read, root: &[u8]) -> Option<u64> {
+    let mut start = Vec::with_capacity(64);
+    start.push(Table::AttestationByRoot.id());
+    start.extend_from_slice(root);
+    let (key, _) = store.range(&start, prefix_end(&start).as_deref(), Order::Ascending).next()?;
+    key.last_chunk().map(|id| u64::from_be_bytes(*id))
+}
 
 /// The receipt that was accepted for a job.
 pub fn receipt(store: &dyn Read, job_id: u64) -> Option<AcceptedReceipt> {
@@ -13,5 +42,5 @@ pub fn receipt(store: &dyn Read, job_id: u64) -> Option<AcceptedReceipt> {
 
 /// Where the receipt of a job is stored, and proven.
 pub fn receipt_key(job_id: u64) -> Vec<u8> {
-    RECEIPTS.path(&job_id)
+    RECEIPTS.map().path(&job_id)
 }

@@ -291,6 +291,7 @@ fn check_job(store: &dyn Read, params: &Params, job: &Job) -> Result<(), Error> 
         address(&job.provider)?;
         let ask = job.ask.as_ref().ok_or_else(|| wrong("its ask is missing"))?;
         check_ask(ask)?;
+        hash("assigned_beacon", &job.assigned_beacon)?;
     } else if !job.provider.is_empty() {
         address(&job.provider)?;
     }

@@ -194,6 +194,7 @@ fn assign(ctx: &mut Ctx<'_>, mut job: Job, chosen: Candidate) {
     job.bond_locked_uxpl = lock.text();
     job.assigned_height = ctx.block.height;
     job.assigned_s = ctx.block.time_s;
+    job.assigned_beacon = ctx.block.beacon.into();
     put_job(ctx.store, &job);
     ctx.emit(&Event::JobAssigned {
         job_id: job.id,

@@ -172,6 +172,12 @@ pub enum Table {
 
     /// `Map<u64, attestation.AcceptedReceipt>`
     AttestationReceipts = 0x70,
+    /// Derived: (root of the evidence, job id), of receipts with evidence.
+    AttestationByRoot = 0x71,
+    /// `Item<attestation.Params>`
+    AttestationParams = 0x76,
+    /// `Map<Address, attestation.BeaconKeys>`: by operator of the validator.
+    BeaconKeys = 0x77,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -245,7 +251,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 26] = [
+    pub const DERIVED: [Self; 27] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -269,6 +275,7 @@ impl Table {
         Self::GovernanceDue,
         Self::PriceVolumesByCharge,
         Self::RewardAuditedByEnd,
+        Self::AttestationByRoot,
         Self::GrantsByRecipient,
         Self::GrantsByStatus,
         Self::GrantsDue,

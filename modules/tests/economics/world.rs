@@ -12,7 +12,7 @@ use plasma_modules::{
     market,
     msg::Msg,
     price, reward, token, tx,
-    types::sha256,
+    types::{digest, sha256},
 };
 use plasma_proto::plasma::{
     attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
@@ -292,7 +292,7 @@ impl World {
             n_cached: 0,
             n_out: TOKENS,
             sampling: job.sampling,
-            fingerprint_root: vec![],
+            fingerprint_root: digest(&[b"evidence", &job.id.to_be_bytes()]).into(),
             t_first_ms: 10,
             t_total_ms: 20,
             charge_uxpl: charge.text(),

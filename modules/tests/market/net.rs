@@ -283,7 +283,7 @@ impl Net {
             n_cached,
             n_out,
             sampling: job.sampling,
-            fingerprint_root: vec![],
+            fingerprint_root: root(job),
             t_first_ms: 10,
             t_total_ms: 20,
             charge_uxpl: charge.text(),
@@ -306,9 +306,15 @@ impl Net {
         receipt.finish_reason = FinishReason::None.into();
         receipt.charge_uxpl = "0".into();
         receipt.response_hash = text_hash("").into();
+        receipt.fingerprint_root = vec![];
         msg.output = None;
         signed(msg, Address::parse(&job.provider).unwrap())
     }
+}
+
+/// A root of evidence that no other job has.
+pub fn root(job: &Job) -> Vec<u8> {
+    plasma_modules::types::digest(&[b"evidence", &job.id.to_be_bytes()]).into()
 }
 
 /// With the signature that `by` makes.

@@ -103,7 +103,9 @@ fn bad_receipts_have_their_codes() {
         ),
         (Box::new(|r| r.charge_uxpl = "1".into()), 24),
         (Box::new(|r| r.n_fresh = 21), 24),
-        (Box::new(|r| r.fingerprint_root = vec![1; 32]), 25),
+        (Box::new(|r| r.fingerprint_root = vec![]), 25),
+        (Box::new(|r| r.fingerprint_root = vec![1; 31]), 25),
+        (Box::new(|r| r.fingerprint_root = vec![1; 33]), 25),
         (Box::new(|r| r.t_first_ms = 21), 26),
     ];
     let before = net.store.clone();
@@ -141,6 +143,11 @@ fn bad_receipts_have_their_codes() {
     // Anybody may carry it.
     net.receipt(USERS[1], full.clone()).unwrap();
     refused(net.receipt(USERS[1], good), "attestation", 7);
+    // Its evidence is no other job's.
+    let other_operator = Address::parse(&other_job.provider).unwrap();
+    let mut copied = net.answer(&other_job, 64);
+    copied.receipt.as_mut().unwrap().fingerprint_root = root(&job);
+    refused(net.receipt(USERS[1], signed(copied, other_operator)), "attestation", 29);
     refused(net.decline(declination(&job, operator)), "market", 27);
 
     // Late, with the timer not yet run.

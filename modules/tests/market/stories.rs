@@ -70,6 +70,28 @@ fn a_job_from_submission_to_the_last_uxpl() {
 }
 
 #[test]
+fn a_job_keeps_the_beacon_that_seeds_its_sampling() {
+    let mut net = Net::open(params());
+    let id = net.submit(job_for(USERS[0], &net.model())).unwrap();
+    assert!(net.job(id).assigned_beacon.is_empty());
+    net.end(1, 1);
+    let beacon = net.block.beacon;
+    net.end(1, 1);
+    let first = net.job(id);
+    assert_eq!((first.state(), first.attempt), (JobState::Assigned, 1));
+    assert_eq!(first.assigned_beacon, beacon);
+    let operator = Address::parse(&first.provider).unwrap();
+    net.decline(declination(&first, operator)).unwrap();
+    net.end(2, 1);
+    let second = net.job(id);
+    assert_eq!((second.state(), second.attempt), (JobState::Assigned, 2));
+    let seed = |job: &Job| attestation::sampling_seed(&job.assigned_beacon, job.id, 1);
+    assert_ne!(seed(&first), seed(&second), "another assignment, other draws");
+    net.receipt(USERS[1], net.answer(&second, 64)).unwrap();
+    assert_eq!(net.job(id).assigned_beacon, second.assigned_beacon);
+}
+
+#[test]
 fn stop_needs_stop_strings() {
     let mut net = Net::open(params());
     let msg = MsgSubmitJob { stop: vec![], ..job_for(USERS[0], &net.model()) };

@@ -531,6 +531,9 @@ pub struct Job {
     /// Jobs that the provider had under way for this model when it got this one, this one included.
     #[prost(uint32, tag = "36")]
     pub slot: u32,
+    /// The beacon of the block that made the current or last assignment: sampling starts from it.
+    #[prost(bytes = "vec", tag = "37")]
+    pub assigned_beacon: ::prost::alloc::vec::Vec<u8>,
 }
 impl ::prost::Name for Job {
     const NAME: &'static str = "Job";
