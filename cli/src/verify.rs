@@ -136,7 +136,14 @@ fn profile(args: &VerifyArgs) -> Result<Profile> {
     let bytes = read_file(path)?;
     let json: Value = serde_json::from_slice(&bytes)
         .map_err(|error| cannot(format!("{} is no JSON document: {error}", path.display())))?;
-    proto_from_json(&json)
+    let profile: Profile = proto_from_json(&json)?;
+    // What is left out reads as 0, and would condemn everybody.
+    if [profile.projection_ppm_max, profile.margin_ppm_max, profile.tokens_per_outlier].contains(&0)
+    {
+        let message = format!("{} lacks thresholds", path.display());
+        return Err(cannot(message).hint("make one by  gpu-node calibrate"));
+    }
+    Ok(profile)
 }
 
 /// The provider's leaves, if they are asked for.

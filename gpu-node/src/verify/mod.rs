@@ -39,6 +39,9 @@ pub const DEFAULT_PROFILE: Profile = Profile {
     tokens_per_outlier: 256,
 };
 
+/// Rows whose logits are in memory at once: a vocabulary is large.
+const LOGIT_ROWS: usize = 32;
+
 /// How strictly an output is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
@@ -313,11 +316,12 @@ fn read(
         for row in rows[first * width..].chunks(width) {
             recorder.output(row)?;
         }
-        if first < size {
-            let logits = network.logits(&hidden.narrow(0, first, size - first)?)?;
-            for at in 0..size - first {
+        for from in (first..size).step_by(LOGIT_ROWS) {
+            let count = LOGIT_ROWS.min(size - from);
+            let logits = network.logits(&hidden.narrow(0, from, count)?)?;
+            for at in 0..count {
                 let logits: Vec<f32> = logits.get(at)?.to_vec1()?;
-                let position = read + first + at + 1 - n_in;
+                let position = read + from + at + 1 - n_in;
                 draws.add(&sampler, &logits, position, claim.output[position])?;
                 progress(position + 1);
             }
