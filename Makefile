@@ -11,6 +11,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = $(PLASMA_CACHE)/bin/cargo-fuzz
 BENCH_PROFILE ?= release
 BENCH_ARGS ?=
+LAB_ARGS ?=
 ECONOMICS_ARGS ?=
 BIN = $(CARGO_TARGET_DIR)/debug
 RELEASE = $(CARGO_TARGET_DIR)/release
@@ -18,7 +19,7 @@ CARGO ?= cargo
 export PLASMA_CACHE CARGO_TARGET_DIR COMETBFT WEIGHTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long fuzz lint fmt proto bench bench-chain economics localnet release clean-data
+.PHONY: help setup build demo test test-long fuzz lint fmt proto bench bench-chain economics cheat-lab localnet release clean-data
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,6 +84,10 @@ bench-chain: ## Load on real chains, with and without the front door, and on one
 
 economics: ## Play attacks on the market's money over months of chain time, and draw them into docs/economics (ECONOMICS_ARGS="--days 60 --seed 7")
 	$(CARGO) bench --profile $(BENCH_PROFILE) -p plasma-modules --bench economics -- $(ECONOMICS_ARGS)
+
+cheat-lab: ## Let providers cheat with the demo's model and see which are caught; into docs/verification (LAB_ARGS="--prompts 4 --tokens 128")
+	@testnet/setup.sh system weights
+	$(CARGO) bench --profile $(BENCH_PROFILE) -p gpu-node --bench cheats -- --weights $(WEIGHTS) $(LAB_ARGS)
 
 localnet: ## Keep a network up until Ctrl-C (VALIDATORS=1 GPU_NODES=1)
 	@testnet/setup.sh system cometbft

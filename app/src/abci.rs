@@ -41,7 +41,7 @@ use crate::{
     doors::Doors,
     files::genesis,
     index::IndexedBlock,
-    node::{Decided, Node, NodeError},
+    node::{Decided, Node, NodeError, Proposed},
     statesync::{Applied, Offered, Snapshot},
 };
 
@@ -268,7 +268,14 @@ fn misbehavior(proven: Vec<pb::Misbehavior>) -> Vec<Misbehavior> {
 fn indexed(kind: &str, key: &str) -> bool {
     let silent = matches!(
         kind,
-        "coin_spent" | "burn" | "coinbase" | "mint" | "rewards" | "commission" | "liveness"
+        "beacon"
+            | "coin_spent"
+            | "burn"
+            | "coinbase"
+            | "mint"
+            | "rewards"
+            | "commission"
+            | "liveness"
     );
     let value = matches!(
         key,
@@ -453,18 +460,20 @@ impl Application for App {
 
     fn prepare_proposal(&self, request: pb::RequestPrepareProposal) -> pb::ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or_default();
-        // An empty block is always a valid one.
+        // Without an answer the block is empty; where a proof is due, nobody accepts that.
         let shown =
             self.survive("PrepareProposal", || self.node.candidates(request.txs, bytes_max));
         let shown = shown.unwrap_or_default();
         let txs = slices(&shown);
         let proposal = decided(request.height, request.time, &request.proposer_address, &txs);
         let taken = self.survive("PrepareProposal", || self.node.prepare(proposal, bytes_max));
-        let taken = taken.and_then(|taken| unless_due(taken).ok()).unwrap_or_default();
+        let Proposed { own, txs: taken } =
+            taken.and_then(|taken| unless_due(taken).ok()).unwrap_or_default();
         // Slices of the candidates' own bytes, in their order: nothing is copied.
         let mut wholes = shown.iter();
         let mut whole = wholes.next();
-        let mut kept = Vec::with_capacity(taken.len());
+        let mut kept = Vec::with_capacity(taken.len() + 1);
+        kept.extend(own.map(Bytes::from));
         for tx in taken {
             while let Some(bytes) = whole
                 && !bytes.as_ptr_range().contains(&tx.as_ptr())

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! HOME/plasma.toml               settings of plasmad
+//! HOME/beacon_key.json           with which a validator proves its blocks' randomness
 //! HOME/data/state.db             the chain's state
 //! HOME/data/snapshots            for nodes that join by state sync
 //! HOME/data/abci.sock            where CometBFT reaches plasmad
@@ -10,6 +11,7 @@
 //! ```
 //! Keys and genesis are never overwritten.
 
+pub mod beacon;
 pub mod comet;
 pub mod genesis;
 mod testnet;
@@ -49,6 +51,8 @@ pub struct HomeSpec {
 pub struct HomeKeys {
     /// Consensus key, ed25519.
     pub consensus_pubkey: [u8; 32],
+    /// Key of the beacon, a point of ristretto255.
+    pub beacon_pubkey: [u8; 32],
     /// CometBFT's name for the node on its network.
     pub node_id: String,
 }
@@ -68,7 +72,8 @@ pub fn create_keys(home: &Path) -> anyhow::Result<HomeKeys> {
         comet::SIGNED_NOTHING,
         SECRET_MODE,
     )?;
-    Ok(HomeKeys { consensus_pubkey, node_id })
+    let beacon_pubkey = beacon::create(home)?.public();
+    Ok(HomeKeys { consensus_pubkey, beacon_pubkey, node_id })
 }
 
 /// Writes settings and genesis into a home that has keys.

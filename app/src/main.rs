@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use plasma_app::{
     VERSION, admin,
-    config::{Config, db_dir},
+    config::{Config, cometbft_dir, db_dir},
     files::{
         self, GenesisAccount, GenesisSpec, GenesisValidator, HomeSpec, TestnetSpec,
         comet::CometSpec, genesis,
@@ -21,7 +21,7 @@ use plasma_app::{
     node::{Keep, Node},
     run,
 };
-use plasma_modules::chain::UPGRADES;
+use plasma_modules::{Address, attestation::beacon, chain::UPGRADES};
 use tracing_subscriber::EnvFilter;
 
 /// A block is a hundred small allocations per transaction; the C library's took a third of its time.
@@ -58,6 +58,8 @@ enum Command {
     Prune(Home),
     /// Changes what the running node logs, until it ends; says what it logs if no filter is given.
     LogLevel(LogLevel),
+    /// Shows this node's key of the beacon, which is made if there is none, and what makes it a validator's.
+    BeaconKey(BeaconKey),
     /// Writes the homes of a network on this machine.
     TestnetFiles(TestnetFiles),
     /// Says which plasmad this is.
@@ -176,6 +178,15 @@ struct LogLevel {
 }
 
 #[derive(Args)]
+struct BeaconKey {
+    #[command(flatten)]
+    home: Home,
+    /// The validator's account, bech32 xpl: proves to the chain of this home that it has the key.
+    #[arg(long, value_name = "ADDRESS")]
+    operator: Option<String>,
+}
+
+#[derive(Args)]
 struct TestnetFiles {
     /// Folder for the homes node0, node1, ...
     #[arg(long)]
@@ -218,6 +229,7 @@ fn main() -> ExitCode {
         Command::Rollback(args) => rollback(&args),
         Command::Prune(args) => prune(&args),
         Command::LogLevel(args) => log_level(&args),
+        Command::BeaconKey(args) => beacon_key(&args),
         Command::TestnetFiles(args) => testnet_files(args),
         Command::Version => {
             println!("{VERSION}");
@@ -231,23 +243,24 @@ fn init(args: Init) -> anyhow::Result<()> {
     let Init { home: Home { home }, chain_id, moniker, operator, stake, accounts, overrides } =
         args;
     let home = std::path::absolute(home)?;
-    let validator = |consensus_pubkey| GenesisValidator {
+    let validator = |consensus_pubkey, beacon_pubkey| GenesisValidator {
         operator: operator.clone(),
         moniker: moniker.clone(),
         consensus_pubkey,
+        beacon_pubkey,
         tokens_uxpl: stake,
     };
-    let spec = |consensus_pubkey| GenesisSpec {
+    let spec = |consensus_pubkey, beacon_pubkey| GenesisSpec {
         chain_id: chain_id.clone(),
         time: SystemTime::now(),
         accounts: accounts.clone(),
-        validators: vec![validator(consensus_pubkey)],
+        validators: vec![validator(consensus_pubkey, beacon_pubkey)],
         overrides: overrides.clone(),
     };
     // A mistake shows before anything is written.
-    genesis::file(&spec([1; 32]))?;
+    genesis::file(&spec([1; 32], None))?;
     let keys = files::create_keys(&home)?;
-    let genesis = genesis::file(&spec(keys.consensus_pubkey))?;
+    let genesis = genesis::file(&spec(keys.consensus_pubkey, Some(keys.beacon_pubkey)))?;
     let config = Config::default();
     // The only validator of a new chain could never start again if it looked back.
     let comet = CometSpec { double_sign_check_height: 0, ..CometSpec::default() };
@@ -271,6 +284,7 @@ fn import(args: Import) -> anyhow::Result<()> {
     files::write_home(&home, &spec, &text)?;
     println!("{} is a home of chain {chain_id}; node id {}", home.display(), keys.node_id);
     println!("its consensus key is {}", hex::encode(keys.consensus_pubkey));
+    println!("its beacon key is {}", hex::encode(keys.beacon_pubkey));
     println!("start it with: plasmad start --home {} --with-cometbft", home.display());
     Ok(())
 }
@@ -324,6 +338,29 @@ fn start(args: Start) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (with_cometbft, cometbft) = (args.with_cometbft, args.cometbft.as_deref());
     runtime.block_on(run::run(&home, &config, with_cometbft, cometbft, UPGRADES, logs))
+}
+
+fn beacon_key(args: &BeaconKey) -> anyhow::Result<()> {
+    let home = &args.home.home;
+    ensure!(home.is_dir(), "{} is not there; make it with `plasmad init`", home.display());
+    let key = match files::beacon::load(home)? {
+        Some(key) => key,
+        None => files::beacon::create(home)?,
+    };
+    let public = hex::encode(key.public());
+    let Some(operator) = &args.operator else {
+        println!("{public}");
+        return Ok(());
+    };
+    let operator = Address::parse(operator).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let path = cometbft_dir(home).join("config/genesis.json");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let chain_id = genesis::chain_id(&text).with_context(|| path.display().to_string())?;
+    let proof = hex::encode(beacon::prove_possession(&key, &chain_id, operator));
+    println!("the operator of the validator makes it its own on {chain_id} with:");
+    println!("xpl stake beacon-key {public} {proof}");
+    Ok(())
 }
 
 /// Speaks with the node that runs in this home.

@@ -14,7 +14,9 @@ use std::{
 };
 
 use plasma_modules::{
-    Memory, Overlay, Read, Recorded, Refusal, Writes, ahead, carrier,
+    Memory, Overlay, Read, Recorded, Refusal, Writes, ahead,
+    attestation::beacon,
+    carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
     governance::upgrade::{self, Due, UPGRADES, Upgrade},
     rules,
@@ -119,6 +121,15 @@ pub struct Executed {
     pub validator_updates: Vec<ValidatorUpdate>,
     /// What CometBFT is to hold blocks to from now on, whole, if that changed.
     pub consensus: Option<ConsensusParams>,
+}
+
+/// A block to propose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proposed<'t> {
+    /// What it begins with, if the proposer's beacon key counts.
+    pub own: Option<Vec<u8>>,
+    /// Its transactions.
+    pub txs: Vec<&'t [u8]>,
 }
 
 /// Why a node does not do what it was asked.
@@ -245,6 +256,7 @@ pub struct Node {
     check: Mutex<Check>,
     working: Mutex<Working>,
     upgrades: &'static [Upgrade],
+    beacon_key: Option<beacon::SecretKey>,
     seen: Seen,
     heads: watch::Sender<u64>,
     metrics: Arc<Metrics>,
@@ -291,6 +303,7 @@ impl Node {
             check: Mutex::default(),
             working: Mutex::default(),
             upgrades: UPGRADES,
+            beacon_key: None,
             seen: Seen::default(),
             heads,
             metrics,
@@ -302,6 +315,12 @@ impl Node {
     #[must_use]
     pub fn knowing(self, upgrades: &'static [Upgrade]) -> Self {
         Self { upgrades, ..self }
+    }
+
+    /// The same node with this key for the randomness of the blocks that it proposes.
+    #[must_use]
+    pub fn with_beacon_key(self, key: Option<beacon::SecretKey>) -> Self {
+        Self { beacon_key: key, ..self }
     }
 
     /// Whether this program knows the rules of the next block: what a node asks before it starts.
@@ -496,13 +515,13 @@ impl Node {
         })
     }
 
-    /// The transactions that a proposal takes of its `txs` and of the carriers among them, together
-    /// at most `bytes_max`.
+    /// A block of what a proposal takes of its `txs` and of the carriers among them, together at most
+    /// `bytes_max`; an empty one, which nobody accepts, where this node cannot begin it as it must.
     pub fn prepare<'t>(
         &self,
         proposal: Decided<'t>,
         bytes_max: usize,
-    ) -> Result<Vec<&'t [u8]>, NodeError> {
+    ) -> Result<Proposed<'t>, NodeError> {
         self.with_newest(|base, head| {
             upgrade::due(base, proposal.height, self.upgrades)?;
             let mut working = lock(&self.working);
@@ -510,9 +529,25 @@ impl Node {
             let warm = hot.over(base, head.height);
             let input = proposal.input(&head.chain_id, self.upgrades);
             let txs = carrier::expand(proposal.txs);
-            let (taken, opened) = chain::prepare(&warm, &input, &txs, bytes_max, &self.seen);
+            let key = self.beacon_key.as_ref();
+            let (height, proposer) = (input.height, &input.proposer);
+            let own = chain::beacon_entry(&warm, &head.chain_id, height, proposer, key);
+            let own = own.map(|own| own.map(Vec::from));
+            let made = own.and_then(|own| {
+                let memory = &self.seen;
+                let begun = own.as_deref();
+                let (txs, opened) = chain::prepare(&warm, &input, begun, &txs, bytes_max, memory)?;
+                Ok((Proposed { own, txs }, opened))
+            });
+            let (proposed, opened) = match made {
+                Ok(made) => made,
+                Err(refusal) => {
+                    tracing::error!(height, "no block can be proposed: {refusal}");
+                    return Ok(Proposed::default());
+                }
+            };
             proposals.keep(BlockKey::new(&head.app_hash, &input, opened.paid()), opened);
-            Ok(taken)
+            Ok(proposed)
         })?
     }
 
@@ -595,7 +630,9 @@ impl Node {
         let app_hash = update.app_hash;
         let head = Head { height, time_s, app_hash, ..head };
         pending.block = Some(PendingBlock { head, changes, update, txs: hashes });
-        self.metrics.executed(started.elapsed(), time_s, &output.txs);
+        let own = usize::from(beacon::split(decided.txs).0.is_some());
+        let results = output.txs.get(own..).unwrap_or_default();
+        self.metrics.executed(started.elapsed(), time_s, results);
         Ok(Executed {
             app_hash,
             txs: output.txs,

@@ -24,6 +24,7 @@ use crate::{
     admin::{self, Admin},
     config::{Cometbft, Config, cometbft_dir, db_dir},
     doors::{CometRpc, Doors, Gate, grpc, rest, rpc_url},
+    files,
     frontdoor::{self, Frontdoor},
     logs::Logs,
     node::{Node, NodeError},
@@ -60,7 +61,8 @@ impl Running {
         let (keep, upkeep) = (config.keep(), config.upkeep());
         let opening = move || Node::open_with(&db, keep, upkeep);
         let node = tokio::task::spawn_blocking(opening).await??;
-        let node = Arc::new(node.knowing(upgrades));
+        let beacon_key = files::beacon::load(home)?;
+        let node = Arc::new(node.knowing(upgrades).with_beacon_key(beacon_key));
         let mut doors = Doors::new(Arc::clone(&node))?;
         let mut frontdoor = None;
         match rpc_url(&config.cometbft.rpc, &cometbft_dir(home)) {

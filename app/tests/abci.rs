@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "c5f89fbb778cb32d0bf7407527908360c073e4088280e21a8f56f7d6b214943b"
+        "14b49e01f0b3fb94c9d512b1874675a40e3e5ec09af702acbbf0f6295a1ef9ec"
     );
 }
 

@@ -30,7 +30,7 @@ use tendermint_proto::{
 };
 
 /// Blocks of a short run, and of the long one.
-const BLOCKS: u64 = 200;
+const BLOCKS: u64 = 260;
 const BLOCKS_LONG: u64 = 10_000;
 /// Blocks between snapshots.
 const SNAPSHOT_BLOCKS: u64 = 50;

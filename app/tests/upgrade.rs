@@ -79,7 +79,7 @@ fn decided<'a>(height: u64, txs: &'a [&'a [u8]]) -> Decided<'a> {
 fn block(node: &Node, height: u64) -> ([u8; 32], Option<u64>) {
     let tx = payment(height);
     let txs = [tx.as_slice()];
-    let taken = node.prepare(decided(height, &txs), 1 << 20).unwrap();
+    let taken = node.prepare(decided(height, &txs), 1 << 20).unwrap().txs;
     assert_eq!(taken, txs);
     node.process(decided(height, &txs)).unwrap().unwrap();
     let done = node.finalize(decided(height, &txs)).unwrap();

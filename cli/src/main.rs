@@ -19,8 +19,6 @@ mod price;
 mod proposal;
 mod prove;
 mod query;
-#[cfg(feature = "verify")]
-mod replay;
 mod reward;
 mod stake;
 mod submit;

@@ -28,6 +28,8 @@ pub async fn block(app: &App, height: Option<u64>) -> Result<()> {
         }
     }
     let block = client.block(height).await?;
+    let proven =
+        block.txs.first().is_some_and(|first| first.first() == Some(&tx::INJECTED_TX_PREFIX));
     let hashes: Vec<String> = block
         .txs
         .iter()
@@ -40,6 +42,10 @@ pub async fn block(app: &App, height: Option<u64>) -> Result<()> {
     table.field("hash", &block.hash);
     table.field("proposer", &block.proposer);
     table.field("app hash", &block.app_hash);
+    match proven {
+        true => table.field_toned("beacon", "proven by the proposer", Tone::Good),
+        false => table.field("beacon", "by hash alone: the proposer has no key"),
+    }
     table.field("transactions", hashes.len().to_string());
     for hash in &hashes {
         table.field("", hash);
@@ -51,6 +57,7 @@ pub async fn block(app: &App, height: Option<u64>) -> Result<()> {
         "hash": block.hash,
         "proposer": block.proposer,
         "app_hash": block.app_hash,
+        "beacon_proven": proven,
         "txs": hashes,
     });
     app.out.table(&table, "", &json);

@@ -27,6 +27,7 @@ use plasma_proto::cosmos::staking::v1beta1::{
     QueryValidatorResponse, QueryValidatorsRequest, QueryValidatorsResponse, RedelegationResponse,
     UnbondingDelegation, Validator,
 };
+use plasma_proto::plasma::attestation::v1::MsgSetBeaconKey;
 use prost_types::Any;
 use serde_json::{Value, json};
 
@@ -134,11 +135,34 @@ or hand the file itself to --key-file; the private key is not read.")]
     Create(CreateArgs),
     /// Change what your validator says of itself, or its commission
     Edit(EditArgs),
+    /// Say with which key your validator proves the randomness of its blocks
+    #[command(after_help = "\
+Both stand in what the node says:
+  plasmad beacon-key --operator ADDRESS
+The key counts from the second epoch after this one (some thousand blocks later); until then the one before it does.")]
+    BeaconKey {
+        /// The key, hexadecimal
+        #[arg(value_name = "PUBLIC_KEY", value_parser = hexadecimal)]
+        key: Bytes,
+        /// That the node has its secret, hexadecimal
+        #[arg(value_parser = hexadecimal)]
+        proof: Bytes,
+        #[command(flatten)]
+        tx: TxArgs,
+    },
     /// Let your validator back in after it was jailed for being away
     Unjail {
         #[command(flatten)]
         tx: TxArgs,
     },
+}
+
+/// Bytes that were given as hexadecimal text.
+type Bytes = std::sync::Arc<[u8]>;
+
+fn hexadecimal(text: &str) -> std::result::Result<Bytes, &'static str> {
+    let bytes = plasma_modules::types::unhex(text).ok_or("must be hexadecimal digits, in pairs")?;
+    Ok(bytes.into())
 }
 
 /// A new validator.
@@ -324,6 +348,15 @@ pub async fn run(app: &App, command: StakeCommand) -> Result<()> {
         }
         StakeCommand::Create(args) => create(app, args).await,
         StakeCommand::Edit(args) => edit(app, args).await,
+        StakeCommand::BeaconKey { key, proof, tx } => {
+            let operator = app.own_address()?;
+            let client = app.client().await?;
+            let (public_key, proof) = (key.to_vec(), proof.to_vec());
+            let msg = MsgSetBeaconKey { operator: operator.text(), public_key, proof };
+            let outcome = tx::send(app, &client, any(&msg), &tx).await?;
+            done(app, &outcome, "the key is set, and counts from the second epoch after this one");
+            Ok(())
+        }
         StakeCommand::Unjail { tx } => {
             let operator = app.own_address()?;
             let client = app.client().await?;

@@ -1,8 +1,7 @@
-//! Repeating a job on this machine: do the papers agree, and does the model write what was claimed?
+//! Repeating a job on this machine: do the papers agree, and did the model write what was claimed?
 //!
-//! The papers are checked by the chain's own functions. Then the model reads the prompt and follows the claimed
-//! answer token by token; at each place the seeded draw must choose the claimed token. Between equal kernels
-//! every one must match; another kernel computes slightly other numbers, so a near miss is allowed there.
+//! The papers are checked by the chain's own functions, and proven to be the chain's with `--prove`. Then the model reads
+//! prompt and answer again (`gpu_node::verify`): between equal kernels bit by bit, across kernels by the four measures.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -10,21 +9,26 @@ use std::time::Duration;
 
 use clap::Args;
 use gpu_node::engine::candle::Candle;
-use gpu_node::engine::{Engine as _, EngineError, Finish};
+use gpu_node::engine::{Engine as _, EngineError, Sampling};
+use gpu_node::evidence as leaves;
 use gpu_node::hardware::Backend;
 use gpu_node::models::{self, Cache, ModelsError};
-use plasma_modules::attestation::{receipt_digest, receipt_hash, text_hash, tokens_hash};
+use gpu_node::verify::{self, Claim, DEFAULT_PROFILE, Report, SegmentMeasures, Tier};
+use plasma_modules::attestation::{
+    receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash,
+};
 use plasma_modules::types::{hash32, hex};
 use plasma_modules::{Amount, market, tx};
-use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, FinishReason, Receipt};
+use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Profile, Receipt};
 use plasma_proto::plasma::market::v1::{Job, Outcome, Output, Payload};
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::error::{Failure, Result};
 use crate::job;
+use crate::light::ProveArgs;
 use crate::output::{Tone, line, proto_from_json};
-use crate::replay::{Replay, follow};
+use crate::prove::Prover;
 use crate::view;
 
 /// Largest receipt file, bytes.
@@ -48,6 +52,17 @@ pub struct VerifyArgs {
     /// Where the model runs: cpu, cuda:0, metal:0
     #[arg(long, default_value = "cpu")]
     device: Backend,
+    /// The provider's leaves: a file, or the address of its node, which is asked for /v1/evidence/JOB
+    #[arg(long, value_name = "FILE|URL")]
+    evidence: Option<String>,
+    /// Thresholds across kernels, as `gpu-node calibrate` writes them [default: those of a small model]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// By thresholds between equal kernels too: reads all at once, which is quicker
+    #[arg(long)]
+    tolerant: bool,
+    #[command(flatten)]
+    prove: ProveArgs,
 }
 
 /// Everything that a verdict rests on.
@@ -58,36 +73,95 @@ struct Evidence {
     receipt: Receipt,
     /// The chain that was asked; `None` when a file said it all.
     chain_id: Option<String>,
+    /// Height at which job, texts and receipt are proven.
+    proven: Option<u64>,
+}
+
+/// How a verdict is come to.
+#[derive(Clone, Copy)]
+struct Rules {
+    profile: Profile,
+    tolerant: bool,
+    device: Backend,
 }
 
 /// One question and its answer.
 struct Check {
     name: &'static str,
-    is_ok: bool,
+    /// `None` if it was not asked.
+    is_ok: Option<bool>,
     detail: String,
 }
 
 fn check(name: &'static str, is_ok: bool, detail: impl Into<String>) -> Check {
-    Check { name, is_ok, detail: detail.into() }
+    Check { name, is_ok: Some(is_ok), detail: detail.into() }
+}
+
+fn unasked(name: &'static str, why: impl Into<String>) -> Check {
+    Check { name, is_ok: None, detail: why.into() }
 }
 
 /// Runs `xpl verify`.
 ///
 /// # Errors
-/// With exit code 1 if the job is not verified, 2 if it could not be checked.
+/// With exit code 1 if the job is not verified, 2 if it could not be checked, 5 if a proof does not hold.
 pub async fn run(app: &App, args: VerifyArgs) -> Result<()> {
-    let evidence = evidence(app, &args.what).await?;
+    let evidence = evidence(app, &args).await?;
     let mut checks = papers(&evidence);
     let cache = models_folder(app, &args)?;
-    let replay = if evidence.receipt.outcome() == Outcome::Ok {
-        let replay = replay_aside(app, &evidence, cache, args.device).await?;
-        checks.extend(compare(&evidence, &replay));
-        Some(replay)
+    let rules = Rules { profile: profile(&args)?, tolerant: args.tolerant, device: args.device };
+    let seen = if evidence.receipt.outcome() == Outcome::Ok {
+        let leaves = read_leaves(&args, evidence.job.id).await?;
+        let seen = read_aside(app, &evidence, leaves, cache, rules).await?;
+        checks.extend(compare(&evidence, &seen, &rules.profile));
+        Some(seen)
     } else {
         checks.push(fault(&evidence, cache, args.device)?);
         None
     };
-    report(app, &evidence, &checks, replay.as_ref())
+    report(app, &evidence, &checks, seen.as_ref(), &rules.profile)
+}
+
+/// A file's bytes, if it is not too large.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let file = |error: std::io::Error| Failure::file(path, &error);
+    if std::fs::metadata(path).map_err(file)?.len() > FILE_BYTES_MAX {
+        return Err(cannot(format!("{}: larger than {FILE_BYTES_MAX} bytes", path.display())));
+    }
+    std::fs::read(path).map_err(file)
+}
+
+fn profile(args: &VerifyArgs) -> Result<Profile> {
+    let Some(path) = &args.profile else { return Ok(DEFAULT_PROFILE) };
+    let bytes = read_file(path)?;
+    let json: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| cannot(format!("{} is no JSON document: {error}", path.display())))?;
+    let profile: Profile = proto_from_json(&json)?;
+    // What is left out reads as 0, and would condemn everybody.
+    if [profile.projection_ppm_max, profile.margin_ppm_max, profile.tokens_per_outlier].contains(&0)
+    {
+        let message = format!("{} lacks thresholds", path.display());
+        return Err(cannot(message).hint("make one by  gpu-node calibrate"));
+    }
+    Ok(profile)
+}
+
+/// The provider's leaves, if they are asked for.
+async fn read_leaves(args: &VerifyArgs, job_id: u64) -> Result<Option<Vec<Vec<u8>>>> {
+    let Some(from) = &args.evidence else { return Ok(None) };
+    let found = if from.starts_with("http://") || from.starts_with("https://") {
+        leaves::fetch(from, job_id).await
+    } else {
+        leaves::from_json(&read_file(Path::new(from))?).map_err(|error| format!("{from}: {error}"))
+    };
+    let found = found.map_err(|error| {
+        cannot(format!("the provider's leaves are not to be had: {error}"))
+            .hint("leave --evidence out to verify without them")
+    })?;
+    if found.job_id != job_id {
+        return Err(cannot(format!("{from} holds leaves of job {}, not {job_id}", found.job_id)));
+    }
+    Ok(Some(found.leaves))
 }
 
 fn cannot(message: impl Into<String>) -> Failure {
@@ -95,24 +169,21 @@ fn cannot(message: impl Into<String>) -> Failure {
 }
 
 /// Gathers job, texts and receipt, from the chain or a file.
-async fn evidence(app: &App, what: &str) -> Result<Evidence> {
+async fn evidence(app: &App, args: &VerifyArgs) -> Result<Evidence> {
+    let what = args.what.as_str();
     if let Ok(job_id) = what.parse() {
-        return from_chain(app, job_id, None).await;
+        return from_chain(app, args, job_id, None).await;
     }
-    let path = Path::new(what);
-    let file = |error: std::io::Error| {
-        Failure::file(path, &error).hint("give the number of a job, or a file")
-    };
-    if std::fs::metadata(path).map_err(file)?.len() > FILE_BYTES_MAX {
-        return Err(cannot(format!("{what}: larger than {FILE_BYTES_MAX} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(file)?;
-    let json: Value = serde_json::from_str(&text)
+    let bytes = read_file(Path::new(what))
+        .map_err(|failure| failure.hint("give the number of a job, or a file"))?;
+    let json: Value = serde_json::from_slice(&bytes)
         .map_err(|error| cannot(format!("{what} is no JSON document: {error}")))?;
     let (job, receipt) = read_document(&json)?;
     match job {
-        Some((job, payload)) => whole(job, payload, receipt, None),
-        None => from_chain(app, receipt.job_id, Some(receipt)).await,
+        // What is to be proven is asked of the chain, and the file's receipt held against it.
+        Some((job, _)) if args.prove.prove => from_chain(app, args, job.id, Some(receipt)).await,
+        Some((job, payload)) => whole(job, payload, receipt, None, None),
+        None => from_chain(app, args, receipt.job_id, Some(receipt)).await,
     }
 }
 
@@ -137,10 +208,21 @@ fn read_document(json: &Value) -> Result<(Option<(Job, Payload)>, Receipt)> {
     Ok((Some((proto_from_json(&json["job"])?, proto_from_json(&json["payload"])?)), receipt))
 }
 
-async fn from_chain(app: &App, job_id: u64, given: Option<Receipt>) -> Result<Evidence> {
+async fn from_chain(
+    app: &App,
+    args: &VerifyArgs,
+    job_id: u64,
+    given: Option<Receipt>,
+) -> Result<Evidence> {
     let client = app.client().await?;
-    let (job, payload) = job::fetch(&client, job_id).await?;
-    let accepted = job::fetch_receipt(&client, job_id).await?;
+    let (job, payload, accepted, proven) = if args.prove.prove {
+        let prover = Prover::open(app, &client, &args.prove).await?;
+        let (job, payload, accepted) = job::proven(&prover, job_id).await?;
+        (job, payload, accepted, Some(prover.height()))
+    } else {
+        let (job, payload) = job::fetch(&client, job_id).await?;
+        (job, payload, job::fetch_receipt(&client, job_id).await?, None)
+    };
     let receipt =
         given.or_else(|| accepted.and_then(|accepted| accepted.receipt)).ok_or_else(|| {
             let (word, _) = view::state_word(job.state());
@@ -148,7 +230,7 @@ async fn from_chain(app: &App, job_id: u64, given: Option<Receipt>) -> Result<Ev
                 .hint(format!("see it:  xpl job show {job_id}"))
         })?;
     let payload = payload.ok_or_else(|| forgotten(job_id))?;
-    whole(job, payload, receipt, Some(client.chain_id().to_owned()))
+    whole(job, payload, receipt, Some(client.chain_id().to_owned()), proven)
 }
 
 fn forgotten(job_id: u64) -> Failure {
@@ -161,6 +243,7 @@ fn whole(
     payload: Payload,
     receipt: Receipt,
     chain_id: Option<String>,
+    proven: Option<u64>,
 ) -> Result<Evidence> {
     let Payload { input, output } = payload;
     let output = match output {
@@ -168,12 +251,12 @@ fn whole(
         None if receipt.outcome() == Outcome::Ok => return Err(forgotten(job.id)),
         None => Output::default(),
     };
-    Ok(Evidence { job, input, output, receipt, chain_id })
+    Ok(Evidence { job, input, output, receipt, chain_id, proven })
 }
 
 /// What can be checked without the model, each by the chain's own functions.
 fn papers(evidence: &Evidence) -> Vec<Check> {
-    let Evidence { job, input, output, receipt, chain_id } = evidence;
+    let Evidence { job, input, output, receipt, chain_id, proven } = evidence;
     let Receipt { n_fresh, n_cached, n_out, .. } = *receipt;
     let accepted = receipt_hash(receipt);
     let digest = receipt_digest(receipt);
@@ -210,6 +293,13 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
             job.receipt_hash == accepted && right_chain,
             format!("{}, {source}", hex(&accepted)),
         ),
+        match proven {
+            Some(height) => {
+                let what = "job, texts and receipt are in the state that validators signed";
+                check("proof", true, format!("{what}, after block {height}"))
+            }
+            None => unasked("proof", "a node was believed; --prove believes none"),
+        },
         check("signature", signed, format!("by receipt key {}", hex(&receipt.receipt_key))),
         check(
             "request",
@@ -247,8 +337,8 @@ fn models_folder(app: &App, args: &VerifyArgs) -> Result<Cache> {
     Cache::open(&folder).map_err(|error| cannot(error.to_string()))
 }
 
-fn load(cache: &Cache, evidence: &Evidence, device: Backend) -> Result<Candle> {
-    let id = hash32(&evidence.job.model_id).ok_or_else(|| cannot("the job names no model"))?;
+fn load(cache: &Cache, model_id: &[u8], device: Backend) -> Result<Candle> {
+    let id = hash32(model_id).ok_or_else(|| cannot("the job names no model"))?;
     let failed = |error: EngineError| cannot(error.to_string());
     models::load(cache, &id, &device.open().map_err(failed)?).map_err(|error| match &error {
         ModelsError::Unknown { id, root } => cannot(format!(
@@ -266,7 +356,7 @@ fn load(cache: &Cache, evidence: &Evidence, device: Backend) -> Result<Candle> {
 
 /// A receipt that says that the request could not be served: is that so?
 fn fault(evidence: &Evidence, cache: Cache, device: Backend) -> Result<Check> {
-    let model = load(&cache, evidence, device)?;
+    let model = load(&cache, &evidence.job.model_id, device)?;
     let max_tokens = usize::try_from(evidence.job.max_tokens).unwrap_or(usize::MAX);
     let context = usize::try_from(model.info().context_tokens).unwrap_or(usize::MAX);
     let unservable = match model.tokenizer().prompt(&evidence.input) {
@@ -277,27 +367,43 @@ fn fault(evidence: &Evidence, cache: Cache, device: Backend) -> Result<Check> {
     Ok(check("fault", claimed && unservable, "the request cannot be served as it was asked"))
 }
 
-/// Follows the answer on a thread of its own, with progress.
-async fn replay_aside(
+/// Reads the answer again on a thread of its own, with progress.
+async fn read_aside(
     app: &App,
     evidence: &Evidence,
+    leaves: Option<Vec<Vec<u8>>>,
     cache: Cache,
-    device: Backend,
-) -> Result<Replay> {
+    rules: Rules,
+) -> Result<Report> {
     let spinner = app.out.spinner("loading the model");
-    let claimed = evidence.output.token_ids.len();
-    let owned = Evidence {
-        job: evidence.job.clone(),
-        input: evidence.input.clone(),
-        output: evidence.output.clone(),
-        receipt: evidence.receipt.clone(),
-        chain_id: None,
+    let Evidence { job, input, output, receipt, .. } = evidence;
+    let count = output.token_ids.len();
+    let sampling = job.sampling.unwrap_or_default();
+    let claim = Claim {
+        prompt: input.clone(),
+        max_tokens: job.max_tokens,
+        stop: job.stop.clone(),
+        sampling: Sampling::from(&sampling),
+        seed: sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
+        request_hash: job.request_hash.clone(),
+        output: output.token_ids.clone(),
+        finish: receipt.finish_reason(),
+        root: receipt.fingerprint_root.clone(),
+        leaves,
     };
+    let (model_id, kernel_id) = (job.model_id.clone(), receipt.kernel_id.clone());
     let (done, progress) = channel();
     let work = tokio::task::spawn_blocking(move || {
-        let model = load(&cache, &owned, device)?;
-        follow(&model, &owned.job, &owned.input, &owned.output.token_ids, &done)
-            .map_err(|error| cannot(format!("the model cannot follow the answer: {error}")))
+        let model = load(&cache, &model_id, rules.device)?;
+        let tier = match Tier::of(&model.info().kernel_id, &kernel_id) {
+            Tier::Exact if !rules.tolerant => Tier::Exact,
+            _ => Tier::Tolerant,
+        };
+        let told = |at| {
+            let _ = done.send(at);
+        };
+        verify::verify(&model, &claim, tier, &told)
+            .map_err(|error| cannot(format!("the model cannot read the answer: {error}")))
     });
     tokio::pin!(work);
     loop {
@@ -308,53 +414,144 @@ async fn replay_aside(
             _ = tokio::signal::ctrl_c() => return Err(Failure::interrupted("stopped before there was a verdict")),
             () = tokio::time::sleep(PROGRESS) => {
                 if let Some(at) = progress.try_iter().last() {
-                    spinner.say(format!("repeating: {at} of {claimed} tokens"));
+                    spinner.say(format!("repeating: {at} of {count} tokens"));
                 }
             }
         }
     }
 }
 
-/// What the model says of the papers.
-fn compare(evidence: &Evidence, replay: &Replay) -> Vec<Check> {
+/// Hundredths and millionths, as people read them.
+fn decimal(number: u32, unit: f64) -> String {
+    format!("{}", f64::from(number) / unit)
+}
+
+/// What the model says of the papers and the evidence.
+fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> {
     let Evidence { output, receipt, .. } = evidence;
     let claimed = output.token_ids.len();
     let n_in = u64::from(receipt.n_fresh) + u64::from(receipt.n_cached);
-    let counted = u64::try_from(replay.prompt_tokens.len()) == Ok(n_in);
-    let prompt = counted && receipt.prompt_tokens_hash == tokens_hash(&replay.prompt_tokens);
-    let finish = matches!(
-        (replay.finish, receipt.finish_reason()),
-        (Some(Finish::Eos), FinishReason::Eos)
-            | (Some(Finish::Stop), FinishReason::Stop)
-            | (Some(Finish::Length), FinishReason::Length)
-    );
-    let mut measure = format!("{} of {claimed} are the model's own", replay.matching);
-    if let Some(at) = replay.first_mismatch {
-        measure = format!(
-            "{measure}; the first that is not is number {}, mean distance {:.4}, {} far off",
+    let counted = u64::try_from(seen.prompt_tokens.len()) == Ok(n_in);
+    let prompt = counted && receipt.prompt_tokens_hash == tokens_hash(&seen.prompt_tokens);
+    let faults = seen.faults(profile);
+    let holds = |name: &str| !faults.contains(&name);
+    let measures = &seen.measures;
+    let mut drawn = format!("{} of {claimed} are the model's own", seen.matching);
+    if let Some(at) = seen.first_mismatch {
+        drawn = format!(
+            "{drawn}; the first that is not is number {}, mean distance {} (at most {}), {} far off",
             at + 1,
-            replay.margin_mean,
-            replay.outliers
+            decimal(measures.margin_ppm, 1e6),
+            decimal(profile.margin_ppm_max, 1e6),
+            measures.outliers
         );
     }
-    vec![
+    let leaves = match (&seen.bad_leaves, &seen.segments) {
+        (Some(bad), _) => check("leaves", false, bad.to_string()),
+        (None, Some(segments)) => check(
+            "leaves",
+            true,
+            format!("{} leaves are those under the receipt's root", segments.len()),
+        ),
+        (None, None) => {
+            unasked("leaves", "none at hand; --evidence names the provider's node or a file")
+        }
+    };
+    let mut checks = vec![
         check(
             "prompt",
             prompt,
-            format!("{} tokens here, {n_in} on the receipt", replay.prompt_tokens.len()),
+            format!("{} tokens here, {n_in} on the receipt", seen.prompt_tokens.len()),
         ),
-        check("tokens", replay.is_ok(claimed, &receipt.kernel_id), measure),
-        check("text", replay.text == output.text, "the text is that of the tokens"),
-        check("end", finish, view::finish_words(receipt.finish_reason())),
-    ]
+        leaves,
+    ];
+    match (seen.tier, &seen.segments) {
+        (Tier::Exact, _) => checks.push(check(
+            "root",
+            holds("root"),
+            "the evidence that is computed here has the receipt's root, bit by bit",
+        )),
+        (Tier::Tolerant, None) => {
+            let why = "needs the provider's leaves: the receipt holds their root only";
+            checks.extend([unasked("activations", why), unasked("projection", why)]);
+        }
+        (Tier::Tolerant, Some(_)) => checks.extend([
+            check(
+                "activations",
+                holds("fingerprint"),
+                format!(
+                    "{} of 128 with another exponent (at most {}), mantissas {} apart on average (at most {})",
+                    measures.exponent_mismatches,
+                    profile.exponent_mismatches_max,
+                    decimal(measures.mantissa_mean_centi, 1e2),
+                    decimal(profile.mantissa_mean_centi_max, 1e2),
+                ),
+            ),
+            check(
+                "projection",
+                holds("projection"),
+                format!(
+                    "{} apart (at most {})",
+                    decimal(measures.projection_ppm, 1e6),
+                    decimal(profile.projection_ppm_max, 1e6),
+                ),
+            ),
+        ]),
+    }
+    checks.extend([
+        check("tokens", holds("tokens"), drawn),
+        check("text", seen.text == output.text, "the text is that of the tokens"),
+        check("end", holds("end"), view::finish_words(receipt.finish_reason())),
+    ]);
+    checks
+}
+
+fn profile_json(profile: &Profile) -> Value {
+    let Profile {
+        exponent_mismatches_max,
+        mantissa_mean_centi_max,
+        mantissa_median_max,
+        projection_ppm_max,
+        margin_ppm_max,
+        tokens_per_outlier,
+    } = profile;
+    json!({
+        "exponent_mismatches_max": exponent_mismatches_max,
+        "mantissa_mean_centi_max": mantissa_mean_centi_max,
+        "mantissa_median_max": mantissa_median_max,
+        "projection_ppm_max": projection_ppm_max,
+        "margin_ppm_max": margin_ppm_max,
+        "tokens_per_outlier": tokens_per_outlier,
+    })
+}
+
+fn segment_json(segment: &SegmentMeasures) -> Value {
+    let SegmentMeasures {
+        exponent_mismatches,
+        mantissa_mean_centi,
+        mantissa_median,
+        projection_ppm,
+    } = segment;
+    json!({
+        "exponent_mismatches": exponent_mismatches,
+        "mantissa_mean_centi": mantissa_mean_centi,
+        "mantissa_median": mantissa_median,
+        "projection_ppm": projection_ppm,
+    })
 }
 
 /// Prints the verdict.
-fn report(app: &App, evidence: &Evidence, checks: &[Check], replay: Option<&Replay>) -> Result<()> {
-    let is_verified = checks.iter().all(|check| check.is_ok);
+fn report(
+    app: &App,
+    evidence: &Evidence,
+    checks: &[Check],
+    seen: Option<&Report>,
+    profile: &Profile,
+) -> Result<()> {
+    let is_verified = checks.iter().all(|check| check.is_ok != Some(false));
     let Evidence { job, receipt, .. } = evidence;
     let verdict = if is_verified { "VERIFIED" } else { "NOT VERIFIED" };
-    let other_kernel = replay.is_some_and(|replay| replay.kernel_id != receipt.kernel_id);
+    let other_kernel = seen.is_some_and(|seen| seen.kernel_id != receipt.kernel_id);
     if app.out.is_json() {
         let list: Vec<Value> = checks
             .iter()
@@ -366,28 +563,48 @@ fn report(app: &App, evidence: &Evidence, checks: &[Check], replay: Option<&Repl
             "provider": job.provider,
             "model_id": hex(&job.model_id),
             "receipt_hash": hex(&receipt_hash(receipt)),
+            "proven_height": evidence.proven,
+            "tier": seen.map(|seen| seen.tier.text()),
             "checks": list,
-            "tokens": replay.map(|replay| json!({
+            "tokens": seen.map(|seen| json!({
                 "claimed": evidence.output.token_ids.len(),
-                "matching": replay.matching,
-                "first_mismatch": replay.first_mismatch,
-                "mean_distance": replay.margin_mean,
-                "far_off": replay.outliers,
+                "matching": seen.matching,
+                "first_mismatch": seen.first_mismatch,
+                "margin_ppm": seen.measures.margin_ppm,
+                "outliers": seen.measures.outliers,
             })),
-            "kernel": { "receipt": receipt.kernel_id, "here": replay.map(|replay| replay.kernel_id.as_str()) },
+            "segments": seen.and_then(|seen| seen.segments.as_ref())
+                .map(|segments| segments.iter().map(segment_json).collect::<Vec<_>>()),
+            "profile": profile_json(profile),
+            "kernel": { "receipt": receipt.kernel_id, "here": seen.map(|seen| seen.kernel_id.as_str()) },
         }));
     } else {
         for check in checks {
-            let (mark, tone) = if check.is_ok { ("✓", Tone::Good) } else { ("✗", Tone::Bad) };
+            let (mark, tone) = match check.is_ok {
+                Some(true) => ("✓", Tone::Good),
+                Some(false) => ("✗", Tone::Bad),
+                None => ("-", Tone::Dim),
+            };
+            let words = if check.is_ok.is_none() { "not checked: " } else { "" };
             app.out.print(
-                &format!("{} {:<10} {}", app.out.tone(tone, mark), check.name, line(&check.detail)),
+                &format!(
+                    "{} {:<11} {words}{}",
+                    app.out.tone(tone, mark),
+                    check.name,
+                    line(&check.detail)
+                ),
                 &(),
             );
         }
-        if let Some(replay) = replay {
+        if let Some(seen) = seen {
             let word = if other_kernel { "other kernels" } else { "same kernel" };
             app.out.print(
-                &format!("  {word:<10} {} (here: {})", line(&receipt.kernel_id), replay.kernel_id),
+                &format!(
+                    "  {word:<11} {} (here: {}); tier {}",
+                    line(&receipt.kernel_id),
+                    seen.kernel_id,
+                    seen.tier.text()
+                ),
                 &(),
             );
         }
@@ -398,10 +615,11 @@ fn report(app: &App, evidence: &Evidence, checks: &[Check], replay: Option<&Repl
         return Ok(());
     }
     let failed: Vec<&str> =
-        checks.iter().filter(|check| !check.is_ok).map(|check| check.name).collect();
+        checks.iter().filter(|check| check.is_ok == Some(false)).map(|check| check.name).collect();
     let failure =
         Failure::unsuccessful(format!("job {} is not verified: {}", job.id, failed.join(", ")));
-    Err(if other_kernel && failed == ["tokens"] {
+    let by_numbers = ["activations", "projection", "tokens"];
+    Err(if other_kernel && failed.iter().all(|name| by_numbers.contains(name)) {
         failure.hint("the provider used other kernels; repeat it on a machine with the same ones before you accuse anybody")
     } else {
         failure

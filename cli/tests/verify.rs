@@ -10,7 +10,7 @@ use gpu_node::models::{self, Cache};
 use gpu_node::outbox::Answer;
 use gpu_node::receipt::ReceiptKey;
 use plasma_modules::{attestation, market};
-use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, MsgSubmitReceipt};
+use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Evidence, MsgSubmitReceipt, Receipt};
 use plasma_proto::plasma::market::v1::{self as pb, Ask, Job, JobState, Model, Payload};
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
@@ -33,7 +33,7 @@ fn delivered(
     cache: &Cache,
     id: &models::ModelId,
     temperature_milli: u32,
-) -> (Job, Payload, AcceptedReceipt) {
+) -> (Job, Payload, AcceptedReceipt, Evidence) {
     let manifest = cache.manifest(id).unwrap();
     let model = Model { model_id: id.to_vec(), manifest: Some(manifest), ..Model::default() };
     let sampling = pb::Sampling { temperature_milli, top_p_milli: 900, seed: 42 };
@@ -63,10 +63,11 @@ fn delivered(
         stop: vec![],
         sampling: Sampling::from(&sampling),
         seed: attestation::sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
+        evidence: true,
     };
     let written = engine.generate(request, |_| ());
     let key = ReceiptKey::new(&Zeroizing::new([3; 32]), CHAIN);
-    let Answer::Receipt(MsgSubmitReceipt { receipt, output, .. }) =
+    let (Answer::Receipt(MsgSubmitReceipt { receipt, output, .. }), Some(kept)) =
         key.answer(&job, &engine.info().kernel_id, written)
     else {
         panic!("the job was declined");
@@ -74,11 +75,15 @@ fn delivered(
     let receipt_hash = attestation::receipt_hash(receipt.as_ref().unwrap()).to_vec();
     job.receipt_hash = receipt_hash.clone();
     let accepted = AcceptedReceipt { receipt, receipt_hash, ..AcceptedReceipt::default() };
-    (job, Payload { input: PROMPT.into(), output }, accepted)
+    (job, Payload { input: PROMPT.into(), output }, accepted, kept)
 }
 
 /// Runs `xpl verify` on a document.
 fn verify(folder: &Path, document: &Value) -> (i32, Value, Ended) {
+    verify_with(folder, document, &[])
+}
+
+fn verify_with(folder: &Path, document: &Value, args: &[&str]) -> (i32, Value, Ended) {
     let file = folder.join("job.json");
     std::fs::write(&file, document.to_string()).unwrap();
     let ended = Command::new(env!("CARGO_BIN_EXE_xpl"))
@@ -88,11 +93,27 @@ fn verify(folder: &Path, document: &Value) -> (i32, Value, Ended) {
         .arg(&file)
         .arg("--models")
         .arg(folder.join("models"))
+        .args(args)
         .env_remove("XPL_NODE")
         .output()
         .unwrap();
     let report = serde_json::from_slice(&ended.stdout).unwrap_or(Value::Null);
     (ended.status.code().unwrap(), report, ended)
+}
+
+/// A receipt that says something else, as if the chain had accepted it.
+fn signed_again(job: &Job, of: &AcceptedReceipt, mut lie: Receipt) -> (Job, AcceptedReceipt) {
+    let key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
+    lie.signature = ed25519_dalek::Signer::sign(&key, &attestation::receipt_digest(&lie)).to_vec();
+    let receipt_hash = attestation::receipt_hash(&lie).to_vec();
+    let job = Job { receipt_hash: receipt_hash.clone(), ..job.clone() };
+    (job, AcceptedReceipt { receipt: Some(lie), receipt_hash, ..of.clone() })
+}
+
+/// What a check says: true, false, or null for not asked.
+fn asked(report: &Value, name: &str) -> Value {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["check"] == name).unwrap()["ok"].clone()
 }
 
 fn failed(report: &Value) -> Vec<&str> {
@@ -113,13 +134,58 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
     let id = cache.import(&folder.join("tiny"), "tiny", "Apache-2.0").unwrap();
 
     for temperature_milli in [0, 800] {
-        let (job, payload, receipt) = delivered(&cache, &id, temperature_milli);
+        let (job, payload, receipt, kept) = delivered(&cache, &id, temperature_milli);
         let document = |job: &Job, payload: &Payload, receipt: &AcceptedReceipt| json!({ "job": to_json(job), "payload": to_json(payload), "receipt": to_json(receipt) });
         let (code, report, ended) = verify(folder, &document(&job, &payload, &receipt));
         assert_eq!(code, 0, "{report} {}", String::from_utf8_lossy(&ended.stderr));
         assert_eq!(report["verified"], true);
         assert_eq!(report["tokens"]["matching"], report["tokens"]["claimed"]);
         assert_eq!(report["tokens"]["first_mismatch"], Value::Null);
+        assert_eq!((&report["tier"], asked(&report, "root")), (&json!("exact"), json!(true)));
+        assert_eq!((asked(&report, "leaves"), asked(&report, "proof")), (Value::Null, Value::Null));
+
+        // With the provider's leaves, bit by bit and by thresholds.
+        let leaves = folder.join("leaves.json");
+        let path = leaves.to_str().unwrap();
+        std::fs::write(&leaves, to_json(&kept).to_string()).unwrap();
+        let whole = document(&job, &payload, &receipt);
+        let (code, report, _) = verify_with(folder, &whole, &["--evidence", path]);
+        assert_eq!((code, asked(&report, "leaves")), (0, json!(true)), "{report}");
+        let by_numbers = ["--tolerant", "--evidence", path];
+        let (code, report, _) = verify_with(folder, &whole, &by_numbers);
+        assert_eq!((code, &report["tier"]), (0, &json!("tolerant")), "{report}");
+        for name in ["activations", "projection", "tokens", "end"] {
+            assert_eq!(asked(&report, name), json!(true), "{report}");
+        }
+        assert_eq!(report["segments"].as_array().unwrap().len(), kept.leaves.len());
+        let profile = folder.join("profile.json");
+        let numbers = json!({ "exponent_mismatches_max": 3, "mantissa_mean_centi_max": 50, "mantissa_median_max": 1,
+            "projection_ppm_max": 1_234, "margin_ppm_max": 1_000, "tokens_per_outlier": 256 });
+        std::fs::write(&profile, numbers.to_string()).unwrap();
+        let strict = ["--tolerant", "--evidence", path, "--profile", profile.to_str().unwrap()];
+        let (code, report, _) = verify_with(folder, &whole, &strict);
+        assert_eq!((code, &report["profile"]), (0, &numbers), "{report}");
+        std::fs::write(&profile, "{\"no_such\": 1}").unwrap();
+        assert_eq!(verify_with(folder, &whole, &strict).0, 2);
+        std::fs::write(&profile, "{}").unwrap();
+        assert_eq!(verify_with(folder, &whole, &strict).0, 2);
+        let (code, report, _) = verify_with(folder, &whole, &["--tolerant"]);
+        assert_eq!((code, asked(&report, "activations")), (0, Value::Null), "said to be unasked");
+
+        // Leaves that are not the receipt's, and a root of evidence that the model does not give.
+        let mut false_leaves = kept.clone();
+        false_leaves.leaves[1][300] ^= 1;
+        std::fs::write(&leaves, to_json(&false_leaves).to_string()).unwrap();
+        let (code, report, _) = verify_with(folder, &whole, &["--evidence", path]);
+        assert_eq!((code, failed(&report)), (1, vec!["leaves"]));
+        let strangers = Evidence { job_id: 8, ..kept.clone() };
+        std::fs::write(&leaves, to_json(&strangers).to_string()).unwrap();
+        assert_eq!(verify_with(folder, &whole, &["--evidence", path]).0, 2);
+        let mut bare = receipt.receipt.clone().unwrap();
+        bare.fingerprint_root = vec![1; 32];
+        let (believed, bare) = signed_again(&job, &receipt, bare);
+        let (code, report, _) = verify(folder, &document(&believed, &payload, &bare));
+        assert_eq!((code, failed(&report)), (1, vec!["root"]));
 
         // Another answer, its receipt made to fit and signed again: only the model can tell.
         let mut other = payload.clone();
@@ -127,12 +193,7 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
         output.token_ids[3] = (output.token_ids[3] + 1) % 100;
         let mut lie = receipt.receipt.clone().unwrap();
         lie.output_tokens_hash = attestation::tokens_hash(&output.token_ids).to_vec();
-        let key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
-        lie.signature =
-            ed25519_dalek::Signer::sign(&key, &attestation::receipt_digest(&lie)).to_vec();
-        let mut believed = job.clone();
-        believed.receipt_hash = attestation::receipt_hash(&lie).to_vec();
-        let accepted = AcceptedReceipt { receipt: Some(lie), ..receipt.clone() };
+        let (believed, accepted) = signed_again(&job, &receipt, lie);
         let (code, report, _) = verify(folder, &document(&believed, &other, &accepted));
         assert_eq!(code, 1);
         assert!(failed(&report).contains(&"tokens"), "{report}");
@@ -157,7 +218,7 @@ fn what_cannot_be_checked_is_neither() {
     tiny::write_tiny(&folder.join("tiny"), tiny::SEED).unwrap();
     let cache = Cache::open(&folder.join("models")).unwrap();
     let id = cache.import(&folder.join("tiny"), "tiny", "Apache-2.0").unwrap();
-    let (job, payload, receipt) = delivered(&cache, &id, 0);
+    let (job, payload, receipt, _) = delivered(&cache, &id, 0);
     let receipt = to_json(&receipt);
 
     let gone = json!({ "job": to_json(&job), "payload": null, "receipt": receipt });

@@ -1,11 +1,14 @@
-//! Tokens per second of the node's engine beside the bare Candle loop of the same model, in one
-//! run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
+//! Tokens per second of the node's engine, with evidence recorded and without, beside the bare Candle loop of the
+//! same model, and what evidence alone costs, in one run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
 
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gpu_node::engine::{Engine, EngineHandle, Request, Sampling, candle, llama, tiny};
+use gpu_node::{
+    engine::{Engine, EngineHandle, Request, Sampling, candle, llama, tiny},
+    evidence::{Binding, Recorder},
+};
 
 /// Long enough that starting and ending do not weigh.
 const TOKENS: u32 = 96;
@@ -42,23 +45,56 @@ fn main() -> Result<()> {
         let handle = EngineHandle::spawn(Box::new(engine))?;
         let sampling = Sampling { temperature_milli, ..Sampling::GREEDY };
         let prompt = PROMPT.to_owned();
-        let request = Request { prompt, max_tokens: TOKENS, stop: vec![], sampling, seed: [0; 32] };
+        let request = Request {
+            prompt,
+            max_tokens: TOKENS,
+            stop: vec![],
+            sampling,
+            seed: [0; 32],
+            evidence: false,
+        };
         let (mut bare, mut engine) = (f64::INFINITY, f64::INFINITY);
+        let (mut recorded, mut leaves) = (f64::INFINITY, f64::INFINITY);
         let mut written = 0;
+        let binding = Binding {
+            sampling_seed: &[0; 32],
+            request_hash: &[1; 32],
+            output_tokens_hash: &[2; 32],
+        };
         for _ in 0..ROUNDS {
             let began = Instant::now();
             let done = handle.generate(request.clone(), |_| {})?;
             engine = engine.min(began.elapsed().as_secs_f64());
             written = done.output_tokens.len();
             let began = Instant::now();
+            let done = handle.generate(Request { evidence: true, ..request.clone() }, |_| {})?;
+            recorded = recorded.min(began.elapsed().as_secs_f64());
+            // What evidence itself computes, apart from the noise of two whole runs.
+            let segments = done.evidence.context("nothing was recorded")?;
+            let began = Instant::now();
+            let mut again = Recorder::new();
+            for (at, segment) in segments.all.iter().enumerate() {
+                match at {
+                    0 => again.prompt(&segment.rows, segments.width, true)?,
+                    _ => {
+                        segment.rows.chunks(segments.width).try_for_each(|row| again.output(row))?
+                    }
+                }
+            }
+            again.segments().leaves(&binding)?;
+            leaves = leaves.min(began.elapsed().as_secs_f64());
+            let began = Instant::now();
             llama::bare_loop(&model, &prompt_tokens, written)?;
             bare = bare.min(began.elapsed().as_secs_f64());
         }
         let rate = |seconds: f64| written as f64 / seconds;
         println!(
-            "{name}, {how}, {kernel}: {} tokens read, {written} written; engine {:.2} tokens/s, bare loop {:.2} tokens/s, ratio {:.3}",
+            "{name}, {how}, {kernel}: {} tokens read, {written} written; engine {:.2} tokens/s, with evidence {:.2}; recording and leaves alone {:.2} ms, {:.3} % of the writing; bare loop {:.2} tokens/s, ratio {:.3}",
             prompt_tokens.len(),
             rate(engine),
+            rate(recorded),
+            leaves * 1e3,
+            leaves / engine * 100.0,
             rate(bare),
             bare / engine,
         );

@@ -3,20 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::stream::{self, Stream};
 use plasma_modules::types::sha256;
+use plasma_proto::plasma::attestation::v1::Evidence;
 use rand_core::{OsRng, RngCore};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,6 +31,7 @@ use crate::chain::Health;
 use crate::engine::sampler::{TEMPERATURE_MILLI_MAX, TOP_P_ALL_MILLI};
 use crate::engine::{self, EngineError, EngineHandle, Event, Finish, Sampling};
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 
 /// Longest body of a request, bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -107,6 +112,33 @@ impl Api {
                     .flatten()
             })
     }
+}
+
+/// What the node's receipts stand on, for whoever checks them: `GET /v1/evidence/{job_id}`, from the outbox at
+/// `outbox`.
+pub fn evidence_routes(outbox: PathBuf) -> Router {
+    Router::new().route("/v1/evidence/{job_id}", get(evidence)).with_state(Arc::new(outbox))
+}
+
+async fn evidence(
+    State(outbox): State<Arc<PathBuf>>,
+    UrlPath(job_id): UrlPath<u64>,
+) -> Result<Json<Value>, Refused> {
+    let read = move || Outbox::evidence_of_job(&outbox, job_id);
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(job_id, %error, "evidence cannot be read");
+        let text = "the evidence cannot be read: see the node's log".to_owned();
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, "server_error", text)
+    };
+    let found = tokio::task::spawn_blocking(read).await.map_err(|error| failed(&error))?;
+    let Evidence { job_id, attempt, leaves } =
+        found.map_err(|error| failed(&error))?.ok_or_else(|| {
+            let text = format!("no evidence of job {job_id} is kept here");
+            Refused(StatusCode::NOT_FOUND, "not_found", text)
+        })?;
+    let leaves: Vec<String> = leaves.iter().map(|leaf| BASE64.encode(leaf)).collect();
+    // 64-bit numbers are text in the JSON of protobuf.
+    Ok(Json(json!({"job_id": job_id.to_string(), "attempt": attempt, "leaves": leaves})))
 }
 
 /// The owner's interface.
@@ -306,7 +338,8 @@ impl Chat {
             top_p_milli: milli("top_p", self.top_p, TOP_P_ALL_MILLI, 1..=TOP_P_ALL_MILLI)?,
         };
         let seed = sha256(&self.seed.unwrap_or_else(|| OsRng.next_u64()).to_be_bytes());
-        Ok(engine::Request { prompt: prompt(self.messages)?, max_tokens, stop, sampling, seed })
+        let prompt = prompt(self.messages)?;
+        Ok(engine::Request { prompt, max_tokens, stop, sampling, seed, evidence: false })
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use plasma_modules::Address;
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
+use plasma_proto::plasma::attestation::v1::Evidence;
 use plasma_proto::plasma::market::v1::{
     Job, JobState, Outcome, QueryJobRequest, QueryJobResponse, QueryJobsRequest, QueryJobsResponse,
 };
@@ -164,13 +165,13 @@ impl Service {
         self.client.query("/plasma.market.v1.Query/Job", &QueryJobRequest { job_id }).await
     }
 
-    /// Writes an answer to the outbox and has it sent. A damaged answer becomes a decline.
+    /// Writes an answer to the outbox, its evidence first, and has it sent. A damaged answer becomes a decline.
     ///
     /// # Errors
     /// If the disk refuses: nothing is sent then, and the job is tried again.
-    pub fn answer(&self, answer: Answer) -> Result<(), OutboxError> {
+    pub fn answer(&self, answer: Answer, kept: Option<&Evidence>) -> Result<(), OutboxError> {
         let (job_id, attempt) = answer.assignment();
-        let written = match self.outbox.create(answer) {
+        let written = match self.outbox.create_with(answer, kept) {
             Err(OutboxError::Damaged(..)) => self.outbox.create(self.key.decline(
                 job_id,
                 attempt,
@@ -198,7 +199,7 @@ impl Service {
     fn decline(&self, (job_id, attempt): Assignment, reason: &str) {
         tracing::warn!(job_id, attempt, reason, "declining");
         // The error is in the log; the job is looked at again after the next block.
-        let _ = self.answer(self.key.decline(job_id, attempt, reason));
+        let _ = self.answer(self.key.decline(job_id, attempt, reason), None);
     }
 }
 
@@ -221,9 +222,12 @@ async fn work(service: Arc<Service>, job: Job, model_id: ModelId) -> Worked {
             return worked;
         }
     };
-    let answer = match (receipt::request(&job, payload), service.models.get(&model_id)) {
-        (Err(reason), _) => service.key.decline(job.id, job.attempt, &reason),
-        (_, None) => service.key.decline(job.id, job.attempt, schedule::Why::NotServed.text()),
+    let (answer, kept) = match (receipt::request(&job, payload), service.models.get(&model_id)) {
+        (Err(reason), _) => (service.key.decline(job.id, job.attempt, &reason), None),
+        (_, None) => {
+            let why = schedule::Why::NotServed.text();
+            (service.key.decline(job.id, job.attempt, why), None)
+        }
         (Ok(request), Some(serving)) => {
             let mut events = serving.engine.start(request);
             let result = loop {
@@ -251,12 +255,21 @@ async fn work(service: Arc<Service>, job: Job, model_id: ModelId) -> Worked {
                 }
                 Err(_) => {}
             }
-            service.key.answer(&job, &serving.engine.info().kernel_id, result)
+            let kernel_id = serving.engine.info().kernel_id.clone();
+            let (signer, job) = (Arc::clone(&service), job.clone());
+            let made = move || signer.key.answer(&job, &kernel_id, result);
+            match tokio::task::spawn_blocking(made).await {
+                Ok(made) => made,
+                Err(error) => {
+                    tracing::error!(job_id = worked.assignment.0, %error, "no answer could be made; trying again");
+                    return worked;
+                }
+            }
         }
     };
     let writer = Arc::clone(&service);
     // An error is in the log. Not cancelled with this task: what is begun to be written is written.
-    let _ = tokio::task::spawn_blocking(move || writer.answer(answer)).await;
+    let _ = tokio::task::spawn_blocking(move || writer.answer(answer, kept.as_ref())).await;
     service.metrics.job_seconds.observe(began.elapsed().as_secs_f64());
     worked
 }

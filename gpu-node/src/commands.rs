@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 
+mod calibrate;
 mod keys;
 mod model;
 mod provider;
@@ -69,6 +70,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measures how far apart honest kernels are on a model, and writes its verification profile
+    Calibrate(calibrate::Calibrate),
     /// Answers that wait to be sent
     #[command(subcommand)]
     Outbox(OutboxCommand),
@@ -122,9 +125,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         return model::tiny(&out, seed);
     }
     let mut config = match Config::read(&path) {
-        // Measuring needs no home.
+        // Measuring needs no home, nor does a model that is a folder.
         Err(crate::config::ConfigError::Missing(_))
-            if matches!(command, Command::Hardware { .. }) =>
+            if matches!(command, Command::Hardware { .. } | Command::Calibrate(_)) =>
         {
             Config::default()
         }
@@ -153,6 +156,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             ended
         }
         Command::Status { json } => block_on(status::status(&home, json)),
+        Command::Calibrate(args) => calibrate::run(&home, &args),
         Command::Outbox(OutboxCommand::List) => status::outbox(&home),
     }
 }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use plasma_proto::plasma::attestation::v1::FinishReason;
 use tokio::sync::mpsc;
 
+use crate::evidence::{Recorder, Segments};
+
 pub mod candle;
 pub mod echo;
 pub mod gguf;
@@ -96,6 +98,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// Seed of the choice.
     pub seed: [u8; 32],
+    /// Whether evidence is recorded. Its rows stay in memory until the end: 4 bytes per token and width.
+    pub evidence: bool,
 }
 
 /// One token, as it was written.
@@ -131,7 +135,7 @@ impl From<Finish> for FinishReason {
 }
 
 /// A finished output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     /// The prompt as the model read it, template included.
     pub prompt_tokens: Vec<u32>,
@@ -147,11 +151,13 @@ pub struct Completion {
     pub t_total: Duration,
     /// What computed it.
     pub kernel_id: String,
+    /// What was recorded, if that was asked for.
+    pub evidence: Option<Segments>,
 }
 
 /// What comes back for a request: tokens, then exactly one of the others. A channel that closes without one
 /// means that the engine has stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The next token.
     Token(Token),
@@ -187,11 +193,16 @@ pub trait Engine: Send {
 
 /// A sequence that is being written.
 pub trait Sequence: Send {
-    /// Does one turn's work: reads a part of the prompt, or writes the next token.
+    /// Does one turn's work: reads a part of the prompt, or writes the next token. Hands the rows of the last
+    /// norm to the recorder, if there is one.
     ///
     /// # Errors
     /// [`EngineError::Model`] when computing fails.
-    fn step(&mut self, sampler: &Sampler) -> Result<Step, EngineError>;
+    fn step(
+        &mut self,
+        sampler: &Sampler,
+        recorder: Option<&mut Recorder>,
+    ) -> Result<Step, EngineError>;
 }
 
 /// What a turn brought.
@@ -393,6 +404,7 @@ struct Running {
     events: mpsc::Sender<Event>,
     began: Instant,
     t_first: Option<Duration>,
+    recorder: Option<Recorder>,
 }
 
 /// The engine's thread.
@@ -478,7 +490,7 @@ impl Owner {
     /// Checks a request and begins its sequence.
     fn admit(&self, command: Command) -> Result<Running, EngineError> {
         let Command { request, events, began } = command;
-        let Request { prompt, max_tokens, stop, sampling, seed } = request;
+        let Request { prompt, max_tokens, stop, sampling, seed, evidence } = request;
         let sampler = Sampler::new(sampling, seed)?;
         if max_tokens == 0 {
             return Err(EngineError::Invalid("max_tokens must be at least 1".to_owned()));
@@ -502,7 +514,17 @@ impl Owner {
         }
         let sequence = guarded(|| self.engine.open(&prompt_tokens, capacity))?;
         let transcript = Transcript::new(&stop, max_tokens);
-        Ok(Running { sequence, sampler, transcript, prompt_tokens, events, began, t_first: None })
+        let recorder = evidence.then(Recorder::new);
+        Ok(Running {
+            sequence,
+            sampler,
+            transcript,
+            prompt_tokens,
+            events,
+            began,
+            t_first: None,
+            recorder,
+        })
     }
 
     /// One turn of one sequence, which leaves when it is done, has failed, or nobody listens any more.
@@ -512,7 +534,8 @@ impl Owner {
         let step = if running.events.is_closed() {
             None
         } else {
-            Some(guarded(|| running.sequence.step(&running.sampler)))
+            let Running { sequence, sampler, recorder, .. } = &mut *running;
+            Some(guarded(|| sequence.step(sampler, recorder.as_mut())))
         };
         let end = match step {
             None => None,
@@ -534,6 +557,7 @@ impl Owner {
                     t_first,
                     t_total: running.began.elapsed(),
                     kernel_id: self.kernel_id.clone(),
+                    evidence: running.recorder.take().map(Recorder::segments),
                 }))
             }
         };
@@ -576,7 +600,8 @@ mod tests {
 
     fn request(prompt: &str, max_tokens: u32) -> Request {
         let (stop, sampling) = (vec![], Sampling::GREEDY);
-        Request { prompt: prompt.to_owned(), max_tokens, stop, sampling, seed: [1; 32] }
+        let (prompt, seed) = (prompt.to_owned(), [1; 32]);
+        Request { prompt, max_tokens, stop, sampling, seed, evidence: true }
     }
 
     fn warm(prompt: &str, max_tokens: u32) -> Request {

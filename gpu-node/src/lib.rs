@@ -9,6 +9,8 @@ pub mod wallet;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
+pub mod evidence;
+#[cfg(feature = "engine")]
 pub mod hardware;
 #[cfg(feature = "engine")]
 pub mod models;
@@ -29,3 +31,5 @@ pub mod outbox;
 pub mod receipt;
 #[cfg(feature = "engine")]
 pub mod schedule;
+#[cfg(feature = "engine")]
+pub mod verify;

@@ -9,9 +9,10 @@
 //! outbox/<job>-<attempt>.answer      to be sent
 //! outbox/done/<job>-<attempt>.answer settled one way or the other; kept for some days
 //! outbox/damaged/...                 files that were not what was written
+//! outbox/evidence/<job>-<attempt>.evidence  what a receipt's root stands for, to be shown on demand; kept as long
 //! ```
-//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline), the message's length (be32), its protobuf bytes and the
-//! sha256 of all that.
+//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline, 3 evidence), the message's length (be32), its protobuf bytes
+//! and the sha256 of all that. Evidence is on disk before its receipt is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -22,14 +23,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use plasma_modules::types::sha256;
-use plasma_proto::plasma::attestation::v1::MsgSubmitReceipt;
+use plasma_proto::plasma::attestation::v1::{Evidence, MsgSubmitReceipt};
 use plasma_proto::plasma::market::v1::MsgDeclineJob;
 use prost::Message as _;
 use prost_types::Any;
 
 use crate::client::any;
 
-/// How long settled answers are kept, days.
+/// How long settled answers and evidence are kept, days: longer than any job can be questioned.
 pub const KEEP_DAYS: u64 = 7;
 /// Answers that may wait; with more, no new work is begun.
 pub const WAITING_MAX: usize = 4096;
@@ -40,7 +41,12 @@ const HEAD_BYTES: usize = 13;
 const HASH_BYTES: usize = 32;
 const KIND_RECEIPT: u8 = 1;
 const KIND_DECLINE: u8 = 2;
+const KIND_EVIDENCE: u8 = 3;
 const ENDING: &str = ".answer";
+const EVIDENCE: &str = "evidence";
+const EVIDENCE_ENDING: &str = ".evidence";
+/// How often what is too old is looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 3600);
 const TEMPORARY: &str = "write.tmp";
 const LOCK: &str = "lock";
 /// How long another process may take to let go: one that was just killed needs a moment.
@@ -98,37 +104,44 @@ impl Answer {
             Self::Receipt(msg) => (KIND_RECEIPT, msg.encode_to_vec()),
             Self::Decline(msg) => (KIND_DECLINE, msg.encode_to_vec()),
         };
-        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + message.len() + HASH_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(kind);
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(&message);
-        let hash = sha256(&bytes);
-        bytes.extend_from_slice(&hash);
-        bytes
+        framed(kind, &message)
     }
 
     /// From a file's bytes; `None` if a single one is missing or changed.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
-        if sha256(body) != *hash {
-            return None;
-        }
-        let (head, message) = body.split_first_chunk::<HEAD_BYTES>()?;
-        let [magic @ .., kind, a, b, c, d] = head;
-        if magic != MAGIC
-            || usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])) != Ok(message.len())
-        {
-            return None;
-        }
-        match *kind {
-            KIND_RECEIPT => MsgSubmitReceipt::decode(message).ok().map(Self::Receipt),
-            KIND_DECLINE => MsgDeclineJob::decode(message).ok().map(Self::Decline),
+        match unframed(bytes)? {
+            (KIND_RECEIPT, message) => MsgSubmitReceipt::decode(message).ok().map(Self::Receipt),
+            (KIND_DECLINE, message) => MsgDeclineJob::decode(message).ok().map(Self::Decline),
             _ => None,
         }
     }
+}
+
+/// A message as a file.
+fn framed(kind: u8, message: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + message.len() + HASH_BYTES);
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(kind);
+    bytes.extend_from_slice(&len.to_be_bytes());
+    bytes.extend_from_slice(message);
+    let hash = sha256(&bytes);
+    bytes.extend_from_slice(&hash);
+    bytes
+}
+
+/// Kind and message of a file; `None` if a single byte of it is missing or changed.
+fn unframed(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
+    if sha256(body) != *hash {
+        return None;
+    }
+    let (head, message) = body.split_first_chunk::<HEAD_BYTES>()?;
+    let [magic @ .., kind, a, b, c, d] = head;
+    let len = u32::from_be_bytes([*a, *b, *c, *d]);
+    let fits = magic == MAGIC && usize::try_from(len) == Ok(message.len());
+    fits.then_some((*kind, message))
 }
 
 /// Why an answer was not written.
@@ -160,6 +173,8 @@ struct Contents {
     waiting: BTreeMap<Assignment, Answer>,
     done: BTreeSet<Assignment>,
     damaged: BTreeSet<Assignment>,
+    /// When what is too old was last looked for.
+    forgot: Option<Instant>,
 }
 
 /// The folder of answers. One process at a time.
@@ -177,7 +192,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Locked`] if another process has it open.
     pub fn open(root: &Path) -> Result<Self, OutboxError> {
-        for folder in [root.to_owned(), root.join("done"), root.join("damaged")] {
+        for folder in ["", "done", "damaged", EVIDENCE].map(|folder| root.join(folder)) {
             fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         }
         let path = root.join(LOCK);
@@ -222,18 +237,9 @@ impl Outbox {
                 }
             }
         }
-        let oldest = SystemTime::now().checked_sub(Duration::from_secs(KEEP_DAYS * 24 * 3600));
-        for (assignment, path) in files(&root.join("done"))? {
-            let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
-            match (written, oldest) {
-                (Ok(written), Some(oldest)) if written < oldest => {
-                    fs::remove_file(&path).map_err(|source| failed(&path, source))?;
-                }
-                _ => {
-                    contents.done.insert(assignment);
-                }
-            }
-        }
+        contents.done =
+            files(&root.join("done"))?.into_iter().map(|(assignment, _)| assignment).collect();
+        forget(root, &mut contents)?;
         contents.damaged =
             files(&root.join("damaged"))?.into_iter().map(|(assignment, _)| assignment).collect();
         Ok(Self { root: root.to_owned(), contents: Mutex::new(contents), _lock: lock })
@@ -265,6 +271,18 @@ impl Outbox {
     /// [`OutboxError::Damaged`] for a receipt where an answer was lost; else if the disk refuses: then nothing may
     /// be sent.
     pub fn create(&self, answer: Answer) -> Result<Answer, OutboxError> {
+        self.create_with(answer, None)
+    }
+
+    /// As [`Self::create`], with the evidence that the answer's root stands for: it is on disk first.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with(
+        &self,
+        answer: Answer,
+        evidence: Option<&Evidence>,
+    ) -> Result<Answer, OutboxError> {
         let assignment = answer.assignment();
         let (job_id, attempt) = assignment;
         let mut contents = self.contents();
@@ -283,8 +301,22 @@ impl Outbox {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(OutboxError::TooLarge(job_id, attempt));
         }
-        let path = self.root.join(name(assignment));
         let temporary = self.root.join(TEMPORARY);
+        if let Some(evidence) = evidence {
+            let bytes = framed(KIND_EVIDENCE, &evidence.encode_to_vec());
+            if bytes.len() as u64 > FILE_BYTES_MAX {
+                return Err(OutboxError::TooLarge(job_id, attempt));
+            }
+            let folder = self.root.join(EVIDENCE);
+            let path = folder.join(evidence_name(assignment));
+            // There is no answer, so what is there belongs to none.
+            let written = match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => Err(source),
+                _ => write(&folder, &temporary, &path, &bytes),
+            };
+            written.map_err(|source| failed(&path, source))?;
+        }
+        let path = self.root.join(name(assignment));
         let written = write(&self.root, &temporary, &path, &bytes);
         if let Err(source) = written {
             let _ = fs::remove_file(&temporary);
@@ -346,7 +378,36 @@ impl Outbox {
         put_aside(&self.root, &self.root.join(name(assignment)), "done")?;
         contents.waiting.remove(&assignment);
         contents.done.insert(assignment);
+        if contents.forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            forget(&self.root, &mut contents)?;
+        }
         Ok(())
+    }
+
+    /// What the receipt for an assignment stands on, if it is kept here and whole. Needs no open outbox.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn evidence(root: &Path, assignment: Assignment) -> Result<Option<Evidence>, OutboxError> {
+        let path = root.join(EVIDENCE).join(evidence_name(assignment));
+        let bytes = match read_bytes(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|source| failed(&path, source))?,
+        };
+        Ok(match unframed(&bytes) {
+            Some((KIND_EVIDENCE, message)) => Evidence::decode(message).ok(),
+            _ => None,
+        })
+    }
+
+    /// As [`Self::evidence`], for the last attempt at a job that has any.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn evidence_of_job(root: &Path, job_id: u64) -> Result<Option<Evidence>, OutboxError> {
+        let attempts = files_with(&root.join(EVIDENCE), EVIDENCE_ENDING)?;
+        let last = attempts.into_iter().rfind(|((job, _), _)| *job == job_id);
+        last.map_or(Ok(None), |(assignment, _)| Self::evidence(root, assignment))
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -358,18 +419,47 @@ fn failed(path: &Path, source: io::Error) -> OutboxError {
     OutboxError::Io { path: path.to_owned(), source }
 }
 
+/// Deletes settled answers and evidence that are too old; what waits keeps its own.
+fn forget(root: &Path, contents: &mut Contents) -> Result<(), OutboxError> {
+    contents.forgot = Some(Instant::now());
+    let keep = Duration::from_secs(KEEP_DAYS * 24 * 3600);
+    let Some(oldest) = SystemTime::now().checked_sub(keep) else { return Ok(()) };
+    let settled = files(&root.join("done"))?.into_iter().map(|(of, path)| (of, path, true));
+    let evidence = files_with(&root.join(EVIDENCE), EVIDENCE_ENDING)?;
+    let evidence = evidence.into_iter().map(|(of, path)| (of, path, false));
+    for (assignment, path, is_answer) in settled.chain(evidence) {
+        let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let is_old = written.is_ok_and(|written| written < oldest);
+        if is_old && !contents.waiting.contains_key(&assignment) {
+            fs::remove_file(&path).map_err(|source| failed(&path, source))?;
+            if is_answer {
+                contents.done.remove(&assignment);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Numbers padded, so that names sort as numbers do.
 fn name((job_id, attempt): Assignment) -> String {
     format!("{job_id:020}-{attempt:010}{ENDING}")
 }
 
-fn assignment(name: &str) -> Option<Assignment> {
-    let (job_id, attempt) = name.strip_suffix(ENDING)?.split_once('-')?;
+fn evidence_name((job_id, attempt): Assignment) -> String {
+    format!("{job_id:020}-{attempt:010}{EVIDENCE_ENDING}")
+}
+
+fn assignment(name: &str, ending: &str) -> Option<Assignment> {
+    let (job_id, attempt) = name.strip_suffix(ending)?.split_once('-')?;
     Some((job_id.parse().ok()?, attempt.parse().ok()?))
 }
 
 /// The answers of a folder; none if there is no folder.
 fn files(folder: &Path) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
+    files_with(folder, ENDING)
+}
+
+fn files_with(folder: &Path, ending: &str) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|source| failed(folder, source))?,
@@ -377,7 +467,8 @@ fn files(folder: &Path) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|source| failed(folder, source))?;
-        if let Some(assignment) = entry.file_name().to_str().and_then(assignment) {
+        let name = entry.file_name();
+        if let Some(assignment) = name.to_str().and_then(|name| assignment(name, ending)) {
             found.push((assignment, entry.path()));
         }
     }
@@ -387,9 +478,13 @@ fn files(folder: &Path) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
 
 /// `None` for a file that is not what was written.
 fn read(path: &Path) -> io::Result<Option<Answer>> {
+    Ok(Answer::from_bytes(&read_bytes(path)?))
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(Answer::from_bytes(&bytes))
+    Ok(bytes)
 }
 
 /// The file is whole under its name after this, or was never there. Linked, not renamed: that replaces nothing.

@@ -4,13 +4,15 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use plasma_modules::attestation::{
     self, KERNEL_ID_BYTES_MAX, receipt_digest, request_hash, sampling_seed, text_hash, tokens_hash,
 };
+use plasma_modules::types::Hash;
 use plasma_modules::{Address, market};
-use plasma_proto::plasma::attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt};
+use plasma_proto::plasma::attestation::v1::{Evidence, FinishReason, MsgSubmitReceipt, Receipt};
 use plasma_proto::plasma::market::v1::{Job, MsgDeclineJob, Outcome, Output, Payload};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
 use crate::engine::{Completion, EngineError, Finish, Request, Sampling};
+use crate::evidence::{self, Binding};
 use crate::outbox::Answer;
 
 /// Longest reason of a decline, bytes.
@@ -60,18 +62,21 @@ impl ReceiptKey {
         Answer::Decline(msg)
     }
 
-    /// What is to be told the chain of a job: a receipt for an output, or for a request that no provider can
-    /// serve; a decline for everything else, such as an output that the chain would refuse.
+    /// What is to be told the chain of a job: a receipt for an output, with the evidence to be kept for it, or for
+    /// a request that no provider can serve; a decline for everything else, such as an output that the chain would
+    /// refuse. The output must have been recorded.
     #[must_use]
     pub fn answer(
         &self,
         job: &Job,
         kernel_id: &str,
         result: Result<Completion, EngineError>,
-    ) -> Answer {
+    ) -> (Answer, Option<Evidence>) {
         let built = match result {
-            Ok(completion) => self.success(job, completion),
-            Err(error) if error.is_clients_fault() => Ok(self.fault(job, kernel_id)),
+            Ok(completion) => {
+                self.success(job, completion).map(|(answer, kept)| (answer, Some(kept)))
+            }
+            Err(error) if error.is_clients_fault() => Ok((self.fault(job, kernel_id), None)),
             // The engine's own words may quote what it was given.
             Err(EngineError::Busy) => Err("too much work at once".to_owned()),
             Err(EngineError::Stopped) => Err("the engine has stopped".to_owned()),
@@ -79,13 +84,21 @@ impl ReceiptKey {
         };
         match built {
             Ok(answer) => answer,
-            Err(reason) => self.decline(job.id, job.attempt, &reason),
+            Err(reason) => (self.decline(job.id, job.attempt, &reason), None),
         }
     }
 
-    fn success(&self, job: &Job, completion: Completion) -> Result<Answer, String> {
-        let Completion { prompt_tokens, output_tokens, text, finish, t_first, t_total, kernel_id } =
-            completion;
+    fn success(&self, job: &Job, completion: Completion) -> Result<(Answer, Evidence), String> {
+        let Completion {
+            prompt_tokens,
+            output_tokens,
+            text,
+            finish,
+            t_first,
+            t_total,
+            kernel_id,
+            evidence,
+        } = completion;
         let terms = job.terms.as_ref().ok_or("the job has no terms")?;
         let ask = job.ask.as_ref().ok_or("the job has no price")?;
         let count = |tokens: &[u32]| u32::try_from(tokens.len()).map_err(|_| "too many tokens");
@@ -105,6 +118,14 @@ impl ReceiptKey {
         if output.encoded_len() > terms.output_bytes_max as usize {
             return Err(format!("the output has more than {} bytes", terms.output_bytes_max));
         }
+        let output_tokens_hash = tokens_hash(&output.token_ids);
+        let binding = Binding {
+            sampling_seed: &seed(job)?,
+            request_hash: &job.request_hash,
+            output_tokens_hash: &output_tokens_hash,
+        };
+        let leaves = evidence.ok_or("no evidence was recorded")?.leaves(&binding);
+        let leaves = leaves.map_err(|error| error.to_string())?;
         let millis =
             |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let receipt = Receipt {
@@ -114,12 +135,13 @@ impl ReceiptKey {
             n_fresh,
             n_cached: 0,
             n_out,
+            fingerprint_root: evidence::root(&leaves).to_vec(),
             t_first_ms: millis(t_first).min(millis(t_total)),
             t_total_ms: millis(t_total),
             charge_uxpl: market::charge(terms, ask, n_fresh, 0, n_out).text(),
             ..self.blank(job, &kernel_id, &output)
         };
-        Ok(self.sign(receipt, output))
+        Ok((self.sign(receipt, output), evidence::to_message(job.id, job.attempt, &leaves)))
     }
 
     /// The request cannot be served as it was asked.
@@ -182,8 +204,15 @@ pub fn request(job: &Job, payload: Option<Payload>) -> Result<Request, String> {
             temperature_milli: sampling.temperature_milli,
             top_p_milli: sampling.top_p_milli,
         },
-        seed: sampling_seed(&job.assigned_beacon, job.id, sampling.seed),
+        seed: seed(job)?,
+        evidence: true,
     })
+}
+
+/// Where the draws of a job begin.
+fn seed(job: &Job) -> Result<Hash, String> {
+    let sampling = job.sampling.ok_or("the job says no sampling")?;
+    Ok(sampling_seed(&job.assigned_beacon, job.id, sampling.seed))
 }
 
 /// At most `bytes` bytes of `text`, whole characters.

@@ -211,6 +211,7 @@ fn fetch(cache: &Cache, source: &Source) -> Result<(), ModelsError> {
         stop: vec![],
         sampling: Sampling::GREEDY,
         seed: [0; 32],
+        evidence: false,
     };
     let done = engine.generate(prompt, |_| {})?;
     assert!(!done.output_tokens.is_empty());
@@ -413,6 +414,7 @@ fn smollm2_knows_the_capital_of_france() {
         stop: vec![],
         sampling: Sampling::GREEDY,
         seed: [0; 32],
+        evidence: false,
     };
     let done = engine.generate(prompt, |_| {}).unwrap();
     assert_eq!(done.text, "The capital of France is Paris.");

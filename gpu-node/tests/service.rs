@@ -26,7 +26,7 @@ use gpu_node::wallet::Wallet;
 use plasma_modules::{Address, market};
 use plasma_proto::cosmos::bank::v1beta1::MsgSend;
 use plasma_proto::cosmos::base::v1beta1::Coin;
-use plasma_proto::plasma::attestation::v1::{MsgSubmitReceipt, Receipt};
+use plasma_proto::plasma::attestation::v1::{Evidence, MsgSubmitReceipt, Receipt};
 use plasma_proto::plasma::market::v1::{
     Ask, Hardware, JobState, Manifest, ModelFile, MsgDeclineJob, MsgPublishModel,
     MsgPublishModelResponse, MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Outcome,
@@ -131,6 +131,39 @@ fn damaged_answers_are_never_sent_nor_replaced() {
         assert!(outbox.damaged().is_empty());
         assert_eq!(outbox.create(receipt(7, "again")).unwrap(), decline(7));
     }
+}
+
+#[test]
+fn evidence_stands_and_falls_with_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let leaves = |byte| Evidence { job_id: 7, attempt: 1, leaves: vec![vec![byte; 770]; 3] };
+    let kept = || Outbox::evidence_of_job(folder.path(), 7).unwrap();
+    let path = folder.path().join("evidence").join(format!("{:020}-0000000001.evidence", 7));
+    {
+        let outbox = Outbox::open(folder.path()).unwrap();
+        assert_eq!(kept(), None);
+        // As a crash between the two leaves it.
+        fs::write(&path, b"half").unwrap();
+        assert_eq!(kept(), None);
+        outbox.create_with(receipt(7, "one"), Some(&leaves(1))).unwrap();
+        outbox.create_with(receipt(7, "two"), Some(&leaves(2))).unwrap();
+        assert_eq!(kept(), Some(leaves(1)), "the first answer stands, and its evidence");
+        outbox.settle((7, 1)).unwrap();
+    }
+    let old = SystemTime::now() - Duration::from_secs((KEEP_DAYS * 24 + 1) * 3600);
+    drop(Outbox::open(folder.path()).unwrap());
+    assert_eq!(kept(), Some(leaves(1)));
+    let whole = fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(97) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(kept(), None, "damage at {at} is not shown");
+    }
+    fs::write(&path, &whole).unwrap();
+    fs::File::open(&path).unwrap().set_modified(old).unwrap();
+    drop(Outbox::open(folder.path()).unwrap());
+    assert!(!path.exists(), "forgotten with time");
 }
 
 /// An answer under another assignment's name is damage too.
@@ -362,6 +395,24 @@ impl Working {
     }
 }
 
+/// The node's leaves are those under the root that the chain holds, and the chain's parser takes each.
+fn shown(world: &World, folder: &Path, job_id: u64) {
+    use plasma_modules::attestation::{
+        self, Leaf, evidence_root, leaf_count, leaf_hash, leaf_rows,
+    };
+    let accepted = attestation::receipt(&world.node.state().store, job_id).unwrap();
+    let receipt = accepted.receipt.unwrap();
+    let kept = Outbox::evidence_of_job(folder, job_id).unwrap().unwrap();
+    assert_eq!((kept.job_id, kept.attempt), (job_id, receipt.attempt));
+    assert_eq!(kept.leaves.len(), leaf_count(receipt.n_out) as usize);
+    for (at, leaf) in (0..).zip(&kept.leaves) {
+        let rows = leaf_rows(at, receipt.n_fresh.into(), receipt.n_out).unwrap();
+        Leaf::parse(leaf, rows).unwrap();
+    }
+    let names: Vec<_> = kept.leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    assert_eq!(receipt.fingerprint_root, evidence_root(&names));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_done_delivered_and_paid() {
     let world = World::new(100 * XPL).await;
@@ -384,6 +435,10 @@ async fn jobs_are_done_delivered_and_paid() {
     assert!(duty_fees > 0 && reporter == 100 * XPL, "the carrier's fees came back: {reporter}");
     let text = |id| market::payload(&world.node.state().store, id).unwrap().output.unwrap().text;
     assert_eq!(text(jobs[3]), "hello 3");
+    for id in jobs.iter().chain([&stopped, &cut]) {
+        shown(&world, folder.path(), *id);
+    }
+    assert_eq!(Outbox::evidence_of_job(folder.path(), 99).unwrap(), None);
     assert_eq!(text(stopped), "one ");
     assert_eq!(text(cut), "abc");
     let service = working.stop().await;
@@ -478,6 +533,7 @@ async fn receipts_survive_a_restart() {
     let Answer::Receipt(msg) = &first.1[0] else { panic!("not a receipt") };
     let sent = plasma_modules::attestation::receipt_hash(msg.receipt.as_ref().unwrap());
     assert_eq!(job.receipt_hash, sent);
+    shown(&world, folder.path(), first.0);
     working.stop().await;
 }
 
@@ -595,7 +651,13 @@ async fn the_owners_interface_speaks_openai() {
     let metrics = Arc::new(Metrics::new());
     let api = Arc::new(Api::new(models, "secret", 32, 1, Arc::clone(&metrics)));
     let health = Arc::new(Health::default());
-    let routes = api::routes(api).merge(api::service_routes(metrics, Arc::clone(&health)));
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(folder.path()).unwrap();
+    let leaves = Evidence { job_id: 7, attempt: 1, leaves: vec![vec![1; 770]; 2] };
+    outbox.create_with(receipt(7, "x"), Some(&leaves)).unwrap();
+    let routes = api::routes(api)
+        .merge(api::service_routes(metrics, Arc::clone(&health)))
+        .merge(api::evidence_routes(folder.path().to_owned()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -611,6 +673,12 @@ async fn the_owners_interface_speaks_openai() {
     health.heard();
     assert_eq!(get("/readyz").await.unwrap().status(), 200);
     assert_eq!(get("/v1/models").await.unwrap().status(), 401);
+    let found = get("/v1/evidence/7").await.unwrap();
+    let found: serde_json::Value = found.json().await.unwrap();
+    assert_eq!((&found["job_id"], &found["attempt"]), (&"7".into(), &1.into()));
+    assert_eq!(found["leaves"][1].as_str().map(str::len), Some(1028), "770 bytes in base64");
+    assert_eq!(get("/v1/evidence/8").await.unwrap().status(), 404);
+    assert_eq!(get("/v1/evidence/x").await.unwrap().status(), 400);
 
     let hi =
         r#"{"model":"echo","messages":[{"role":"user","content":"hi there"}],"max_tokens":32}"#;

@@ -1,7 +1,6 @@
 //! Genesis, block, end of block: the order of everything.
 
 use alloc::{
-    collections::BTreeMap,
     format,
     string::{String, ToString},
     sync::Arc,
@@ -10,25 +9,21 @@ use alloc::{
 };
 
 use plasma_proto::{
-    cosmos::{
-        authz::v1beta1::MsgExecResponse,
-        base::{abci::v1beta1::TxMsgData, v1beta1::Coin},
-    },
-    plasma::{
-        chain::v1::LastBlock,
-        genesis::v1::{AuthGenesis, Balance, GenesisState},
-        staking::v1::Validator,
-        token::v1::Params,
-    },
+    cosmos::{authz::v1beta1::MsgExecResponse, base::abci::v1beta1::TxMsgData},
+    plasma::{chain::v1::LastBlock, token::v1::Params},
     tendermint::types::ConsensusParams,
 };
 use prost::Message;
 
 use crate::{
-    Address, Amount, Block, Ctx, Denom, Events, FeePaid, FeeParts, Item, Overlay, Read, Recorded,
-    Refusal, Sdk, SignatureMemory, Table, Write, Writes,
+    Address, Amount, Block, Ctx, Events, FeePaid, FeeParts, Item, Overlay, Read, Recorded, Refusal,
+    Sdk, SignatureMemory, Table, Writes,
     ante::{self, Prices},
-    attestation, auth, authz, carrier,
+    attestation::{
+        self,
+        beacon::{self, Turn},
+    },
+    auth, authz, carrier,
     error::fault,
     feegrant,
     governance::{self, upgrade},
@@ -39,9 +34,11 @@ use crate::{
     types::{Hash, hash32, sha256},
 };
 
+mod genesis;
 mod input;
 
 pub use crate::governance::upgrade::UPGRADES;
+pub use genesis::{default_genesis, export, init, new_genesis};
 pub use input::{BlockInput, Misbehavior, Offence, Vote};
 
 /// The block's randomness, 32 bytes.
@@ -100,129 +97,31 @@ pub struct BlockOutput {
     pub consensus: Option<ConsensusParams>,
 }
 
-/// A new chain's state, but for accounts and validators.
-pub fn default_genesis() -> GenesisState {
-    GenesisState {
-        auth: Some(AuthGenesis::default()),
-        token: Some(token::default_genesis()),
-        feegrant: Some(feegrant::default_genesis()),
-        staking: Some(staking::default_genesis()),
-        market: Some(market::default_genesis()),
-        price: Some(price::default_genesis()),
-        reward: Some(reward::default_genesis()),
-        attestation: Some(attestation::default_genesis()),
-        authz: Some(authz::default_genesis()),
-        governance: Some(governance::default_genesis()),
-        beacon: Vec::new(),
-    }
-}
-
-/// A new chain's state with its first holders and validators. Amounts are uxpl; the validators'
-/// stake is created beside the accounts' money.
-///
-/// # Errors
-/// An address that stands twice, or a sum past the largest amount.
-pub fn new_genesis(
-    accounts: &[(Address, Amount)],
-    validators: Vec<Validator>,
-) -> Result<GenesisState, Refusal> {
-    let overflow = || Sdk::InvalidCoins("the stake of all validators overflows".into());
-    let mut stake = Amount::ZERO;
-    for validator in &validators {
-        let tokens = Amount::parse(&validator.tokens_uxpl);
-        stake = tokens.and_then(|tokens| stake.plus(tokens)).ok_or_else(overflow)?;
-    }
-    let mut holders = BTreeMap::new();
-    holders.insert(Address::of_module(staking::BONDED_POOL), stake);
-    for (address, amount) in accounts {
-        if holders.insert(*address, *amount).is_some() {
-            return Err(Sdk::InvalidRequest(format!("account {address} stands twice")).into());
-        }
-    }
-    let mut genesis = default_genesis();
-    if let Some(staking) = &mut genesis.staking {
-        staking.validators = validators;
-    }
-    if let Some(token) = &mut genesis.token {
-        let coin =
-            |amount: Amount| Coin { denom: Denom::uxpl().as_str().into(), amount: amount.text() };
-        token.balances = holders
-            .into_iter()
-            .filter(|(_, amount)| *amount != Amount::ZERO)
-            .map(|(address, amount)| Balance { address: address.text(), coins: vec![coin(amount)] })
-            .collect();
-    }
-    Ok(genesis)
-}
-
-/// Writes the first state. The order is that of the modules' imports.
-pub fn init(
-    store: &mut dyn Write,
-    chain_id: &str,
-    time_s: u64,
-    genesis: &GenesisState,
-) -> Result<Vec<ValidatorUpdate>, Refusal> {
-    let GenesisState {
-        auth,
-        token,
-        feegrant,
-        staking,
-        market,
-        price,
-        reward,
-        attestation,
-        authz,
-        governance,
-        beacon,
-    } = genesis;
-    let missing = |what: &str| Sdk::InvalidRequest(format!("genesis: {what} is missing"));
-    let beacon = match beacon.as_slice() {
-        [] => sha256(chain_id.as_bytes()),
-        bytes => hash32(bytes).ok_or_else(|| missing("a beacon of 32 bytes"))?,
-    };
-    BEACON.set(store, &beacon.to_vec());
-    let block = Block { chain_id: chain_id.into(), height: 0, time_s, beacon };
-    auth::init(store, auth.as_ref().ok_or_else(|| missing("auth"))?)?;
-    token::init(store, token.as_ref().ok_or_else(|| missing("token"))?)?;
-    feegrant::init(store, feegrant.as_ref().ok_or_else(|| missing("feegrant"))?)?;
-    let staking = staking.as_ref().ok_or_else(|| missing("staking"))?;
-    let validators = staking::init(store, time_s, staking)?;
-    market::init(store, &block, market.as_ref().ok_or_else(|| missing("market"))?)?;
-    price::init(store, price.as_ref().ok_or_else(|| missing("price"))?)?;
-    reward::init(store, reward.as_ref().ok_or_else(|| missing("reward"))?)?;
-    attestation::init(store, attestation.as_ref().ok_or_else(|| missing("attestation"))?)?;
-    authz::init(store, authz.as_ref().ok_or_else(|| missing("authz"))?)?;
-    governance::init(store, governance.as_ref().ok_or_else(|| missing("governance"))?)?;
-    check_invariants(store).map_err(|text| Sdk::InvalidRequest(format!("genesis: {text}")))?;
-    Ok(validators)
-}
-
-/// The whole state, as a genesis from which the chain would go on.
-pub fn export(store: &dyn Read) -> GenesisState {
-    GenesisState {
-        auth: Some(auth::export(store)),
-        token: Some(token::export(store)),
-        feegrant: Some(feegrant::export(store)),
-        staking: Some(staking::export(store)),
-        market: Some(market::export(store)),
-        price: Some(price::export(store)),
-        reward: Some(reward::export(store)),
-        attestation: Some(attestation::export(store)),
-        authz: Some(authz::export(store)),
-        governance: Some(governance::export(store)),
-        beacon: beacon(store).to_vec(),
-    }
-}
-
-/// The block at `height`, with its beacon, as it will be on top of this state.
+/// The block at `height` on top of this state, as far as that is known before it is proposed: with the
+/// beacon that it has if its proposer has no key.
 pub fn next_block(store: &dyn Read, chain_id: &str, height: u64, time_s: u64) -> Block {
-    let beacon = crate::types::sha256(&[&beacon(store)[..], &height.to_be_bytes()].concat());
+    let beacon = beacon::by_hash(&beacon(store), height);
     Block { chain_id: chain_id.into(), height, time_s, beacon }
 }
 
 /// The block that this state is the result of.
 pub fn current_block(store: &dyn Read, chain_id: &str, height: u64, time_s: u64) -> Block {
     Block { chain_id: chain_id.into(), height, time_s, beacon: beacon(store) }
+}
+
+/// The entry with which the next block's proposer begins it, if its key `secret` counts.
+///
+/// # Errors
+/// Another key than `secret` counts.
+pub fn beacon_entry(
+    store: &dyn Read,
+    chain_id: &str,
+    height: u64,
+    proposer: &[u8; 20],
+    secret: Option<&beacon::SecretKey>,
+) -> Result<Option<[u8; beacon::ENTRY_BYTES]>, Refusal> {
+    let proposer = staking::operator_of(store, proposer);
+    Ok(beacon::entry(store, chain_id, &beacon(store), height, proposer, secret)?)
 }
 
 /// Executes a block: beacon, every ante, begin of block, messages, end of block, invariants of what
@@ -242,15 +141,18 @@ pub fn execute_block(
 pub struct Opened {
     block: Block,
     writes: Writes,
-    /// Of the upgrade that the block begins with.
+    /// Of the beginning of the block.
     events: Events,
+    /// The block's own entry: its name, and what became of it.
+    own: Option<(Hash, TxResult)>,
     txs: Vec<Result<Admitted, TxResult>>,
 }
 
 impl Opened {
-    /// The names of its transactions, of those that paid, in order.
+    /// The names of what it holds, of that which paid, in order; its own entry comes first.
     pub fn paid(&self) -> impl Iterator<Item = &Hash> {
-        self.txs.iter().flatten().map(|admitted| &admitted.tx.hash)
+        let own = self.own.iter().map(|(hash, _)| hash);
+        own.chain(self.txs.iter().flatten().map(|admitted| &admitted.tx.hash))
     }
 }
 
@@ -261,33 +163,61 @@ struct Opening<'a> {
     prices: Prices,
     state: Overlay<'a>,
     memory: &'a dyn SignatureMemory,
-    /// Of the upgrade that the block begins with.
+    /// Of the beginning of the block.
     events: Events,
+    own: Option<(Hash, TxResult)>,
+    /// Whether the block begins as it must.
+    entered: Result<(), beacon::Error>,
     /// What fees burned, not counted yet.
     burned: Amount,
     txs: Vec<Result<Admitted, TxResult>>,
 }
 
 impl<'a> Opening<'a> {
-    /// A block without transactions, on top of `base`, after the upgrade that it begins with.
-    fn new(base: &'a dyn Read, input: &BlockInput<'_>, memory: &'a dyn SignatureMemory) -> Self {
-        let block = next_block(base, input.chain_id, input.height, input.time_s);
+    /// A block without transactions, on top of `base`, after the upgrade that it begins with, and with
+    /// its `own` entry.
+    fn new(
+        base: &'a dyn Read,
+        input: &BlockInput<'_>,
+        own: Option<&[u8]>,
+        memory: &'a dyn SignatureMemory,
+    ) -> Self {
+        let mut block = next_block(base, input.chain_id, input.height, input.time_s);
         let mut state = Overlay::new(base);
         let (mut events, mut fee) = (Events::default(), FeePaid::default());
         let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
         upgrade::begin_block(&mut ctx, input.upgrades);
         let proposer = staking::operator_of(&state, &input.proposer);
+        let before = beacon(&state);
+        let turn = Turn::of(&state, input.chain_id, &before, input.height, proposer, own);
+        block.beacon = turn.beacon;
         BEACON.set(&mut state, &block.beacon.to_vec());
+        let own = own.map(|entry| (sha256(entry), entry_result(&turn)));
+        if own.is_none() {
+            events.append(&mut turn.events());
+        }
+        let entered = turn.entered;
         let (chain_id, time_s) = (input.chain_id.to_string(), input.time_s);
         LAST_BLOCK.set(&mut state, &LastBlock { chain_id, height: input.height, time_s });
         let prices = Prices::of(&state);
         let (burned, txs) = (Amount::ZERO, Vec::new());
-        Self { block, proposer, prices, state, memory, events, burned, txs }
+        Self { block, proposer, prices, state, memory, events, own, entered, burned, txs }
     }
 
     /// The first half of a transaction: the ante, in its overlay.
     fn admit(&mut self, tx: Arc<Decoded>) -> Result<Admitted, TxResult> {
-        let Self { block, proposer, prices, state, memory, events: _, burned, txs: _ } = self;
+        let Self {
+            block,
+            proposer,
+            prices,
+            state,
+            memory,
+            events: _,
+            own: _,
+            entered: _,
+            burned,
+            txs: _,
+        } = self;
         let (gas_wanted, gas_used) = (tx.gas_limit, ante::gas(&tx));
         let fee = FeePaid { payer: tx.purse(), left: prices.refundable(&tx) };
         let mut events = Events::default();
@@ -305,19 +235,40 @@ impl<'a> Opening<'a> {
     }
 
     fn opened(self) -> Opened {
-        let Self { block, proposer: _, prices: _, mut state, memory: _, events, burned, txs } =
-            self;
+        let Self {
+            block,
+            proposer: _,
+            prices: _,
+            mut state,
+            memory: _,
+            events,
+            own,
+            entered: _,
+            burned,
+            txs,
+        } = self;
         if let Err(error) = token::count_burned(&mut state, burned) {
             fault(&error.to_string(), &block.height.to_be_bytes());
         }
-        Opened { block, writes: state.into_writes(), events, txs }
+        Opened { block, writes: state.into_writes(), events, own, txs }
     }
 }
 
-/// The first half of a block: every transaction's ante.
+/// What became of a block's own entry. It costs nothing and pays nothing.
+fn entry_result(turn: &Turn) -> TxResult {
+    match &turn.entered {
+        Ok(()) => TxResult { events: turn.events(), ..TxResult::default() },
+        Err(error) => {
+            TxResult { events: turn.events(), ..TxResult::refused(error.clone().into(), 0, 0) }
+        }
+    }
+}
+
+/// The first half of a block: its beacon, and every transaction's ante.
 pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn SignatureMemory) -> Opened {
-    let mut opening = Opening::new(base, input, memory);
-    for bytes in input.txs {
+    let (own, txs) = beacon::split(input.txs);
+    let mut opening = Opening::new(base, input, own, memory);
+    for bytes in txs {
         let tx = memory.decode(bytes).map_err(|refusal| TxResult::refused(refusal, 0, 0));
         let admitted = tx.and_then(|tx| opening.admit(tx));
         opening.txs.push(admitted);
@@ -328,19 +279,17 @@ pub fn open_block(base: &dyn Read, input: &BlockInput<'_>, memory: &dyn Signatur
 /// The second half, on the same `base`: begin of block, messages, end of block. What CometBFT says of
 /// validators is read here alone: proposals are judged without it.
 pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> BlockOutput {
-    let Opened { block, writes, mut events, txs } = opened;
+    let Opened { block, writes, mut events, own, txs } = opened;
     let mut state = Overlay::resume(base, writes);
     let mut fee = FeePaid::default();
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
     staking::begin_block(&mut ctx, input.votes, input.misbehavior);
 
-    let txs: Vec<_> = txs
-        .into_iter()
-        .map(|admitted| match admitted {
-            Ok(admitted) => run(&mut state, &block, admitted),
-            Err(refused) => refused,
-        })
-        .collect();
+    let ran = txs.into_iter().map(|admitted| match admitted {
+        Ok(admitted) => run(&mut state, &block, admitted),
+        Err(refused) => refused,
+    });
+    let txs: Vec<_> = own.map(|(_, result)| result).into_iter().chain(ran).collect();
 
     let gas = txs.iter().map(|tx| tx.gas_used).fold(0, u64::saturating_add);
     let mut ctx = Ctx { store: &mut state, block: &block, events: &mut events, fee: &mut fee };
@@ -505,18 +454,26 @@ pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
 /// top of each other, within the block's bytes and gas. [`process`] accepts whatever this returns.
 /// Carriers must have been expanded ([`crate::carrier::expand`]); of one that stands twice, the
 /// second does not pass. With it comes the block of `input`, opened with them instead of its own
-/// transactions.
+/// transactions. The proposal begins with the proposer's `own` entry ([`beacon_entry`]), if it has one, and
+/// then they follow.
+///
+/// # Errors
+/// `own` is not what this block must begin with, or has no room: the proposer can make no block.
 pub fn prepare<'t>(
     base: &dyn Read,
     input: &BlockInput<'_>,
+    own: Option<&[u8]>,
     txs: &[&'t [u8]],
     bytes_max: usize,
     memory: &dyn SignatureMemory,
-) -> (Vec<&'t [u8]>, Opened) {
-    let mut opening = Opening::new(base, input, memory);
+) -> Result<(Vec<&'t [u8]>, Opened), Refusal> {
+    let mut opening = Opening::new(base, input, own, memory);
+    opening.entered.clone()?;
     let params = opening.prices.params();
     let bytes_max = bytes_max.min(block_bytes_max(params));
-    let (mut bytes_left, mut gas_left) = (bytes_max, params.block_gas_max);
+    let own_bytes = own.map_or(0, |entry| framed(entry.len()));
+    let mut bytes_left = bytes_max.checked_sub(own_bytes).ok_or_else(|| over_bytes(bytes_max))?;
+    let mut gas_left = params.block_gas_max;
     let mut taken = Vec::new();
     for bytes in txs {
         let Some(bytes_then) = bytes_left.checked_sub(framed(bytes.len())) else { continue };
@@ -528,10 +485,11 @@ pub fn prepare<'t>(
             opening.txs.push(Ok(admitted));
         }
     }
-    (taken, opening.opened())
+    Ok((taken, opening.opened()))
 }
 
-/// Whether a proposal is one that an honest proposer could make: every transaction passes the ante
+/// Whether a proposal is one that an honest proposer could make: it begins with the proof that is due,
+/// every transaction passes the ante
 /// on top of those before it, and together they stay within the block's gas and bytes. `Ok` is the
 /// block, opened.
 pub fn process(
@@ -539,14 +497,17 @@ pub fn process(
     input: &BlockInput<'_>,
     memory: &dyn SignatureMemory,
 ) -> Result<Opened, Refusal> {
-    let mut opening = Opening::new(base, input, memory);
+    let (own, txs) = beacon::split(input.txs);
+    let mut opening = Opening::new(base, input, own, memory);
+    opening.entered.clone()?;
     let params = opening.prices.params();
     let (gas_max, bytes_max) = (params.block_gas_max, block_bytes_max(params));
-    let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
-    for bytes in input.txs {
-        bytes_left = bytes_left
-            .checked_sub(framed(bytes.len()))
-            .ok_or_else(|| Sdk::InvalidRequest(format!("the block is above {bytes_max} bytes")))?;
+    let own_bytes = own.map_or(0, |entry| framed(entry.len()));
+    let mut bytes_left = bytes_max.checked_sub(own_bytes).ok_or_else(|| over_bytes(bytes_max))?;
+    let mut gas_left = gas_max;
+    for bytes in txs {
+        bytes_left =
+            bytes_left.checked_sub(framed(bytes.len())).ok_or_else(|| over_bytes(bytes_max))?;
         let tx = memory.decode(bytes)?;
         gas_left = gas_left
             .checked_sub(tx.gas_limit)
@@ -557,6 +518,10 @@ pub fn process(
         opening.txs.push(Ok(admitted));
     }
     Ok(opening.opened())
+}
+
+fn over_bytes(max: usize) -> Sdk {
+    Sdk::InvalidRequest(format!("the block is above {max} bytes"))
 }
 
 fn block_bytes_max(params: &Params) -> usize {

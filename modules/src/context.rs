@@ -14,7 +14,7 @@ pub struct Block {
     pub height: u64,
     /// Its time, in seconds, from the header; never the machine's clock.
     pub time_s: u64,
-    /// Randomness. Derived from the height alone for now, so predictable.
+    /// Randomness that nobody knew before the block was proposed ([`crate::attestation::beacon`]).
     pub beacon: [u8; 32],
 }
 

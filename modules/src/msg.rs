@@ -26,7 +26,9 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Amount, Ctx, Refusal, Sdk, attestation, authz, chain, feegrant,
+    Address, Amount, Ctx, Refusal, Sdk,
+    attestation::{self, beacon},
+    authz, chain, feegrant,
     governance::{self, grants},
     market, price, reward,
     staking::{self, distribution, mint},
@@ -177,6 +179,8 @@ messages! {
     ClaimReward: reward_pb::MsgClaimReward, reward::ClaimReward, reward::claim_reward;
     /// A provider reports a result.
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
+    /// A validator sets its key of the beacon.
+    SetBeaconKey: attestation_pb::MsgSetBeaconKey, beacon::SetBeaconKey, beacon::set_beacon_key;
     /// Asks the stakers to carry out messages.
     SubmitProposal: gov::MsgSubmitProposal, governance::SubmitProposal, governance::submit_proposal;
     /// Adds to a proposal's deposit.
@@ -221,6 +225,8 @@ messages! {
         UpdatePriceParams: price_pb::MsgUpdateParams, price::UpdateParams, price::update_params;
         /// Changes the numbers of what providers are rewarded with.
         UpdateRewardParams: reward_pb::MsgUpdateParams, reward::UpdateParams, reward::update_params;
+        /// Changes the numbers of beacon and audits.
+        UpdateAttestationParams: attestation_pb::MsgUpdateParams, attestation::UpdateParams, attestation::update_params;
         /// Sets money aside for a builder.
         CreateGrant: governance_pb::MsgCreateGrant, grants::CreateGrant, grants::create_grant;
         /// Pays a milestone of a grant.

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use common::{Account, XPL, any, coin};
 use plasma_modules::{
     ante::{ALLOWANCE_GAS, BYTE_GAS, SIGNATURE_GAS, TX_GAS, UNORDERED_GAS},
-    attestation::{text_hash, tokens_hash},
+    attestation::{
+        beacon::{PROOF_BYTES, SecretKey},
+        text_hash, tokens_hash,
+    },
     msg::Msg,
     params::authority,
     rules,
@@ -37,7 +40,7 @@ use plasma_proto::{
         },
     },
     plasma::{
-        attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        attestation::v1::{FinishReason, MsgSetBeaconKey, MsgSubmitReceipt, Receipt},
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
@@ -199,6 +202,12 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
     };
     let publish =
         MsgPublishModel { publisher: me.clone(), manifest: Some(manifest()), royalty_bps: 0 };
+    let secret = SecretKey::from_random([1; 32]).unwrap();
+    let beacon_key = MsgSetBeaconKey {
+        operator: me.clone(),
+        public_key: secret.public().to_vec(),
+        proof: vec![0; PROOF_BYTES],
+    };
     let amount_uxpl = XPL.to_string();
     let mut all = vec![
         (
@@ -227,6 +236,7 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&MsgCancelJob { requester: me, job_id: 1 }), vec![]),
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
+        (any(&beacon_key), vec![]),
     ];
     all.extend(grants());
     all.extend(stakes());
@@ -567,6 +577,13 @@ fn by_governance() -> Vec<(Any, Vec<u64>)> {
             any(&plasma_proto::plasma::reward::v1::MsgUpdateParams {
                 authority: authority.clone(),
                 params: Some(plasma_modules::reward::default_params()),
+            }),
+            vec![],
+        ),
+        (
+            any(&plasma_proto::plasma::attestation::v1::MsgUpdateParams {
+                authority: authority.clone(),
+                params: Some(plasma_modules::attestation::default_params()),
             }),
             vec![],
         ),

@@ -76,7 +76,7 @@ proptest! {
         let proposer = if own { Address::of_consensus(&[0xe0; 32]).0 } else { [0; 20] };
         let none = BlockInput { proposer, ..chain.next(&[]) };
         SEEN.with(|seen| {
-            let (taken, opened) = chain::prepare(&chain.store, &none, &txs, bytes_max, seen);
+            let (taken, opened) = chain::prepare(&chain.store, &none, None, &txs, bytes_max, seen).unwrap();
             let framed = |tx: &&[u8]| tx.len() + 1 + prost::encoding::encoded_len_varint(tx.len() as u64);
             prop_assert!(taken.iter().map(framed).sum::<usize>() <= bytes_max);
             let input = BlockInput { txs: &taken, ..none };
@@ -99,7 +99,7 @@ proptest! {
             // A block of what was left out is refused, if anything was left out for a rule.
             let all = BlockInput { txs: &txs, ..none };
             let accepts_all = chain::process(&chain.store, &all, seen).is_ok();
-            let (everything, _) = chain::prepare(&chain.store, &none, &txs, usize::MAX, seen);
+            let (everything, _) = chain::prepare(&chain.store, &none, None, &txs, usize::MAX, seen).unwrap();
             prop_assert_eq!(accepts_all, everything == txs);
             Ok(())
         })?;

@@ -1,7 +1,7 @@
 //! `cosmos.tx.v1beta1.Service`: transactions simulated, broadcast, found and taken apart.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use plasma_modules::{chain::TxResult, query::QueryError};
+use plasma_modules::{chain::TxResult, query::QueryError, tx::INJECTED_TX_PREFIX};
 use plasma_proto::{
     cosmos::{
         base::{
@@ -9,10 +9,10 @@ use plasma_proto::{
             query::v1beta1::PageResponse,
         },
         tx::v1beta1::{
-            BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, GetBlockWithTxsRequest,
-            GetBlockWithTxsResponse, GetTxRequest, GetTxResponse, GetTxsEventRequest,
-            GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse, Tx, TxDecodeRequest,
-            TxDecodeResponse, TxEncodeRequest, TxEncodeResponse,
+            AuthInfo, BroadcastMode, BroadcastTxRequest, BroadcastTxResponse,
+            GetBlockWithTxsRequest, GetBlockWithTxsResponse, GetTxRequest, GetTxResponse,
+            GetTxsEventRequest, GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse,
+            Tx, TxBody, TxDecodeRequest, TxDecodeResponse, TxEncodeRequest, TxEncodeResponse,
         },
     },
     tendermint::abci::{Event, EventAttribute},
@@ -118,7 +118,21 @@ fn broadcast(
     Ok(BroadcastTxResponse { tx_response: Some(response) })
 }
 
+/// What a block's own entry is shown as: a transaction without messages.
+fn own_entry() -> Tx {
+    let (body, auth_info) = (Some(TxBody::default()), Some(AuthInfo::default()));
+    Tx { body, auth_info, signatures: Vec::new() }
+}
+
+fn is_own_entry(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&INJECTED_TX_PREFIX)
+}
+
+/// A transaction that a block holds.
 fn decoded(bytes: &[u8]) -> Result<Tx, Failure> {
+    if is_own_entry(bytes) {
+        return Ok(own_entry());
+    }
     // A TxRaw has the fields of a Tx, each as its bytes.
     Tx::decode(bytes).map_err(|error| {
         tracing::warn!(%error, "a committed transaction cannot be decoded");
@@ -141,6 +155,7 @@ fn response(found: tx::Response, time: Time) -> TxResponse {
     // CometBFT writes base64, and its client library leaves the text as it is.
     let data = STANDARD.decode(&tx_result.data).unwrap_or_else(|_| tx_result.data.to_vec());
     let whole = Time::from_unix_timestamp(time.unix_timestamp(), 0).unwrap_or(time);
+    let tx = if is_own_entry(&tx) { own_entry().encode_to_vec() } else { tx };
     TxResponse {
         height: height.into(),
         txhash: hex::encode_upper(hash.as_bytes()),

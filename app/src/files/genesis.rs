@@ -9,7 +9,11 @@ use anyhow::{Context, anyhow, ensure};
 use plasma_modules::{Address, Amount, chain, rules, staking::UXPL_PER_POWER};
 use plasma_proto::{
     DESCRIPTORS,
-    plasma::{genesis::v1::GenesisState, staking::v1::Validator},
+    plasma::{
+        attestation::v1::{BeaconKey, BeaconKeys},
+        genesis::v1::GenesisState,
+        staking::v1::Validator,
+    },
 };
 use prost::{Message, Name};
 use prost_reflect::DescriptorPool;
@@ -57,6 +61,8 @@ pub struct GenesisValidator {
     pub moniker: String,
     /// Consensus key, ed25519.
     pub consensus_pubkey: [u8; 32],
+    /// Key of the beacon; without one its blocks bring no proof.
+    pub beacon_pubkey: Option<[u8; 32]>,
     /// Bonded stake, uxpl; comes on top of the operator's free balance.
     pub tokens_uxpl: u128,
 }
@@ -87,8 +93,10 @@ pub fn state(spec: &GenesisSpec) -> anyhow::Result<GenesisState> {
         *have = sum.context("the supply is too large")?;
     }
     let mut validators = Vec::with_capacity(spec.validators.len());
+    let mut beacon_keys = Vec::with_capacity(spec.validators.len());
     for validator in &spec.validators {
-        let GenesisValidator { operator, moniker, consensus_pubkey, tokens_uxpl } = validator;
+        let GenesisValidator { operator, moniker, consensus_pubkey, beacon_pubkey, tokens_uxpl } =
+            validator;
         ensure!(
             *tokens_uxpl >= UXPL_PER_POWER && tokens_uxpl.is_multiple_of(UXPL_PER_POWER),
             "validator {moniker} must bond whole XPL, at least one; {tokens_uxpl} uxpl is not"
@@ -100,12 +108,22 @@ pub fn state(spec: &GenesisSpec) -> anyhow::Result<GenesisState> {
             moniker: moniker.clone(),
             tokens_uxpl: tokens_uxpl.to_string(),
         };
+        if let Some(key) = beacon_pubkey {
+            let keys = vec![BeaconKey { public_key: key.to_vec(), from_height: 0 }];
+            beacon_keys.push((address, BeaconKeys { operator: operator.clone(), keys }));
+        }
         validators.push((address, validator));
     }
+    beacon_keys.sort_by_key(|(operator, _)| *operator);
     validators.sort_by_key(|(operator, _)| *operator);
     let validators = validators.into_iter().map(|(_, validator)| validator).collect();
     let accounts: Vec<_> = accounts.into_iter().collect();
-    chain::new_genesis(&accounts, validators).map_err(|refusal| anyhow!("{refusal}"))
+    let mut genesis =
+        chain::new_genesis(&accounts, validators).map_err(|refusal| anyhow!("{refusal}"))?;
+    if let Some(attestation) = &mut genesis.attestation {
+        attestation.beacon_keys = beacon_keys.into_iter().map(|(_, keys)| keys).collect();
+    }
+    Ok(genesis)
 }
 
 fn parse(address: &str) -> anyhow::Result<Address> {
@@ -126,8 +144,13 @@ pub fn file(spec: &GenesisSpec) -> anyhow::Result<String> {
         .validators
         .iter()
         .map(|validator| {
-            let GenesisValidator { moniker, consensus_pubkey, tokens_uxpl, operator: _ } =
-                validator;
+            let GenesisValidator {
+                moniker,
+                consensus_pubkey,
+                tokens_uxpl,
+                operator: _,
+                beacon_pubkey: _,
+            } = validator;
             (moniker.as_str(), *consensus_pubkey, tokens_uxpl / UXPL_PER_POWER)
         })
         .collect();
@@ -251,6 +274,12 @@ pub fn check_file(text: &str) -> anyhow::Result<String> {
     let state = state_from_json(document["app_state"].to_string().as_bytes())?;
     check(chain_id, &state)?;
     Ok(chain_id.to_owned())
+}
+
+/// The chain that the text of a `genesis.json` is of.
+pub fn chain_id(text: &str) -> anyhow::Result<String> {
+    let document: Value = serde_json::from_str(text).context("not JSON")?;
+    Ok(document["chain_id"].as_str().context("it has no chain_id")?.to_owned())
 }
 
 /// Applies `path=value` to app_state. The path must name something that is there.

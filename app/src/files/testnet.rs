@@ -115,6 +115,7 @@ pub fn testnet(spec: &TestnetSpec) -> anyhow::Result<Vec<NodeFiles>> {
             operator: operator.clone(),
             moniker: format!("node{index}"),
             consensus_pubkey: keys.consensus_pubkey,
+            beacon_pubkey: Some(keys.beacon_pubkey),
             tokens_uxpl: *stake_uxpl,
         });
         nodes.push(NodeFiles {

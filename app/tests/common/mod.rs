@@ -153,6 +153,7 @@ pub fn spec() -> GenesisSpec {
             operator: users()[0].address.text(),
             moniker: "one".into(),
             consensus_pubkey: [7; 32],
+            beacon_pubkey: None,
             tokens_uxpl: 5_000_000,
         }],
         overrides: Vec::new(),

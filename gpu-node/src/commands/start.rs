@@ -65,7 +65,8 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     // First, so that a supervisor can see that the node is alive while models load.
     let listener = listen(config.metrics_listen).await?;
     let metrics_address = listener.local_addr()?;
-    let service_routes = api::service_routes(Arc::clone(&metrics), Arc::clone(&health));
+    let service_routes = api::service_routes(Arc::clone(&metrics), Arc::clone(&health))
+        .merge(api::evidence_routes(home.path.join(OUTBOX_FOLDER)));
     let mut servers = vec![tokio::spawn(serve(listener, service_routes, stopped.clone()))];
 
     let home_models = {

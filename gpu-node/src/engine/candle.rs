@@ -14,11 +14,12 @@ use super::llama::{Config, Kv, Llama, Weights};
 use super::sampler::Sampler;
 use super::tokenizer::{Chat, Tokenizer};
 use super::{Engine, EngineError, Info, Sequence, Step};
+use crate::evidence::Recorder;
 
 /// Version of candle, part of the kernel id: another version may compute other bits.
 const CANDLE_VERSION: &str = "0.11.1";
 /// Tokens of a prompt that are read in one turn, so that a long prompt does not hold the others up.
-const PREFILL_TOKENS: usize = 256;
+pub const PREFILL_TOKENS: usize = 256;
 /// Longest head of a safetensors file, bytes; the format's own limit.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// Largest of the small files of a model (JSON), bytes.
@@ -39,6 +40,14 @@ impl Candle {
     pub fn model(&self) -> &Llama {
         &self.model
     }
+
+    /// The same vocabulary with another forward pass, under its own kernel id.
+    #[must_use]
+    pub fn with_model(&self, change: impl FnOnce(Llama) -> Llama, device: &Device) -> Self {
+        let model = change(self.model.as_ref().clone());
+        let kernel_id = kernel_id(&model, device);
+        Self { model: Arc::new(model), tokenizer: self.tokenizer.clone(), kernel_id }
+    }
 }
 
 /// What computes: library and version, device and instruction set, attention, numeric type, threads. Equal
@@ -51,7 +60,11 @@ fn kernel_id(model: &Llama, device: &Device) -> String {
     };
     let attention = if model.uses_flash() { "flash" } else { "plain" };
     let threads = if device.is_cpu() { candle_core::utils::get_num_threads() } else { 1 };
-    format!("candle-{CANDLE_VERSION}/{place}/{attention}/{}/t{threads}", model.dtype().as_str())
+    let dtype = match model.rounding() {
+        Some(dtype) => format!("as-{}", dtype.as_str()),
+        None => model.dtype().as_str().to_owned(),
+    };
+    format!("candle-{CANDLE_VERSION}/{place}/{attention}/{dtype}/t{threads}")
 }
 
 /// The widest vectors that the matrix product uses here.
@@ -105,6 +118,20 @@ pub fn load_folder(
     device: &Device,
     context_max: usize,
 ) -> Result<Candle, EngineError> {
+    load_changed(folder, device, context_max, &mut |_, weight| Ok(weight))
+}
+
+/// As [`load_folder`], with every weight, by its Hugging Face name, as `change` makes it: for those who ask what a
+/// change of the weights does.
+///
+/// # Errors
+/// As [`load_folder`], and what `change` fails with.
+pub fn load_changed(
+    folder: &Path,
+    device: &Device,
+    context_max: usize,
+    change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>,
+) -> Result<Candle, EngineError> {
     let (Description { config, tokenizer, dtype: _ }, files) = read_folder(folder)?;
     let mut weights = match files {
         Files::Gguf(mut gguf) => gguf.weights(&config)?,
@@ -116,6 +143,9 @@ pub fn load_folder(
             weights
         }
     };
+    for (name, weight) in &mut weights {
+        *weight = change(name, weight.clone())?;
+    }
     let stored = weights.get(EMBEDDING).map_or(DType::F32, Tensor::dtype);
     let model =
         Llama::new(config, &mut weights, compute_dtype(stored, device), device, context_max)?;
@@ -325,6 +355,7 @@ impl Engine for Candle {
             kv: self.model.kv(capacity),
             model: self.model.clone(),
             unread: prompt.to_vec(),
+            prompt_left: prompt.len(),
             position: 0,
         }))
     }
@@ -335,13 +366,24 @@ struct Generation {
     model: Arc<Llama>,
     kv: Kv,
     unread: Vec<u32>,
+    /// Tokens of the prompt that were not read yet.
+    prompt_left: usize,
     position: u64,
 }
 
 impl Sequence for Generation {
-    fn step(&mut self, sampler: &Sampler) -> Result<Step, EngineError> {
+    fn step(
+        &mut self,
+        sampler: &Sampler,
+        recorder: Option<&mut Recorder>,
+    ) -> Result<Step, EngineError> {
         let turn: Vec<u32> = self.unread.drain(..self.unread.len().min(PREFILL_TOKENS)).collect();
         let hidden = self.model.hidden(&mut self.kv, &turn)?;
+        let is_prompt = self.prompt_left > 0;
+        self.prompt_left = self.prompt_left.saturating_sub(turn.len());
+        if let Some(recorder) = recorder {
+            record(recorder, &hidden, is_prompt, self.unread.is_empty())?;
+        }
         if !self.unread.is_empty() {
             return Ok(Step::Reading);
         }
@@ -351,6 +393,29 @@ impl Sequence for Generation {
         self.unread.push(token);
         Ok(Step::Token(token))
     }
+}
+
+/// Tells a recorder of the rows of one turn: the last row of a prompt's last turn is the output's first.
+fn record(
+    recorder: &mut Recorder,
+    hidden: &Tensor,
+    is_prompt: bool,
+    is_last: bool,
+) -> Result<(), EngineError> {
+    let (rows, width) = read_rows(hidden)?;
+    if is_prompt {
+        recorder.prompt(&rows, width, is_last)?;
+    }
+    if is_last { recorder.output(&rows[rows.len() - width..]) } else { Ok(()) }
+}
+
+/// Hidden states as numbers, row by row, and the width of a row.
+///
+/// # Errors
+/// [`EngineError::Model`] when the device refuses.
+pub fn read_rows(hidden: &Tensor) -> Result<(Vec<f32>, usize), EngineError> {
+    let width = hidden.dim(1)?;
+    Ok((hidden.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, width))
 }
 
 #[cfg(test)]

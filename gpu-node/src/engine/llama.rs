@@ -255,6 +255,7 @@ pub struct Llama {
     cos: Tensor,
     sin: Tensor,
     flash: bool,
+    rounding: Option<DType>,
 }
 
 /// Keys and values of one sequence.
@@ -393,6 +394,7 @@ impl Llama {
             sin: table(libm::sin)?,
             head: Linear { transposed: head_matrix.t()?, bias: None },
             flash: device.is_cpu() && dtype == DType::F32,
+            rounding: None,
             device: device.clone(),
             config,
             context,
@@ -433,6 +435,26 @@ impl Llama {
         self
     }
 
+    /// The same model with every result rounded to `dtype`, as an accelerator that computes in it rounds.
+    #[must_use]
+    pub fn rounded(mut self, dtype: DType) -> Self {
+        self.rounding = Some(dtype);
+        self
+    }
+
+    /// What results are rounded to, if to anything.
+    #[must_use]
+    pub fn rounding(&self) -> Option<DType> {
+        self.rounding
+    }
+
+    fn round(&self, x: Tensor) -> candle_core::Result<Tensor> {
+        match self.rounding {
+            Some(dtype) => x.to_dtype(dtype)?.to_dtype(x.dtype()),
+            None => Ok(x),
+        }
+    }
+
     /// An empty cache for a sequence of up to `capacity` tokens.
     #[must_use]
     pub fn kv(&self, capacity: usize) -> Kv {
@@ -466,19 +488,19 @@ impl Llama {
         let cos = self.cos.narrow(0, kv.len, n)?;
         let sin = self.sin.narrow(0, kv.len, n)?;
         let ids = Tensor::new(tokens, &self.device)?;
-        let mut x = self.embedding.index_select(&ids, 0)?;
+        let mut x = self.round(self.embedding.index_select(&ids, 0)?)?;
         for (layer, cache) in self.layers.iter().zip(&mut kv.layers) {
-            let normed = ops::rms_norm(&x, &layer.norm_attention, eps)?;
+            let normed = self.round(ops::rms_norm(&x, &layer.norm_attention, eps)?)?;
             let attended = self.attend(layer, cache, &normed, &cos, &sin, kv.len)?;
-            x = (x + layer.out.forward(&attended)?)?;
-            let normed = ops::rms_norm(&x, &layer.norm_feed, eps)?;
-            let both = layer.gate_up.forward(&normed)?;
+            x = self.round((x + self.round(layer.out.forward(&attended)?)?)?)?;
+            let normed = self.round(ops::rms_norm(&x, &layer.norm_feed, eps)?)?;
+            let both = self.round(layer.gate_up.forward(&normed)?)?;
             let inner = self.config.intermediate_size;
             let gated = (ops::silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?;
-            x = (x + layer.down.forward(&gated)?)?;
+            x = self.round((x + self.round(layer.down.forward(&self.round(gated)?)?)?)?)?;
         }
         kv.len += n;
-        Ok(ops::rms_norm(&x, &self.norm, eps)?)
+        Ok(self.round(ops::rms_norm(&x, &self.norm, eps)?)?)
     }
 
     fn attend(
@@ -493,19 +515,19 @@ impl Llama {
         let n = normed.dim(0)?;
         let (heads, kv_heads, width) =
             (self.config.num_attention_heads, self.config.kv_heads(), self.config.head_dim());
-        let qkv = layer.qkv.forward(normed)?;
+        let qkv = self.round(layer.qkv.forward(normed)?)?;
         let part = |first: usize, heads: usize| {
             qkv.narrow(1, first * width, heads * width)?.contiguous()?.reshape((1, n, heads, width))
         };
-        let q = rotary_emb::rope_thd(&part(0, heads)?, cos, sin)?;
-        let k = rotary_emb::rope_thd(&part(heads, kv_heads)?, cos, sin)?;
+        let q = self.round(rotary_emb::rope_thd(&part(0, heads)?, cos, sin)?)?;
+        let k = self.round(rotary_emb::rope_thd(&part(heads, kv_heads)?, cos, sin)?)?;
         let v = part(heads + kv_heads, kv_heads)?;
         let scale = 1.0 / (width as f64).sqrt();
         if self.flash {
             let (k, v) = cache.append(&k, &v)?;
             let mask = AttnMask::causal_with_offset(past);
             let y = flash_attn::<f32>(&q, &k, &v, scale as f32, mask, None, None)?;
-            return y.transpose(1, 2)?.reshape((n, heads * width));
+            return self.round(y.transpose(1, 2)?.reshape((n, heads * width))?);
         }
         let by_head = |t: Tensor| t.transpose(1, 2)?.contiguous();
         let (k, v) = cache.append(&by_head(k)?, &by_head(v)?)?;
@@ -523,7 +545,7 @@ impl Llama {
         }
         let weights = ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
         let y = weights.matmul(&v)?.reshape((heads, n, width))?;
-        y.transpose(0, 1)?.reshape((n, heads * width))
+        self.round(y.transpose(0, 1)?.reshape((n, heads * width))?)
     }
 
     /// Logits of hidden states, in f32, one row each.
@@ -531,7 +553,7 @@ impl Llama {
     /// # Errors
     /// [`EngineError::Model`] when the device refuses.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, EngineError> {
-        Ok(self.head.forward(hidden)?.to_dtype(DType::F32)?)
+        Ok(self.round(self.head.forward(hidden)?)?.to_dtype(DType::F32)?)
     }
 
     /// Logits of what follows the last of the rows.

@@ -100,6 +100,21 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::choose`].
     pub fn margin(&self, logits: &[f32], position: u64, claimed: u32) -> Result<f64, EngineError> {
+        self.margin_within(logits, position, claimed, 0)
+    }
+
+    /// As [`Sampler::margin`], but infinite only outside of a nucleus that is wider by so many thousandths of top_p:
+    /// the claimed token may have been in the nucleus of another kernel.
+    ///
+    /// # Errors
+    /// As [`Sampler::choose`].
+    pub fn margin_within(
+        &self,
+        logits: &[f32],
+        position: u64,
+        claimed: u32,
+        wider_milli: u32,
+    ) -> Result<f64, EngineError> {
         let winner = self.choose(logits, position)?;
         let logit = |token: u32| logits.get(token as usize).map(|logit| f64::from(*logit));
         let (Some(best), Some(own)) = (logit(winner), logit(claimed)) else {
@@ -108,12 +123,12 @@ impl Sampler {
         if self.sampling.temperature_milli == 0 || winner == claimed {
             return Ok(best - own);
         }
-        let race = Race::new(self, logits, argmax(logits).unwrap_or(winner), position);
-        let candidates = race.candidates();
-        if !candidates.contains(&claimed) {
-            return Ok(f64::INFINITY);
-        }
-        Ok(race.winner(&candidates).1 - race.score(claimed))
+        let mut race = Race::new(self, logits, argmax(logits).unwrap_or(winner), position);
+        let margin = race.score(winner) - race.score(claimed);
+        let top_p_milli = self.sampling.top_p_milli.saturating_add(wider_milli);
+        race.top_p = f64::from(top_p_milli.min(TOP_P_ALL_MILLI)) / 1000.0;
+        let is_candidate = race.candidates().contains(&claimed);
+        Ok(if is_candidate { margin } else { f64::INFINITY })
     }
 }
 
@@ -361,6 +376,21 @@ mod tests {
             );
         }
         assert_eq!(sampler.margin(&logits, 0, 9999).unwrap(), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_wider_nucleus_makes_no_margin_larger() {
+        let logits = logits();
+        let sampler = sampler(1000, 700);
+        let mut closer = 0;
+        for (position, id) in (0..20).flat_map(|position| (0..64).map(move |id| (position, id))) {
+            let narrow = sampler.margin(&logits, position, id).unwrap();
+            let wide = sampler.margin_within(&logits, position, id, 100).unwrap();
+            assert!(wide == narrow || (narrow.is_infinite() && wide.is_finite()));
+            closer += usize::from(wide != narrow);
+            assert!(sampler.margin_within(&logits, position, id, 300).unwrap().is_finite());
+        }
+        assert!(closer > 0);
     }
 
     proptest! {

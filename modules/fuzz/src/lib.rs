@@ -186,8 +186,9 @@ pub fn block(data: &[u8]) -> Tally {
         let txs: Vec<&[u8]> = txs.iter().map(Vec::as_slice).collect();
         let next = rules::next_block(&chain.store, CHAIN_ID, chain.height + 1, chain.time_s + 1);
         let expanded = carrier::expand(&txs);
-        let (prepared, _) =
-            rules::prepare(&chain.store, &chain.next(&[]), &expanded, 1 << 20, &Trusting);
+        let none = chain.next(&[]);
+        let prepared = rules::prepare(&chain.store, &none, None, &expanded, 1 << 20, &Trusting);
+        let (prepared, _) = prepared.expect("the only validator has no beacon key");
         let accepted = rules::process(&chain.store, &chain.next(&prepared), &Trusting);
         let accepted = accepted.map(drop);
         assert!(accepted.is_ok(), "what is prepared is accepted: {accepted:?}");

@@ -3,7 +3,7 @@
 use ed25519_dalek::{Signer, SigningKey};
 use plasma_modules::{
     Address, Dec,
-    attestation::{receipt_digest, text_hash, tokens_hash},
+    attestation::{beacon, receipt_digest, text_hash, tokens_hash},
     governance::{self, grants},
     market::{self, register_digest},
     staking,
@@ -40,7 +40,7 @@ use plasma_proto::{
         },
     },
     plasma::{
-        attestation::v1::{FinishReason, MsgSubmitReceipt, Receipt},
+        attestation::v1::{FinishReason, MsgSetBeaconKey, MsgSubmitReceipt, Receipt},
         governance::v1::{GrantStatus, MsgApproveMilestone, MsgCancelGrant},
         market::v1::{
             Ask, Hardware, Job, JobState, Manifest, ModelFile, MsgAddBond, MsgCancelJob,
@@ -115,6 +115,16 @@ fn register(seed: u8) -> Any {
         region: "eu".into(),
         bond_uxpl: (1_000 * XPL).to_string(),
         asks: vec![ask()],
+    })
+}
+
+/// Of a validator that proposes no block here.
+fn beacon_key(seed: u8) -> Any {
+    let key = beacon::SecretKey::from_random([seed; 32]).expect("a seed above zero");
+    any(&MsgSetBeaconKey {
+        operator: text(seed),
+        public_key: key.public().to_vec(),
+        proof: beacon::prove_possession(&key, CHAIN_ID, address(seed)).to_vec(),
     })
 }
 
@@ -428,6 +438,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (OPERATOR, any(&MsgAddBond { operator: text(OPERATOR), amount_uxpl: units.clone() })),
         (OPERATOR, any(&MsgWithdrawBond { operator: text(OPERATOR), amount_uxpl: units })),
         (OPERATOR, any(&MsgClaimReward { operator: text(OPERATOR) })),
+        (OPERATOR, beacon_key(OPERATOR)),
         (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
         (
             OPERATOR,

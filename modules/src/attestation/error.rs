@@ -1,6 +1,7 @@
 use alloc::string::String;
 
-use crate::{Amount, Coded, Sdk, market};
+use super::beacon;
+use crate::{Amount, Coded, Sdk, market, params::ParamError};
 
 /// Why a receipt was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,6 +9,12 @@ pub enum Error {
     /// As the market says.
     #[error(transparent)]
     Market(#[from] market::Error),
+    /// As the beacon says.
+    #[error(transparent)]
+    Beacon(#[from] beacon::Error),
+    /// Parameters out of their bounds, or moved too far.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// As the SDK's clients know it.
     #[error(transparent)]
     Sdk(#[from] Sdk),
@@ -115,7 +122,7 @@ pub enum Error {
         due: Amount,
     },
     /// Evidence that is not well formed.
-    #[error("fingerprint_root must be empty, or 32 bytes if the outcome is OK")]
+    #[error("fingerprint_root must be 32 bytes if the outcome is OK, else empty")]
     BadEvidence,
     /// Evidence that stands in another receipt.
     #[error("fingerprint_root is that of job {0}")]
@@ -135,6 +142,8 @@ impl Coded for Error {
     fn codespace(&self) -> &'static str {
         match self {
             Self::Market(error) => error.codespace(),
+            Self::Beacon(error) => error.codespace(),
+            Self::Params(error) => error.codespace(),
             Self::Sdk(error) => error.codespace(),
             _ => "attestation",
         }
@@ -143,6 +152,8 @@ impl Coded for Error {
     fn code(&self) -> u32 {
         match self {
             Self::Market(error) => error.code(),
+            Self::Beacon(error) => error.code(),
+            Self::Params(error) => error.code(),
             Self::Sdk(error) => error.code(),
             Self::BadField { .. } => 2,
             Self::UnknownVersion(_) => 3,

@@ -2,17 +2,25 @@ use alloc::format;
 
 use plasma_proto::plasma::genesis::v1::AttestationGenesis;
 
-use super::{Error, check_invariants, state::RECEIPTS};
+use super::{
+    Error, beacon, check_invariants, default_params,
+    state::{PARAMS, RECEIPTS, params},
+    validate_params,
+};
 use crate::{Address, Read, Write};
 
-/// A new chain has no receipts.
+/// A new chain's parameters, and nothing else.
 pub fn default_genesis() -> AttestationGenesis {
-    AttestationGenesis::default()
+    AttestationGenesis { params: Some(default_params()), ..AttestationGenesis::default() }
 }
 
-/// Writes the first state. The market must be there before.
+/// Writes the first state. Validators and market must be there before.
 pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), Error> {
-    let AttestationGenesis { receipts } = genesis;
+    let AttestationGenesis { receipts, params, beacon_keys } = genesis;
+    let params = params.ok_or_else(|| Error::BadGenesis("params are missing".into()))?;
+    validate_params(&params)?;
+    PARAMS.set(store, &params);
+    beacon::init(store, beacon_keys)?;
     for accepted in receipts {
         Address::parse(&accepted.carrier)?;
         let Some(receipt) = &accepted.receipt else {
@@ -31,5 +39,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
 pub fn export(store: &dyn Read) -> AttestationGenesis {
     AttestationGenesis {
         receipts: RECEIPTS.map().iter(store).map(|(_, receipt)| receipt).collect(),
+        params: Some(params(store)),
+        beacon_keys: beacon::export(store),
     }
 }

@@ -1,11 +1,12 @@
 use alloc::{format, string::String};
 
-use super::{receipt_hash, state::RECEIPTS};
+use super::{beacon, receipt_hash, state::RECEIPTS};
 use crate::{Read, market};
 
 /// All of them.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
-    receipts_are_those_of_jobs(store)
+    receipts_are_those_of_jobs(store)?;
+    beacon::check_invariants(store)
 }
 
 /// Every receipt is the one that its job names.

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod beacon;
 mod digests;
 mod error;
 mod event;
@@ -8,6 +9,7 @@ mod genesis;
 mod handler;
 mod invariant;
 mod msg;
+mod params;
 mod query;
 mod state;
 
@@ -24,5 +26,6 @@ pub use genesis::{default_genesis, export, init};
 pub use handler::submit_receipt;
 pub use invariant::{check_invariants, receipts_are_those_of_jobs};
 pub use msg::{KERNEL_ID_BYTES_MAX, SubmitReceipt, VERSION};
+pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use query::routes;
-pub use state::{rebuild_derived, receipt, receipt_key};
+pub use state::{params, rebuild_derived, receipt, receipt_key};

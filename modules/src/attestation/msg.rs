@@ -106,8 +106,8 @@ impl SubmitReceipt {
             return Err(Error::WrongTokenCount { n_out: *n_out, len: output.token_ids.len() });
         }
         check_outcome(&receipt, charge, &output)?;
-        let may_be_long = receipt.outcome() == Outcome::Ok && fingerprint_root.len() == 32;
-        if !fingerprint_root.is_empty() && !may_be_long {
+        let root_len = if receipt.outcome() == Outcome::Ok { 32 } else { 0 };
+        if fingerprint_root.len() != root_len {
             return Err(Error::BadEvidence);
         }
         if tokens != tokens_hash(&output.token_ids) {

@@ -3,10 +3,14 @@
 use alloc::format;
 
 use plasma_proto::plasma::attestation::v1::{
-    QueryReceiptRequest, QueryReceiptResponse, QueryReceiptsRequest, QueryReceiptsResponse,
+    QueryParamsRequest, QueryParamsResponse, QueryReceiptRequest, QueryReceiptResponse,
+    QueryReceiptsRequest, QueryReceiptsResponse,
 };
 
-use super::state::RECEIPTS;
+use super::{
+    beacon,
+    state::{RECEIPTS, params},
+};
 use crate::{
     View,
     query::{QueryError, Router, page},
@@ -16,6 +20,12 @@ use crate::{
 pub fn routes(router: &mut Router) {
     router.add("/plasma.attestation.v1.Query/Receipt", receipt);
     router.add("/plasma.attestation.v1.Query/Receipts", receipts);
+    router.add("/plasma.attestation.v1.Query/Params", numbers);
+    beacon::routes(router);
+}
+
+fn numbers(view: &View<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, QueryError> {
+    Ok(QueryParamsResponse { params: Some(params(view.store)) })
 }
 
 fn receipt(

@@ -1,11 +1,18 @@
 use alloc::vec::Vec;
 
-use plasma_proto::plasma::attestation::v1::AcceptedReceipt;
+use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Params};
 
-use crate::{IndexEntry, IndexedMap, Order, Read, Table, store::prefix_end};
+use crate::{IndexEntry, IndexedMap, Item, Order, Read, Table, error::fault, store::prefix_end};
 
 pub(super) const RECEIPTS: IndexedMap<u64, AcceptedReceipt> =
     IndexedMap::new(Table::AttestationReceipts, receipt_indexes);
+
+pub(super) const PARAMS: Item<Params> = Item::new(Table::AttestationParams);
+
+/// The numbers of beacon and audits.
+pub fn params(store: &dyn Read) -> Params {
+    PARAMS.get(store).unwrap_or_else(|| fault("attestation has no parameters", b""))
+}
 
 /// Hands every index key of attestation to `put`.
 pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {

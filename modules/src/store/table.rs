@@ -174,6 +174,10 @@ pub enum Table {
     AttestationReceipts = 0x70,
     /// Derived: (root of the evidence, job id), of receipts with evidence.
     AttestationByRoot = 0x71,
+    /// `Item<attestation.Params>`
+    AttestationParams = 0x76,
+    /// `Map<Address, attestation.BeaconKeys>`: by operator of the validator.
+    BeaconKeys = 0x77,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,

@@ -48,7 +48,8 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 12] = [
+const CODESPACES: [&str; 13] = [
+    "beacon",
     "grants",
     "sdk",
     "token",

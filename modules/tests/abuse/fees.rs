@@ -135,7 +135,8 @@ fn a_flood_of_bytes_raises_the_base_price_and_stays_within_its_bytes() {
         let flood: Vec<&[u8]> = flood.iter().map(Vec::as_slice).collect();
         assert!(chain.process(&flood).unwrap_err().log.contains("bytes"));
         let none = chain.next(&[]);
-        let (taken, _) = chain::prepare(&chain.store, &none, &flood, usize::MAX, &tx::NoMemory);
+        let (taken, _) =
+            chain::prepare(&chain.store, &none, None, &flood, usize::MAX, &tx::NoMemory).unwrap();
         let bytes: usize = taken.iter().map(|tx| chain::framed(tx.len())).sum();
         assert!(taken.len() < flood.len() && u64::try_from(bytes).unwrap() <= block_bytes_max);
         chain.process(&taken).unwrap();

@@ -264,7 +264,8 @@ impl Chain {
 
     /// What a proposal of the next block takes of these.
     pub fn prepare<'t>(&self, txs: &[&'t [u8]]) -> Vec<&'t [u8]> {
-        chain::prepare(&self.store, &self.next(&[]), txs, 1 << 20, &tx::NoMemory).0
+        let input = self.next(&[]);
+        chain::prepare(&self.store, &input, None, txs, 1 << 20, &tx::NoMemory).unwrap().0
     }
 
     /// Whether the next block may hold these.

@@ -103,6 +103,7 @@ fn bad_receipts_have_their_codes() {
         ),
         (Box::new(|r| r.charge_uxpl = "1".into()), 24),
         (Box::new(|r| r.n_fresh = 21), 24),
+        (Box::new(|r| r.fingerprint_root = vec![]), 25),
         (Box::new(|r| r.fingerprint_root = vec![1; 31]), 25),
         (Box::new(|r| r.fingerprint_root = vec![1; 33]), 25),
         (Box::new(|r| r.t_first_ms = 21), 26),

@@ -89,7 +89,8 @@ fn the_old_stops_and_the_new_goes_on() {
     let tx = payment(&new);
     let txs = [tx.as_slice()];
     let (taken, _) =
-        chain::prepare(&new.store, &input(&new, &[], LATER), &txs, 1 << 20, &tx::NoMemory);
+        chain::prepare(&new.store, &input(&new, &[], LATER), None, &txs, 1 << 20, &tx::NoMemory)
+            .unwrap();
     assert_eq!(taken, txs);
     let judged = input(&new, &taken, LATER);
     let opened = chain::process(&new.store, &judged, &tx::NoMemory).unwrap();

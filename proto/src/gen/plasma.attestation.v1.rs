@@ -175,6 +175,63 @@ impl ::prost::Name for AcceptedReceipt {
         "/plasma.attestation.v1.AcceptedReceipt".into()
     }
 }
+/// Numbers of beacon and audits, set by governance.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Params {
+    /// Blocks of an epoch: a beacon key counts from the second epoch after the one it is set in.
+    #[prost(uint64, tag = "1")]
+    pub beacon_epoch_blocks: u64,
+}
+impl ::prost::Name for Params {
+    const NAME: &'static str = "Params";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Params".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Params".into()
+    }
+}
+/// A key of the beacon and since when it counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeaconKey {
+    /// A point of ristretto255, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// First block that is to be begun with it.
+    #[prost(uint64, tag = "2")]
+    pub from_height: u64,
+}
+impl ::prost::Name for BeaconKey {
+    const NAME: &'static str = "BeaconKey";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.BeaconKey".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.BeaconKey".into()
+    }
+}
+/// The keys of a validator: the one that counts, and one that waits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeaconKeys {
+    /// The validator's account.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// One or two, the elder first.
+    #[prost(message, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<BeaconKey>,
+}
+impl ::prost::Name for BeaconKeys {
+    const NAME: &'static str = "BeaconKeys";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.BeaconKeys".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.BeaconKeys".into()
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FinishReason {
@@ -278,6 +335,128 @@ impl ::prost::Name for QueryReceiptsResponse {
         "/plasma.attestation.v1.QueryReceiptsResponse".into()
     }
 }
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryParamsRequest {}
+impl ::prost::Name for QueryParamsRequest {
+    const NAME: &'static str = "QueryParamsRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryParamsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryParamsRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryParamsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub params: ::core::option::Option<Params>,
+}
+impl ::prost::Name for QueryParamsResponse {
+    const NAME: &'static str = "QueryParamsResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryParamsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryParamsResponse".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryBeaconRequest {}
+impl ::prost::Name for QueryBeaconRequest {
+    const NAME: &'static str = "QueryBeaconRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryBeaconResponse {
+    #[prost(uint64, tag = "1")]
+    pub height: u64,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub beacon: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for QueryBeaconResponse {
+    const NAME: &'static str = "QueryBeaconResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryBeaconKeyRequest {
+    /// The validator's account.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+}
+impl ::prost::Name for QueryBeaconKeyRequest {
+    const NAME: &'static str = "QueryBeaconKeyRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconKeyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconKeyRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryBeaconKeyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub keys: ::core::option::Option<BeaconKeys>,
+}
+impl ::prost::Name for QueryBeaconKeyResponse {
+    const NAME: &'static str = "QueryBeaconKeyResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconKeyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconKeyResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryBeaconKeysRequest {
+    #[prost(message, optional, tag = "1")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+}
+impl ::prost::Name for QueryBeaconKeysRequest {
+    const NAME: &'static str = "QueryBeaconKeysRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconKeysRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconKeysRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryBeaconKeysResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub validators: ::prost::alloc::vec::Vec<BeaconKeys>,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageResponse>,
+}
+impl ::prost::Name for QueryBeaconKeysResponse {
+    const NAME: &'static str = "QueryBeaconKeysResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryBeaconKeysResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryBeaconKeysResponse".into()
+    }
+}
 /// A duty message: any account may carry it, the receipt key authorises it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MsgSubmitReceipt {
@@ -311,5 +490,77 @@ impl ::prost::Name for MsgSubmitReceiptResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.MsgSubmitReceiptResponse".into()
+    }
+}
+/// Says with which key a validator begins its blocks. It counts from the second epoch after this one.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgSetBeaconKey {
+    /// The validator's account.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// A point of ristretto255, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// That the validator has the secret key: a VRF proof of it over sha256 of (xpl/beacon-key/v1,
+    /// chain id, operator's 20 bytes, public_key), each be32 length-prefixed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgSetBeaconKey {
+    const NAME: &'static str = "MsgSetBeaconKey";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetBeaconKey".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetBeaconKey".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgSetBeaconKeyResponse {
+    /// First block that is to be begun with it.
+    #[prost(uint64, tag = "1")]
+    pub from_height: u64,
+}
+impl ::prost::Name for MsgSetBeaconKeyResponse {
+    const NAME: &'static str = "MsgSetBeaconKeyResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetBeaconKeyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetBeaconKeyResponse".into()
+    }
+}
+/// Sent by a proposal that passed. A number moves at most by its step.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParams {
+    /// The gov module's account.
+    #[prost(string, tag = "1")]
+    pub authority: ::prost::alloc::string::String,
+    /// All of them; what is to stay is given as it is.
+    #[prost(message, optional, tag = "2")]
+    pub params: ::core::option::Option<Params>,
+}
+impl ::prost::Name for MsgUpdateParams {
+    const NAME: &'static str = "MsgUpdateParams";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgUpdateParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgUpdateParams".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgUpdateParamsResponse {}
+impl ::prost::Name for MsgUpdateParamsResponse {
+    const NAME: &'static str = "MsgUpdateParamsResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgUpdateParamsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgUpdateParamsResponse".into()
     }
 }

@@ -281,6 +281,11 @@ impl ::prost::Name for JobPayload {
 pub struct AttestationGenesis {
     #[prost(message, repeated, tag = "1")]
     pub receipts: ::prost::alloc::vec::Vec<super::super::attestation::v1::AcceptedReceipt>,
+    #[prost(message, optional, tag = "2")]
+    pub params: ::core::option::Option<super::super::attestation::v1::Params>,
+    /// Of each validator that has one, in order of operators. The genesis vouches for them.
+    #[prost(message, repeated, tag = "3")]
+    pub beacon_keys: ::prost::alloc::vec::Vec<super::super::attestation::v1::BeaconKeys>,
 }
 impl ::prost::Name for AttestationGenesis {
     const NAME: &'static str = "AttestationGenesis";

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use plasma_modules::tx::INJECTED_TX_PREFIX;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -290,7 +291,7 @@ pub struct Seen {
     pub height: u64,
     /// When it was first there.
     pub at: Instant,
-    /// Its transactions.
+    /// Its transactions, without the block's own entry.
     pub txs: u64,
 }
 
@@ -313,12 +314,13 @@ impl Blocks {
         let (list, stopped, url) = (Arc::clone(&seen), Arc::clone(&stop), url.to_owned());
         runtime.spawn(async move {
             let client = Client::new();
-            let mut last = 0;
+            let (mut last, mut own) = (0, None);
             while !stopped.load(Ordering::Relaxed) {
                 // A node that does not answer now may do so later.
                 if let Ok(committed) = committed(&client, &url).await
                     && committed > last
                     && let Ok(metas) = metas(&client, &url, last + 1).await
+                    && let Ok(own) = own_entries(&client, &url, committed, &mut own).await
                 {
                     let at = Instant::now();
                     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
@@ -327,6 +329,7 @@ impl Blocks {
                         metas.into_iter().filter(|(height, _)| *height <= committed)
                     {
                         last = last.max(height);
+                        let txs = txs.saturating_sub(own);
                         if let Some(room) = &room {
                             room.add_permits(usize::try_from(txs).unwrap_or_default());
                         }
@@ -358,6 +361,25 @@ async fn committed(client: &Client, url: &str) -> Result<u64> {
     let answer: Value = client.get(format!("{url}/abci_info")).send().await?.json().await?;
     let height = answer["result"]["response"]["last_block_height"].as_str();
     Ok(height.context("no block yet")?.parse()?)
+}
+
+/// Entries that each block of the chain has of its own, found out once: its validators all prove the
+/// beacon, or none does.
+async fn own_entries(
+    client: &Client,
+    url: &str,
+    height: u64,
+    known: &mut Option<u64>,
+) -> Result<u64> {
+    if let Some(own) = known {
+        return Ok(*own);
+    }
+    let path = format!("{url}/block?height={height}");
+    let answer: Value = client.get(path).send().await?.json().await?;
+    let first = answer["result"]["block"]["data"]["txs"][0].as_str().unwrap_or_default();
+    let own = u64::from(STANDARD.decode(first)?.first() == Some(&INJECTED_TX_PREFIX));
+    *known = Some(own);
+    Ok(own)
 }
 
 async fn metas(client: &Client, url: &str, from: u64) -> Result<Vec<(u64, u64)>> {

@@ -1,0 +1,613 @@
+//! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
+//! caught, and writes it to `docs/verification/`.
+//!
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--out FOLDER]`
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{DType, Device, Tensor};
+use gpu_node::engine::candle::{Candle, load_changed, load_folder};
+use gpu_node::engine::{Engine as _, EngineError, Sampling, tiny};
+use gpu_node::evidence::Segments;
+use gpu_node::verify::{
+    Claim, DEFAULT_PROFILE, Order, Tier, calibrate, verify, write_recorded, writers,
+};
+use plasma_modules::types::digest;
+use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
+use plotters::prelude::*;
+
+/// What providers are asked.
+const PROMPTS: [&str; 8] = [
+    "Explain in two sentences what a blockchain is, then tell a long story about one.",
+    "Write a short poem about the sea in winter.",
+    "List ten uses of an old bicycle, with a sentence for each.",
+    "How does a steam engine work? Explain it to a child.",
+    "Describe the history of the city of Rome from its founding.",
+    "Give me a recipe for bread, step by step, with reasons.",
+    "What would happen if the moon were twice as far away?",
+    "Tell me about three famous mathematicians and what they found.",
+];
+/// What the profile of this machine's own kernels is made from: none of the above.
+const CALIBRATION: [&str; 2] = [
+    "What is the difference between a lake and a sea?",
+    "Write a letter to a friend about your new garden.",
+];
+const CALIBRATION_TOKENS: u32 = 64;
+/// What a provider puts before the prompt without saying so.
+const HIDDEN: &str = "Answer cheerfully and praise our sponsor. ";
+/// Outputs are looked at when they are this long, and whole.
+const SHORT: usize = 32;
+const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
+const TOP_P_MILLI: u32 = 950;
+/// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
+const AUDITED_PERCENT: f64 = 10.0;
+const SIZE: (u32, u32) = (860, 420);
+/// Letters in a line of a column's name.
+const LABEL_LETTERS: usize = 13;
+
+/// What a provider does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Honest,
+    HonestPlain,
+    HonestF16,
+    HonestBf16,
+    Q8,
+    Q4,
+    Noise,
+    OtherSeed,
+    OtherTemperature,
+    HiddenPrompt,
+    PrefillAttack,
+    TokenAltered,
+    StopsEarly,
+    Replayed,
+}
+
+use Way::*;
+
+const WAYS: [Way; 14] = [
+    Honest,
+    HonestPlain,
+    HonestF16,
+    HonestBf16,
+    Q8,
+    Q4,
+    Noise,
+    OtherSeed,
+    OtherTemperature,
+    HiddenPrompt,
+    PrefillAttack,
+    TokenAltered,
+    StopsEarly,
+    Replayed,
+];
+
+impl Way {
+    fn is_honest(self) -> bool {
+        matches!(self, Honest | HonestPlain | HonestF16 | HonestBf16)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Honest => "honest",
+            HonestPlain => "honest, other attention",
+            HonestF16 => "honest, rounds to f16",
+            HonestBf16 => "honest, rounds to bf16",
+            Q8 => "q8_0 weights",
+            Q4 => "q4_0 weights",
+            Noise => "weights + 1 % noise",
+            OtherSeed => "other seed",
+            OtherTemperature => "other temperature",
+            HiddenPrompt => "hidden prompt",
+            PrefillAttack => "q4_0 writes, right model proves",
+            TokenAltered => "one token altered",
+            StopsEarly => "stops early",
+            Replayed => "evidence of another answer",
+        }
+    }
+
+    /// Greedy choice knows neither seed nor temperature.
+    fn exists(self, temperature_milli: u32) -> bool {
+        temperature_milli > 0 || self != OtherSeed
+    }
+}
+
+struct Options {
+    weights: Option<PathBuf>,
+    prompts: usize,
+    tokens: u32,
+    out: PathBuf,
+}
+
+fn options() -> Result<Options> {
+    let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/verification");
+    let mut options = Options { weights: None, prompts: 4, tokens: 128, out };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--weights" => options.weights = Some(value()?.into()),
+            "--prompts" => options.prompts = value()?.parse::<usize>()?.clamp(1, PROMPTS.len()),
+            "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(33, 512),
+            "--out" => options.out = value()?.into(),
+            // What cargo passes to every bench.
+            "--bench" => {}
+            _ => bail!(
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --out FOLDER"
+            ),
+        }
+    }
+    Ok(options)
+}
+
+/// The model, and what cheats put in its place.
+struct Models {
+    right: Candle,
+    plain: Candle,
+    f16: Candle,
+    bf16: Candle,
+    q8: Candle,
+    q4: Candle,
+    noisy: Candle,
+}
+
+fn requantised(weight: Tensor, dtype: GgmlDType) -> candle_core::Result<Tensor> {
+    // Norms are vectors, and rows that do not fill blocks cannot be quantised: both stay, as in real files.
+    if weight.rank() != 2 || !weight.dim(1)?.is_multiple_of(32) {
+        return Ok(weight);
+    }
+    let exact = weight.to_dtype(DType::F32)?;
+    QTensor::quantize(&exact, dtype)?.dequantize(&Device::Cpu)
+}
+
+/// Noise of 1 % of the weights' own deviation, from a counter: the same in every run.
+fn noisy(name: &str, weight: Tensor) -> candle_core::Result<Tensor> {
+    let weight = weight.to_dtype(DType::F32)?;
+    let count = weight.elem_count();
+    let mean_square = weight.sqr()?.mean_all()?.to_scalar::<f32>()?;
+    let size = 0.01 * f64::from(mean_square).sqrt();
+    let seed = digest(&[b"noise", name.as_bytes()]);
+    let mut state = u64::from_be_bytes(std::array::from_fn(|at| seed[at]));
+    let noise: Vec<f32> = (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Four uniform numbers: nearly normal, deviation 1 after scaling by sqrt(3).
+            let sum: f64 =
+                (0..4).map(|part| f64::from((state >> (16 * part)) as u16) / 65_535.0).sum();
+            ((sum - 2.0) * 1.732 * size) as f32
+        })
+        .collect();
+    let noise = Tensor::from_vec(noise, count, &Device::Cpu)?.reshape(weight.shape())?;
+    weight + noise
+}
+
+impl Models {
+    fn load(folder: &Path) -> Result<Self, EngineError> {
+        let cpu = &Device::Cpu;
+        let changed = |change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>| {
+            load_changed(folder, cpu, usize::MAX, change)
+        };
+        let right = load_folder(folder, cpu, usize::MAX)?;
+        Ok(Self {
+            plain: right.with_model(|model| model.without_flash(), cpu),
+            f16: right.with_model(|model| model.rounded(DType::F16), cpu),
+            bf16: right.with_model(|model| model.rounded(DType::BF16), cpu),
+            q8: changed(&mut |_, weight| requantised(weight, GgmlDType::Q8_0))?,
+            q4: changed(&mut |_, weight| requantised(weight, GgmlDType::Q4_0))?,
+            noisy: changed(&mut |name, weight| noisy(name, weight))?,
+            right,
+        })
+    }
+}
+
+/// One receipt, judged.
+#[derive(Debug, Clone)]
+struct Judged {
+    way: Way,
+    temperature_milli: u32,
+    tokens: usize,
+    measures: Measures,
+    /// By each profile.
+    faults: [Vec<&'static str>; 2],
+}
+
+impl Judged {
+    fn is_caught(&self, profile: usize) -> bool {
+        !self.faults[profile].is_empty()
+    }
+}
+
+/// What honest work and its checking took.
+#[derive(Default)]
+struct Spent {
+    writing: Duration,
+    reading: Duration,
+}
+
+struct Lab {
+    models: Models,
+    tokens: u32,
+    /// For kernels of every type, and for those of this machine's own type.
+    profiles: [Profile; 2],
+    judged: Mutex<Vec<Judged>>,
+    spent: Mutex<Spent>,
+}
+
+impl Lab {
+    /// Every way of serving one prompt at one temperature.
+    fn serve(&self, at: usize, temperature_milli: u32) -> Result<()> {
+        let Models { right, plain, f16, bf16, q8, q4, noisy } = &self.models;
+        let sampling = Sampling { temperature_milli, top_p_milli: TOP_P_MILLI };
+        let prompt = PROMPTS[at].to_owned();
+        let salt = [temperature_milli.to_be_bytes(), (at as u32).to_be_bytes()].concat();
+        let order = Order {
+            request_hash: digest(&[prompt.as_bytes()]),
+            prompt,
+            max_tokens: self.tokens,
+            sampling,
+            seed: digest(&[b"lab", &salt]),
+        };
+        let strange = Order { seed: [9; 32], ..order.clone() };
+        let milli = if temperature_milli == 0 { 300 } else { temperature_milli * 3 / 2 };
+        let hot = Sampling { temperature_milli: milli, ..sampling };
+        let hot = Order { sampling: hot, ..order.clone() };
+        let prompted = Order { prompt: format!("{HIDDEN}{}", order.prompt), ..order.clone() };
+        let began = Instant::now();
+        let (claim, segments) = write_recorded(right, &order)?;
+        self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.writing += began.elapsed();
+        let (cheap, _) = write_recorded(q4, &order)?;
+        for way in WAYS.into_iter().filter(|way| way.exists(temperature_milli)) {
+            let (mut written, recorded) = match way {
+                Honest | Replayed | TokenAltered | StopsEarly => (claim.clone(), segments.clone()),
+                HonestPlain => write_recorded(plain, &order)?,
+                HonestF16 => write_recorded(f16, &order)?,
+                HonestBf16 => write_recorded(bf16, &order)?,
+                Q8 => write_recorded(q8, &order)?,
+                Q4 => write_recorded(q4, &order)?,
+                Noise => write_recorded(noisy, &order)?,
+                OtherSeed => write_recorded(right, &strange)?,
+                OtherTemperature => write_recorded(right, &hot)?,
+                HiddenPrompt => write_recorded(right, &prompted)?,
+                PrefillAttack => (cheap.clone(), Segments::default()),
+            };
+            // What is claimed is what was ordered.
+            (written.prompt, written.seed, written.sampling) =
+                (order.prompt.clone(), order.seed, order.sampling);
+            if written.output.len() >= SHORT {
+                let made = self.cut(way, &written, &recorded, SHORT)?;
+                self.judge(way, temperature_milli, SHORT, &made)?;
+            }
+            // Whole: some end before.
+            let made = self.cut(way, &written, &recorded, self.tokens as usize)?;
+            self.judge(way, temperature_milli, self.tokens as usize, &made)?;
+        }
+        Ok(())
+    }
+
+    /// The claim as if at most so many tokens had been ordered, with the evidence that its provider has for it.
+    fn cut(&self, way: Way, whole: &Claim, recorded: &Segments, length: usize) -> Result<Claim> {
+        let right = &self.models.right;
+        let mut claim = whole.clone();
+        claim.output.truncate(length);
+        claim.max_tokens = u32::try_from(length)?;
+        if claim.output.len() < whole.output.len() {
+            claim.finish = FinishReason::Length;
+        }
+        let mut segments = recorded.clone();
+        segments.all.truncate(1 + claim.output.len().div_ceil(32));
+        match way {
+            PrefillAttack => claim.prove_by_reading(right)?,
+            TokenAltered => {
+                let at = claim.output.len() / 2;
+                claim.output[at] = (claim.output[at] + 1) % 1_000;
+                claim.prove_by_reading(right)?;
+            }
+            StopsEarly => {
+                // Two thirds, then the end token, claimed to be the model's; paid by the token, it saves a third.
+                claim.output.truncate((claim.output.len() * 2 / 3).max(1));
+                let end = right.tokenizer().eos().first().copied().unwrap_or_default();
+                claim.output.push(end);
+                claim.finish = FinishReason::Eos;
+                claim.prove_by_reading(right)?;
+            }
+            Replayed => {
+                let mut other = Claim { seed: [3; 32], ..claim.clone() };
+                other.prove(&segments)?;
+                (claim.leaves, claim.root) = (other.leaves, other.root);
+            }
+            _ => claim.prove(&segments)?,
+        }
+        Ok(claim)
+    }
+
+    fn judge(&self, way: Way, temperature_milli: u32, tokens: usize, claim: &Claim) -> Result<()> {
+        let began = Instant::now();
+        let report = verify(&self.models.right, claim, Tier::Tolerant, &|_| ())?;
+        let took = began.elapsed();
+        if way == Honest && tokens == self.tokens as usize {
+            self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.reading += took;
+        }
+        let faults = self.profiles.each_ref().map(|profile| report.faults(profile));
+        let judged = Judged { way, temperature_milli, tokens, measures: report.measures, faults };
+        self.judged.lock().map_err(|_| anyhow!("a lock broke"))?.push(judged);
+        Ok(())
+    }
+}
+
+/// Wilson's interval of 95 %, percent.
+fn interval(hits: usize, of: usize) -> (f64, f64) {
+    let (n, z) = (of as f64, 1.96);
+    let p = hits as f64 / n;
+    let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    (100.0 * (middle - half).max(0.0), 100.0 * (middle + half).min(1.0))
+}
+
+/// Receipts after which a cheat has been caught with 99 %, when [`AUDITED_PERCENT`] of them are audited.
+fn receipts_to_99(caught: usize, of: usize) -> String {
+    let each = AUDITED_PERCENT / 100.0 * caught as f64 / of as f64;
+    if caught == 0 {
+        "never".into()
+    } else {
+        format!("{:.0}", (0.01f64.ln() / (1.0 - each).ln()).ceil())
+    }
+}
+
+fn range(values: impl Iterator<Item = f64> + Clone) -> String {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(0.0, f64::max);
+    let text =
+        |value: f64| if value >= 10.0 { format!("{value:.0}") } else { format!("{value:.3}") };
+    if low == high { text(low) } else { format!("{} to {}", text(low), text(high)) }
+}
+
+fn profile_row(name: &str, profile: &Profile) -> String {
+    let Profile {
+        exponent_mismatches_max,
+        mantissa_mean_centi_max,
+        mantissa_median_max,
+        projection_ppm_max,
+        margin_ppm_max,
+        tokens_per_outlier,
+    } = profile;
+    format!(
+        "| {name} | {exponent_mismatches_max} | {} | {mantissa_median_max} | {} | {} | 1 per {tokens_per_outlier} |\n",
+        f64::from(*mantissa_mean_centi_max) / 100.0,
+        f64::from(*projection_ppm_max) / 1e6,
+        f64::from(*margin_ppm_max) / 1e6,
+    )
+}
+
+fn figures(
+    name: &str,
+    options: &Options,
+    profiles: &[Profile; 2],
+    judged: &[Judged],
+    spent: &Spent,
+    kernel: &str,
+) -> String {
+    let mut text = format!(
+        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs cut to {SHORT} tokens and whole (at most {}), read \
+         at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
+         | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
+        options.prompts, options.tokens,
+    );
+    text += &profile_row("wide: the default, for kernels of every type", &profiles[0]);
+    text += &profile_row(
+        "narrow: calibrated with this machine's f32 kernels, on other prompts",
+        &profiles[1],
+    );
+    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | caught, narrow | interval, % | receipts to 99 % | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    for way in WAYS {
+        for length in [SHORT, options.tokens as usize] {
+            let all: Vec<&Judged> =
+                judged.iter().filter(|one| one.way == way && one.tokens == length).collect();
+            if all.is_empty() {
+                continue;
+            }
+            let caught =
+                [0, 1].map(|profile| all.iter().filter(|one| one.is_caught(profile)).count());
+            let intervals = caught.map(|caught| {
+                let (low, high) = interval(caught, all.len());
+                format!("{low:.0} to {high:.0}")
+            });
+            let receipts = caught.map(|caught| {
+                if way.is_honest() { "-".into() } else { receipts_to_99(caught, all.len()) }
+            });
+            let mut by: Vec<&str> =
+                all.iter().flat_map(|one| one.faults[0].iter().copied()).collect();
+            by.sort_unstable();
+            by.dedup();
+            let measure = |value: fn(&Measures) -> f64| {
+                range(all.iter().map(move |one| value(&one.measures)))
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {length} | {} of {} | {} | {} | {} | {} of {} | {} | {} | {} | {} | {} | {} |",
+                way.name(),
+                caught[0],
+                all.len(),
+                intervals[0],
+                by.join(", "),
+                receipts[0],
+                caught[1],
+                all.len(),
+                intervals[1],
+                receipts[1],
+                measure(|m| f64::from(m.exponent_mismatches)),
+                measure(|m| f64::from(m.mantissa_mean_centi) / 100.0),
+                measure(|m| f64::from(m.projection_ppm) / 1e6),
+                measure(|m| f64::from(m.margin_ppm) / 1e6),
+            );
+        }
+    }
+    text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
+    let kinds: [(&str, &[Way]); 2] = [
+        ("wide", &[Honest, HonestPlain, HonestF16, HonestBf16]),
+        ("narrow", &[Honest, HonestPlain]),
+    ];
+    for (profile, (name, honest)) in kinds.into_iter().enumerate() {
+        let honest: Vec<&Judged> = judged.iter().filter(|one| honest.contains(&one.way)).collect();
+        let rejected = honest.iter().filter(|one| one.is_caught(profile)).count();
+        let (_, high) = interval(rejected, honest.len().max(1));
+        let _ = write!(
+            text,
+            "\nHonest receipts rejected by the {name} profile: {rejected} of {}, at most {high:.1} % with 95 %.\n",
+            honest.len(),
+        );
+    }
+    let _ = write!(
+        text,
+        "\nReading a whole output took {:.3} of the time of writing it.\n\n![projections](projection.svg)\n\n![margins](margin.svg)\n",
+        spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9),
+    );
+    text
+}
+
+/// A column's name in lines that are as wide as the column.
+fn wrapped(name: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in name.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + word.len() < LABEL_LETTERS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A dot per receipt, a column per way, on a logarithmic scale; the line is the threshold.
+fn draw(
+    path: &Path,
+    caption: &str,
+    judged: &[Judged],
+    value: fn(&Measures) -> u32,
+    limit: u32,
+) -> Result<()> {
+    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let columns = WAYS.len() as f64;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(caption, ("sans-serif", 16))
+        .margin(8)
+        .x_label_area_size(40)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..columns, (1e-6..4.0f64).log_scale())?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .disable_x_axis()
+        .y_desc("1e-6: below what is measured")
+        .draw()?;
+    let line = vec![(0.0, f64::from(limit) / 1e6), (columns, f64::from(limit) / 1e6)];
+    chart.draw_series(std::iter::once(PathElement::new(line, RED.stroke_width(2))))?;
+    for (column, way) in WAYS.into_iter().enumerate() {
+        let color =
+            if way.is_honest() { RGBColor(0x1a, 0x8f, 0x5a) } else { RGBColor(0x1b, 0x66, 0xc9) };
+        let all: Vec<&Judged> = judged.iter().filter(|one| one.way == way).collect();
+        chart.draw_series(all.iter().enumerate().map(|(at, one)| {
+            let x = column as f64 + 0.15 + 0.7 * at as f64 / all.len() as f64;
+            let y = (f64::from(value(&one.measures)) / 1e6).clamp(1e-6, 4.0);
+            Circle::new((x, y), 3, color.mix(0.6).filled())
+        }))?;
+        let (x, y) = chart.backend_coord(&(column as f64 + 0.5, 1e-6));
+        for (row, words) in wrapped(way.name()).iter().enumerate() {
+            let style = ("sans-serif", 8).into_font().color(&BLACK);
+            let width = i32::try_from(words.len())? * 2;
+            root.draw_text(words, &style, (x - width, y + 6 + 10 * i32::try_from(row)?))?;
+        }
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let options = options()?;
+    let folder = tempfile::tempdir()?;
+    let (name, weights) = match &options.weights {
+        Some(weights) => {
+            let name = weights.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, weights.clone())
+        }
+        None => {
+            tiny::write_tiny(folder.path(), tiny::SEED)?;
+            ("the tiny test model".to_owned(), folder.path().to_owned())
+        }
+    };
+    let models = Models::load(&weights)?;
+    let kernel = models.right.info().kernel_id;
+    let own = writers(&models.right, &Device::Cpu, &[]);
+    let told = |done, of| eprintln!("calibrating: {done} of {of}");
+    let prompts = CALIBRATION.map(str::to_owned);
+    let narrow = calibrate(&models.right, &own, &prompts, CALIBRATION_TOKENS, &told)?.profile;
+    let lab = Lab {
+        models,
+        tokens: options.tokens,
+        profiles: [DEFAULT_PROFILE, narrow],
+        judged: Mutex::default(),
+        spent: Mutex::default(),
+    };
+    let orders: Vec<(usize, u32)> = (0..options.prompts)
+        .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
+        .collect();
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let began = Instant::now();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(orders.len());
+    thread::scope(|scope| {
+        let work = || -> Result<()> {
+            while let Some((at, temperature)) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
+                lab.serve(*at, *temperature)?;
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                eprintln!(
+                    "{done} of {} orders, {:.0} s",
+                    orders.len(),
+                    began.elapsed().as_secs_f64()
+                );
+            }
+            Ok(())
+        };
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        all.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("an order broke off"))?)
+    })?;
+    let broken = || anyhow!("a lock broke");
+    let mut judged = lab.judged.into_inner().map_err(|_| broken())?;
+    judged.sort_by_key(|one| {
+        (WAYS.iter().position(|way| *way == one.way), one.tokens, one.temperature_milli)
+    });
+    let spent = lab.spent.into_inner().map_err(|_| broken())?;
+    fs::create_dir_all(&options.out)?;
+    let text = figures(&name, &options, &lab.profiles, &judged, &spent, &kernel);
+    print!("{text}");
+    fs::write(options.out.join("figures.md"), text)?;
+    let projection = |m: &Measures| m.projection_ppm;
+    let limit = DEFAULT_PROFILE.projection_ppm_max;
+    draw(
+        &options.out.join("projection.svg"),
+        "B: distance of projections, worst segment",
+        &judged,
+        projection,
+        limit,
+    )?;
+    let limit = DEFAULT_PROFILE.margin_ppm_max;
+    draw(
+        &options.out.join("margin.svg"),
+        "C: mean margin, logits",
+        &judged,
+        |m| m.margin_ppm,
+        limit,
+    )?;
+    Ok(())
+}

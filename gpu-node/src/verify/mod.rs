@@ -1,0 +1,332 @@
+//! Reading an inference again: did this model write these tokens?
+//!
+//! Four measures, as whole numbers ([`Measures`]): **A** the fingerprints of the activations, **B** their
+//! projections, **C** how far each token is from the winner of its seeded draw, **D** whether the output ends where
+//! and why the receipt says. A and B need the leaves; C and D only the model. Two tiers:
+//!
+//! - [`Tier::Exact`], between equal kernels: the output is computed as it was written, token after token. Every token
+//!   must win its draw, and the leaves must come out the same, byte by byte; the root in the receipt says so
+//!   even where the leaves are not at hand. It costs what writing cost.
+//! - [`Tier::Tolerant`], across kernels: prompt and output are read at once, which costs a fraction, and the
+//!   measures are held against a [`Profile`], because another kernel rounds otherwise.
+
+mod calibrate;
+mod measure;
+mod provider;
+
+use plasma_modules::attestation::{
+    EvidenceError, Leaf, evidence_root, leaf_count, leaf_hash, leaf_rows, tokens_hash,
+};
+use plasma_modules::types::Hash;
+use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
+
+pub use calibrate::{Calibration, Sample, calibrate, profile_of, to_svg, writers};
+pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
+pub use provider::{Order, write, write_recorded};
+
+use crate::engine::candle::{Candle, PREFILL_TOKENS, read_rows};
+use crate::engine::{Engine as _, EngineError, Finish, Sampler, Sampling, Transcript};
+use crate::evidence::{self, Binding, Recorder, Segments};
+use measure::Draws;
+
+/// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
+pub const DEFAULT_PROFILE: Profile = Profile {
+    exponent_mismatches_max: 14,
+    mantissa_mean_centi_max: 250,
+    mantissa_median_max: 2,
+    projection_ppm_max: 30_000,
+    margin_ppm_max: 20_000,
+    tokens_per_outlier: 256,
+};
+
+/// Rows whose logits are in memory at once: a vocabulary is large.
+const LOGIT_ROWS: usize = 32;
+
+/// How strictly an output is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Bit by bit.
+    Exact,
+    /// By a profile's thresholds.
+    Tolerant,
+}
+
+impl Tier {
+    /// The one that two kernels allow.
+    #[must_use]
+    pub fn of(own: &str, claimed: &str) -> Self {
+        if own == claimed { Self::Exact } else { Self::Tolerant }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Tolerant => "tolerant",
+        }
+    }
+}
+
+/// What a provider says that the model wrote.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The user's text.
+    pub prompt: String,
+    /// Of the request.
+    pub max_tokens: u32,
+    /// Of the request.
+    pub stop: Vec<String>,
+    /// Of the request.
+    pub sampling: Sampling,
+    /// Where the draws begin.
+    pub seed: Hash,
+    /// Of the job.
+    pub request_hash: Vec<u8>,
+    /// The tokens.
+    pub output: Vec<u32>,
+    /// Why they end.
+    pub finish: FinishReason,
+    /// Root in the receipt.
+    pub root: Vec<u8>,
+    /// The leaves, if they are at hand.
+    pub leaves: Option<Vec<Vec<u8>>>,
+}
+
+/// Why leaves are no evidence of the claim, whatever the model computes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadLeaves {
+    /// The chain's parser refuses one.
+    #[error("leaf {0}: {1}")]
+    Malformed(u32, EvidenceError),
+    /// Not one per segment.
+    #[error("there are {found} leaves, an output of this length has {due}")]
+    Count {
+        /// Given.
+        found: usize,
+        /// One for the prompt, one per 32 rows.
+        due: u32,
+    },
+    /// Of another receipt.
+    #[error("they are not those under the receipt's root")]
+    Root,
+}
+
+/// What reading again showed.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// How it was judged.
+    pub tier: Tier,
+    /// What computed here.
+    pub kernel_id: String,
+    /// The prompt as the model reads it here.
+    pub prompt_tokens: Vec<u32>,
+    /// The text of the tokens.
+    pub text: String,
+    /// Claimed tokens that win their draw here too.
+    pub matching: usize,
+    /// First that does not.
+    pub first_mismatch: Option<usize>,
+    /// All four; A and B only if there are [`Report::segments`].
+    pub measures: Measures,
+    /// Of each leaf, the prompt's first; `None` if no leaves were at hand.
+    pub segments: Option<Vec<SegmentMeasures>>,
+    /// Why the leaves were not looked into.
+    pub bad_leaves: Option<BadLeaves>,
+    /// Whether the leaves computed here have the receipt's root.
+    pub root_matches: bool,
+}
+
+impl Report {
+    /// Whether the claim is the model's work: in the exact tier to the last bit, else within the profile.
+    #[must_use]
+    pub fn is_honest(&self, profile: &Profile) -> bool {
+        self.faults(profile).is_empty()
+    }
+
+    /// The measures that are beyond what is honest, by name: `leaves`, `root`, `fingerprint`, `projection`,
+    /// `tokens`, `end`.
+    #[must_use]
+    pub fn faults(&self, profile: &Profile) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        if self.bad_leaves.is_some() {
+            faults.push("leaves");
+        }
+        match self.tier {
+            Tier::Exact => {
+                if !self.root_matches {
+                    faults.push("root");
+                }
+                if self.first_mismatch.is_some() {
+                    faults.push("tokens");
+                }
+            }
+            Tier::Tolerant => {
+                if self.segments.is_some() && !fingerprint_holds(&self.measures, profile) {
+                    faults.push("fingerprint");
+                }
+                if self.segments.is_some() && !projection_holds(&self.measures, profile) {
+                    faults.push("projection");
+                }
+                if !tokens_hold(&self.measures, profile) {
+                    faults.push("tokens");
+                }
+            }
+        }
+        if !self.measures.is_ended_well {
+            faults.push("end");
+        }
+        faults
+    }
+}
+
+/// Measure A within a profile.
+#[must_use]
+pub fn fingerprint_holds(measures: &Measures, profile: &Profile) -> bool {
+    measures.exponent_mismatches <= profile.exponent_mismatches_max
+        && measures.mantissa_mean_centi <= profile.mantissa_mean_centi_max
+        && measures.mantissa_median <= profile.mantissa_median_max
+}
+
+/// Measure B within a profile.
+#[must_use]
+pub fn projection_holds(measures: &Measures, profile: &Profile) -> bool {
+    measures.projection_ppm <= profile.projection_ppm_max
+}
+
+/// Measure C within a profile.
+#[must_use]
+pub fn tokens_hold(measures: &Measures, profile: &Profile) -> bool {
+    measures.margin_ppm <= profile.margin_ppm_max
+        && measures.outliers <= measures.tokens.div_ceil(profile.tokens_per_outlier.max(1))
+}
+
+/// What the model computes over a claim.
+struct Reading {
+    prompt_tokens: Vec<u32>,
+    segments: Segments,
+    draws: Draws,
+}
+
+/// Reads a claim again. `progress` is told how many tokens of the output were looked at.
+///
+/// # Errors
+/// If the model cannot read the prompt or the tokens, or cannot compute.
+pub fn verify(
+    model: &Candle,
+    claim: &Claim,
+    tier: Tier,
+    progress: &dyn Fn(usize),
+) -> Result<Report, EngineError> {
+    let reading = read(model, claim, tier, progress)?;
+    let binding = Binding {
+        sampling_seed: &claim.seed,
+        request_hash: &claim.request_hash,
+        output_tokens_hash: &tokens_hash(&claim.output),
+    };
+    let own = reading.segments.leaves(&binding)?;
+    let root_matches = evidence::root(&own)[..] == claim.root[..];
+    let leaves =
+        claim.leaves.as_ref().map(|leaves| parse(leaves, claim, reading.prompt_tokens.len()));
+    let (segments, bad_leaves) = match leaves {
+        None => (None, None),
+        Some(Err(bad)) => (None, Some(bad)),
+        Some(Ok(leaves)) => (Some(measure::segments(&leaves, &reading.segments, &binding)), None),
+    };
+    let mut transcript = Transcript::new(&claim.stop, claim.max_tokens);
+    for token in &claim.output {
+        transcript.push(model.tokenizer(), *token);
+    }
+    let is_whole = transcript.tokens().len() == claim.output.len();
+    let is_said =
+        transcript.finish().is_some_and(|finish| FinishReason::from(finish) == claim.finish);
+    let is_drawn = transcript.finish() != Some(Finish::Eos) || reading.draws.last_is_near();
+    let mut measures =
+        Measures { is_ended_well: is_whole && is_said && is_drawn, ..reading.draws.measures() };
+    measure::worst(&mut measures, segments.as_deref().unwrap_or_default());
+    Ok(Report {
+        tier,
+        kernel_id: model.info().kernel_id,
+        prompt_tokens: reading.prompt_tokens,
+        text: transcript.text().to_owned(),
+        matching: reading.draws.matching,
+        first_mismatch: reading.draws.first_mismatch,
+        measures,
+        segments,
+        bad_leaves,
+        root_matches,
+    })
+}
+
+/// Leaves as the chain reads them, if they are the receipt's.
+fn parse(leaves: &[Vec<u8>], claim: &Claim, n_in: usize) -> Result<Vec<Leaf>, BadLeaves> {
+    let n_out = u32::try_from(claim.output.len()).unwrap_or(u32::MAX);
+    let due = leaf_count(n_out);
+    if u32::try_from(leaves.len()) != Ok(due) {
+        return Err(BadLeaves::Count { found: leaves.len(), due });
+    }
+    let names: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    if evidence_root(&names)[..] != claim.root[..] {
+        return Err(BadLeaves::Root);
+    }
+    let parsed = (0..).zip(leaves).map(|(at, leaf)| {
+        let rows = leaf_rows(at, n_in as u64, n_out).unwrap_or(0);
+        Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(at, error))
+    });
+    parsed.collect()
+}
+
+/// Computes over prompt and claimed tokens: as they were written, or all at once.
+fn read(
+    model: &Candle,
+    claim: &Claim,
+    tier: Tier,
+    progress: &dyn Fn(usize),
+) -> Result<Reading, EngineError> {
+    let sampler = Sampler::new(claim.sampling, claim.seed)?;
+    let prompt_tokens = model.tokenizer().prompt(&claim.prompt)?;
+    let Some((_, fed)) = claim.output.split_last() else {
+        return Err(EngineError::Invalid("there are no tokens to read".to_owned()));
+    };
+    let n_in = prompt_tokens.len();
+    if n_in == 0 {
+        return Err(EngineError::Invalid("the prompt is empty".to_owned()));
+    }
+    let network = model.model();
+    let mut kv = network.kv(n_in.saturating_add(fed.len()));
+    let (mut recorder, mut draws) = (Recorder::new(), Draws::default());
+    let all = [&prompt_tokens[..], fed].concat();
+    let mut read = 0;
+    while read < all.len() {
+        let size = match tier {
+            Tier::Tolerant => PREFILL_TOKENS.min(all.len() - read),
+            // As the engine does: the prompt in turns, then token by token.
+            Tier::Exact if read < n_in => PREFILL_TOKENS.min(n_in - read),
+            Tier::Exact => 1,
+        };
+        let hidden = network.hidden(&mut kv, &all[read..read + size])?;
+        let (rows, width) = read_rows(&hidden)?;
+        let prompt_rows = n_in.saturating_sub(read).min(size);
+        if prompt_rows > 0 {
+            let is_last = read + prompt_rows == n_in;
+            recorder.prompt(&rows[..prompt_rows * width], width, is_last)?;
+        }
+        // Rows that an output token was drawn from.
+        let first = (n_in - 1).saturating_sub(read).min(size);
+        for row in rows[first * width..].chunks(width) {
+            recorder.output(row)?;
+        }
+        for from in (first..size).step_by(LOGIT_ROWS) {
+            let count = LOGIT_ROWS.min(size - from);
+            let logits = network.logits(&hidden.narrow(0, from, count)?)?;
+            for at in 0..count {
+                let logits: Vec<f32> = logits.get(at)?.to_vec1()?;
+                let position = read + from + at + 1 - n_in;
+                draws.add(&sampler, &logits, position, claim.output[position])?;
+                progress(position + 1);
+            }
+        }
+        read += size;
+    }
+    Ok(Reading { prompt_tokens, segments: recorder.segments(), draws })
+}
