@@ -145,6 +145,7 @@ fn step(sum: u32, digit: u8) -> u32 {
 }
 
 /// What each value of the checksum's top five bits takes in: the generators of its bits.
+#[expect(clippy::indexing_slicing, reason = "computed by the compiler, which refuses a bad index")]
 const TAKEN_IN: [u32; 32] = {
     let generators = [0x3b6a_57b2u32, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
     let (mut table, mut top) = ([0; 32], 0);
