@@ -506,25 +506,6 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
     checks
 }
 
-fn profile_json(profile: &Profile) -> Value {
-    let Profile {
-        exponent_mismatches_max,
-        mantissa_mean_centi_max,
-        mantissa_median_max,
-        projection_ppm_max,
-        margin_ppm_max,
-        tokens_per_outlier,
-    } = profile;
-    json!({
-        "exponent_mismatches_max": exponent_mismatches_max,
-        "mantissa_mean_centi_max": mantissa_mean_centi_max,
-        "mantissa_median_max": mantissa_median_max,
-        "projection_ppm_max": projection_ppm_max,
-        "margin_ppm_max": margin_ppm_max,
-        "tokens_per_outlier": tokens_per_outlier,
-    })
-}
-
 fn segment_json(segment: &SegmentMeasures) -> Value {
     let SegmentMeasures {
         exponent_mismatches,
@@ -575,7 +556,7 @@ fn report(
             })),
             "segments": seen.and_then(|seen| seen.segments.as_ref())
                 .map(|segments| segments.iter().map(segment_json).collect::<Vec<_>>()),
-            "profile": profile_json(profile),
+            "profile": verify::profile_json(profile),
             "kernel": { "receipt": receipt.kernel_id, "here": seen.map(|seen| seen.kernel_id.as_str()) },
         }));
     } else {

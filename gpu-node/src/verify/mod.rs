@@ -20,7 +20,7 @@ use plasma_modules::attestation::{
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
-pub use calibrate::{Calibration, Sample, calibrate, profile_of, to_svg, writers};
+pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
 pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
 pub use provider::{Order, write, write_recorded};
 
