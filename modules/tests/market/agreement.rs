@@ -2,6 +2,9 @@
 
 use crate::net::*;
 
+/// Where slashes go here: any account that nobody else pays.
+const PURSE: Address = Address([77; 20]);
+
 /// One thing that somebody does.
 #[derive(Clone, Debug)]
 enum Act {
@@ -14,7 +17,22 @@ enum Act {
     Withdraw { operator: usize, units: u128 },
     Update { operator: usize, price: u64, slots: u32 },
     Leave { operator: usize },
+    Lock { operator: usize, units: u128 },
+    Unlock { operator: usize, units: u128 },
+    Slash { operator: usize, units: u128 },
+    SlashDuty { operator: usize, units: u128 },
+    Hold { job: usize },
+    LetGo { job: usize, how: LetGo },
+    AuditFee { job: usize, units: u128 },
     Block { seconds: u64 },
+}
+
+/// How an audit lets a job go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum LetGo {
+    Release,
+    Settle,
+    Void,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -33,7 +51,22 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..3usize, 0u64..10_000_000, 0u32..4)
             .prop_map(|(operator, price, slots)| Act::Update { operator, price, slots }),
         1 => (0..3usize).prop_map(|operator| Act::Leave { operator }),
+        1 => audit(),
         8 => (0u64..15).prop_map(|seconds| Act::Block { seconds }),
+    ]
+}
+
+/// What attestation may do to bonds and jobs.
+fn audit() -> impl Strategy<Value = Act> {
+    let how = prop_oneof![Just(LetGo::Release), Just(LetGo::Settle), Just(LetGo::Void)];
+    prop_oneof![
+        2 => (0..3usize, 0u128..40_000).prop_map(|(operator, units)| Act::Lock { operator, units }),
+        1 => (0..3usize, 0u128..40_000).prop_map(|(operator, units)| Act::Unlock { operator, units }),
+        2 => (0..3usize, 0u128..60_000).prop_map(|(operator, units)| Act::Slash { operator, units }),
+        1 => (0..3usize, 0u128..20_000).prop_map(|(operator, units)| Act::SlashDuty { operator, units }),
+        4 => (0..20usize).prop_map(|job| Act::Hold { job }),
+        3 => (0..20usize, how).prop_map(|(job, how)| Act::LetGo { job, how }),
+        2 => (0..20usize, 0u128..400).prop_map(|(job, units)| Act::AuditFee { job, units }),
     ]
 }
 
@@ -46,6 +79,19 @@ struct Model {
     withdrawals: BTreeMap<u64, (Address, u128, u64, u64)>,
     /// Bond, leaving since (height, time).
     providers: BTreeMap<Address, (u128, Option<(u64, u64)>)>,
+    /// What of a bond stands for duties.
+    duties: BTreeMap<Address, u128>,
+}
+
+fn units(text: &str) -> u128 {
+    text.parse().unwrap()
+}
+
+/// What a provider gets of a charge, before its audit: 8 % are burned, 3 % to stakers, 2 % royalty,
+/// 1 % referral, 1 % community, each rounded down.
+fn provider_part(charge: u128) -> u128 {
+    let part = |bps: u128| charge * bps / u128::from(BPS);
+    charge - part(800) - part(300) - part(200) - part(100) - part(100)
 }
 
 impl Model {
@@ -97,7 +143,8 @@ impl Model {
                 }
                 JobState::Delivered => {
                     let (blocks, seconds) = (terms.dispute_window_blocks, terms.dispute_window_s);
-                    let due = passed(old.delivered_height, blocks, old.delivered_s, seconds);
+                    let due =
+                        !old.held && passed(old.delivered_height, blocks, old.delivered_s, seconds);
                     let then = if due { JobState::Settled } else { JobState::Delivered };
                     assert_eq!(new.state(), then);
                 }
@@ -110,7 +157,6 @@ impl Model {
 
     /// Moves the money of a job that has ended.
     fn settle_up(&mut self, old: &Job, new: &Job) {
-        let units = |text: &str| text.parse::<u128>().unwrap();
         let ended = |job: &Job| matches!(job.state(), JobState::Settled | JobState::Refunded);
         if ended(old) || !ended(new) {
             return;
@@ -122,9 +168,9 @@ impl Model {
         if charge == 0 {
             return;
         }
-        // 8 % burned, 3 % to stakers, 2 % royalty, 1 % referral, 1 % community, rounded down.
         let part = |bps: u128| charge * bps / u128::from(BPS);
-        let provider = charge - part(800) - part(300) - part(200) - part(100) - part(100);
+        let audit = units(&new.audit_fee_uxpl);
+        self.pay(Address::of_module(market::AUDITS), audit);
         self.burned += part(800);
         self.pay(PUBLISHER, part(200));
         if new.referral.is_empty() {
@@ -133,7 +179,41 @@ impl Model {
             self.pay(REFERRAL, part(100));
         }
         let operator = Address::parse(&new.provider).unwrap();
-        self.pay(operator, provider);
+        self.pay(operator, provider_part(charge) - audit);
+    }
+
+    /// The parts of a bond that are asked back, and that stand for jobs.
+    fn used(&self, who: Address) -> (u128, u128) {
+        let waiting = self.withdrawals.values().filter(|(whose, ..)| *whose == who);
+        let jobs = self.jobs.values().filter(|job| job.provider == who.text());
+        (
+            waiting.map(|(_, units, ..)| units).sum(),
+            jobs.map(|job| units(&job.bond_locked_uxpl)).sum(),
+        )
+    }
+
+    fn duty(&self, who: Address) -> u128 {
+        self.duties.get(&who).copied().unwrap_or(0)
+    }
+
+    fn free(&self, who: Address) -> u128 {
+        let (queued, locked) = self.used(who);
+        self.providers.get(&who).map_or(0, |(bond, _)| bond - queued - locked - self.duty(who))
+    }
+
+    /// Takes from the free bond, then from withdrawals, the newest first.
+    fn slash(&mut self, who: Address, wanted: u128) -> u128 {
+        let mut taken = wanted.min(self.free(who));
+        for (whose, units, ..) in self.withdrawals.values_mut().rev() {
+            if *whose == who {
+                let part = (*units).min(wanted - taken);
+                *units -= part;
+                taken += part;
+            }
+        }
+        self.withdrawals.retain(|_, (_, units, ..)| *units != 0);
+        self.providers.get_mut(&who).unwrap().0 -= taken;
+        taken
     }
 }
 
@@ -156,6 +236,7 @@ fn play(acts: Vec<Act>) {
     let supply = net.supply();
     let mut model = Model::default();
     model.balances.extend(MONEY_MOVERS.map(|who| (who, START)));
+    model.balances.extend([(Address::of_module(market::AUDITS), 0), (PURSE, 0)]);
     for act in acts {
         match act {
             Act::Submit { user, fee, tokens, deadline_s, referral } => {
@@ -254,20 +335,16 @@ fn play(acts: Vec<Act>) {
                 let who = OPERATORS[operator];
                 let result = net.withdraw(who, units);
                 let waiting = model.withdrawals.values().filter(|(whose, ..)| *whose == who);
-                let (count, queued) = waiting.fold((0, 0), |(n, sum), (_, u, ..)| (n + 1, sum + u));
-                let locked: u128 = model
-                    .jobs
-                    .values()
-                    .filter(|job| job.provider == who.text())
-                    .map(|job| job.bond_locked_uxpl.parse::<u128>().unwrap())
-                    .sum();
+                let count = waiting.count();
+                let (queued, _) = model.used(who);
+                let free = model.free(who);
                 let offers =
                     market::offer(&net.store, &model_id.as_slice().try_into().unwrap(), who)
                         .is_some();
                 let may = model.providers.get(&who).is_some_and(|(bond, leaves)| {
                     leaves.is_none()
                         && count < 3
-                        && units <= bond - queued - locked
+                        && units <= free
                         && (!offers || bond - queued - units >= least)
                 });
                 assert_eq!(result.is_ok(), may, "{result:?}");
@@ -295,6 +372,99 @@ fn play(acts: Vec<Act>) {
                 if stays {
                     let due = (net.block.height + 2, net.block.time_s + 8);
                     model.providers.get_mut(&who).unwrap().1 = Some(due);
+                }
+            }
+            Act::Lock { operator, units } => {
+                let who = OPERATORS[operator];
+                let amount = Amount::new(units);
+                let result = net.run(PURSE, |ctx| market::lock_duty(ctx.store, who, amount));
+                let may = model.providers.contains_key(&who) && units <= model.free(who);
+                assert_eq!(result.is_ok(), may, "{result:?}");
+                if may {
+                    *model.duties.entry(who).or_default() += units;
+                }
+            }
+            Act::Unlock { operator, units } => {
+                let who = OPERATORS[operator];
+                let amount = Amount::new(units);
+                let result = net.run(PURSE, |ctx| market::unlock_duty(ctx.store, who, amount));
+                let may = model.providers.contains_key(&who) && units <= model.duty(who);
+                assert_eq!(result.is_ok(), may, "{result:?}");
+                if may {
+                    *model.duties.entry(who).or_default() -= units;
+                }
+            }
+            Act::Slash { operator, units } => {
+                let who = OPERATORS[operator];
+                let result =
+                    net.run(PURSE, |ctx| market::slash_bond(ctx, who, Amount::new(units), PURSE));
+                if model.providers.contains_key(&who) {
+                    let taken = model.slash(who, units);
+                    assert_eq!(result.unwrap().units(), taken);
+                    model.pay(PURSE, taken);
+                } else {
+                    refused(result, "market", 5);
+                }
+            }
+            Act::SlashDuty { operator, units } => {
+                let who = OPERATORS[operator];
+                let result =
+                    net.run(PURSE, |ctx| market::slash_duty(ctx, who, Amount::new(units), PURSE));
+                let may = model.providers.contains_key(&who) && units <= model.duty(who);
+                assert_eq!(result.is_ok(), may, "{result:?}");
+                if may {
+                    *model.duties.entry(who).or_default() -= units;
+                    model.providers.get_mut(&who).unwrap().0 -= units;
+                    model.pay(PURSE, units);
+                }
+            }
+            Act::Hold { job } => {
+                let id = job as u64 + 1;
+                let result = net.run(PURSE, |ctx| market::hold(ctx, id));
+                let may = model
+                    .jobs
+                    .get(&id)
+                    .is_some_and(|job| job.state() == JobState::Delivered && !job.held);
+                assert_eq!(result.is_ok(), may, "{result:?}");
+                if may {
+                    model.jobs.get_mut(&id).unwrap().held = true;
+                    assert_eq!(net.job(id), model.jobs[&id], "nothing else changes");
+                }
+            }
+            Act::LetGo { job, how } => {
+                let id = job as u64 + 1;
+                let result = net.run(PURSE, |ctx| match how {
+                    LetGo::Release => market::release(ctx, id).map(Some),
+                    LetGo::Settle => market::settle_held(ctx, id).map(Some),
+                    LetGo::Void => market::void_held(ctx, id).map(|()| None),
+                });
+                let held = model.jobs.get(&id).filter(|job| job.held).cloned();
+                assert_eq!(result.is_ok(), held.is_some(), "{result:?}");
+                let Some(old) = held else { continue };
+                let terms = old.terms.unwrap();
+                let passed = net.block.height >= old.delivered_height + terms.dispute_window_blocks
+                    && net.block.time_s >= old.delivered_s + terms.dispute_window_s;
+                let new = net.job(id);
+                let then = match how {
+                    LetGo::Void => JobState::Refunded,
+                    LetGo::Release if !passed => JobState::Delivered,
+                    _ => JobState::Settled,
+                };
+                assert_eq!((new.state(), new.held), (then, false));
+                model.settle_up(&old, &new);
+                model.jobs.insert(id, new);
+            }
+            Act::AuditFee { job, units: fee } => {
+                let id = job as u64 + 1;
+                let result =
+                    net.run(PURSE, |ctx| market::set_audit_fee(ctx.store, id, Amount::new(fee)));
+                let may = model.jobs.get(&id).is_some_and(|job| {
+                    job.state() == JobState::Delivered
+                        && fee <= provider_part(units(&job.charge_uxpl))
+                });
+                assert_eq!(result.is_ok(), may, "{result:?}");
+                if may {
+                    model.jobs.get_mut(&id).unwrap().audit_fee_uxpl = fee.to_string();
                 }
             }
             Act::Block { seconds } => {
@@ -330,6 +500,28 @@ fn play(acts: Vec<Act>) {
             assert_eq!(net.balance(*who), *units, "balance of {who}");
         }
         assert_eq!(net.supply(), supply - model.burned);
+        let duties: BTreeMap<_, _> =
+            market::duty_locks(&net.store).map(|(who, locked)| (who, locked.units())).collect();
+        model.duties.retain(|_, units| *units != 0);
+        assert_eq!(duties, model.duties);
+        let held = model.jobs.values().filter(|job| job.held).map(|job| job.id);
+        assert!(market::held_jobs(&net.store).eq(held));
+        for who in OPERATORS {
+            assert_eq!(market::free_bond(&net.store, who).units(), model.free(who));
+            let pending = model
+                .jobs
+                .values()
+                .filter(|job| job.provider == who.text() && job.state() == JobState::Delivered);
+            let pending: u128 = pending.map(|job| units(&job.charge_uxpl)).sum();
+            assert_eq!(market::pending(&net.store, who).units(), pending);
+        }
+    }
+    // Audits end, and duties with them.
+    for (who, units) in std::mem::take(&mut model.duties) {
+        net.run(PURSE, |ctx| market::unlock_duty(ctx.store, who, Amount::new(units))).unwrap();
+    }
+    for id in market::held_jobs(&net.store).collect::<Vec<_>>() {
+        net.run(PURSE, |ctx| market::release(ctx, id)).unwrap();
     }
     // Whatever happened, everything ends: no money stays in escrow and every payload goes.
     for who in OPERATORS {

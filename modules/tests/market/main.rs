@@ -2,6 +2,7 @@
 //! rooms agree with a simple model of them under random use.
 
 mod agreement;
+mod audits;
 mod changes;
 mod net;
 mod refusals;
