@@ -24,15 +24,12 @@ pub fn draw(
     }
     let whole = members.iter().fold(0u128, |sum, (_, bond)| sum.saturating_add(bond.units()));
     let most = whole.saturating_mul(WEIGHT_MAX_PERCENT).div_ceil(100).max(1);
-    let mut left: Vec<(Address, u128)> = members
-        .iter()
-        .map(|(operator, bond)| (*operator, bond.units().clamp(1, most)))
-        .collect();
+    let mut left: Vec<(Address, u128)> =
+        members.iter().map(|(operator, bond)| (*operator, bond.units().clamp(1, most))).collect();
     let mut jury = Vec::with_capacity(seats);
     for seat in 0..u64::try_from(seats).ok()? {
         let total = left.iter().fold(0u128, |sum, (_, weight)| sum.saturating_add(*weight));
-        let hash =
-            digest(&[b"xpl/jury/v1", beacon, &audit.to_be_bytes(), &seat.to_be_bytes()]);
+        let hash = digest(&[b"xpl/jury/v1", beacon, &audit.to_be_bytes(), &seat.to_be_bytes()]);
         let head = hash.first_chunk().map_or(0, |head| u128::from_be_bytes(*head));
         let mut point = head.checked_rem(total)?;
         let at = left.iter().position(|(_, weight)| match point.checked_sub(*weight) {
