@@ -8,10 +8,7 @@ use std::{
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    files::genesis::{EVIDENCE_AGE_BLOCKS, EVIDENCE_AGE_S},
-    statesync::LISTED_MAX,
-};
+use crate::statesync::LISTED_MAX;
 
 /// Blocks whose state can be queried and proven, unless the file says otherwise.
 pub const KEEP_RECENT: u64 = 10_000;
@@ -310,12 +307,6 @@ impl Config {
             config.store.tree_mib >= TREE_MIB_MIN,
             "store.tree_mib must be at least {TREE_MIB_MIN}"
         );
-        let retain = config.store.retain_blocks;
-        anyhow::ensure!(
-            retain == 0 || retain >= EVIDENCE_AGE_BLOCKS,
-            "store.retain_blocks must be 0 or at least {EVIDENCE_AGE_BLOCKS}, the blocks that \
-             evidence may be about"
-        );
         anyhow::ensure!(
             (1..=LISTED_MAX).contains(&config.snapshot.keep),
             "snapshot.keep must be from 1 to {LISTED_MAX}"
@@ -364,7 +355,7 @@ impl Config {
             snapshots_kept: self.snapshot.keep,
             restore_bytes_max: self.snapshot.restore_gib_max.saturating_mul(1 << 30),
             retain_blocks: self.store.retain_blocks,
-            retain_s: EVIDENCE_AGE_S,
+            keep_evidence: true,
             scrub_at_start: self.scrub.at_start,
             scrub_blocks: self.scrub.blocks,
             bytes_per_s: self.store.upkeep_mib_s.saturating_mul(MIB as u64),
@@ -466,8 +457,8 @@ subscriptions = {index_subscriptions}
 keep_recent = {keep_recent}
 # true: nothing is pruned, whatever keep_recent says.
 archive = {archive}
-# Blocks that CometBFT keeps; 0 for all of them, else at least {EVIDENCE_AGE_BLOCKS}, which evidence
-# may be about. Blocks that a node needs which joins from a snapshot of ours are kept in any case.
+# Blocks that CometBFT keeps; 0 for all of them. Blocks that evidence may be about, by the chain's
+# consensus parameters, and those that a node needs which joins from a snapshot of ours are kept in any case.
 retain_blocks = {retain_blocks}
 # RocksDB's cache, MiB.
 cache_mib = {cache_mib}
@@ -579,7 +570,6 @@ mod tests {
         let error = format!("{:#}", Config::parse("[store]\nkeep_recent = 0").unwrap_err());
         assert!(error.contains("keep_recent"), "{error}");
         for (text, key) in [
-            ("[store]\nretain_blocks = 1000", "retain_blocks"),
             ("[cometbft]\ngc_percent = 0", "gc_percent"),
             ("[cometbft]\nmemory_mib = 1", "memory_mib"),
             ("[snapshot]\nkeep = 11", "snapshot.keep"),

@@ -52,6 +52,11 @@ impl Hot {
         Some(value)
     }
 
+    /// Whether there is a value at `key`, if the young generation knows.
+    fn peek(&self, key: &[u8]) -> Option<bool> {
+        self.young.get(key).map(Option::is_some)
+    }
+
     fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len);
         self.young.insert(key, value);
@@ -104,6 +109,11 @@ impl Read for Warm<'_> {
         value
     }
 
+    fn has(&self, key: &[u8]) -> bool {
+        let known = self.hot.borrow().peek(key);
+        known.unwrap_or_else(|| self.get(key).is_some())
+    }
+
     fn range<'b>(
         &'b self,
         from: &[u8],
@@ -136,7 +146,10 @@ mod tests {
             base.set(key, value);
             let warm = hot.over(&base, height);
             for n in 0..64 {
-                assert_eq!(warm.get(&pair(n).0), base.get(&pair(n).0), "{n} at {height}");
+                let key = pair(n).0;
+                assert_eq!(warm.has(&key), base.has(&key), "{n} at {height}");
+                assert_eq!(warm.get(&key), base.get(&key), "{n} at {height}");
+                assert_eq!(warm.has(&key), base.has(&key), "{n} at {height}");
             }
             assert!(hot.young.len() + hot.old.len() < 2 * 4_096 / ENTRY_BYTES);
         }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plasma_modules::{Order, Pair, Read};
+use plasma_modules::{Order, Pair, Read, rules};
 
 use crate::{
     meta::Head,
@@ -39,8 +39,9 @@ pub struct Upkeep {
     pub restore_bytes_max: u64,
     /// Blocks that CometBFT keeps; 0 for all.
     pub retain_blocks: u64,
-    /// It keeps those of so many seconds in any case.
-    pub retain_s: u64,
+    /// It keeps those that evidence may be about in any case, as the chain's consensus parameters say
+    /// at that height.
+    pub keep_evidence: bool,
     /// Whether every key is read and hashed before the node starts.
     pub scrub_at_start: bool,
     /// And again every so many blocks while it runs; 0 for never.
@@ -48,6 +49,14 @@ pub struct Upkeep {
     /// Bytes of state read per second while blocks are made, by a scrub or a snapshot; 0 for as
     /// many as there are.
     pub bytes_per_s: u64,
+}
+
+/// The oldest block that evidence may be about after `head`, or one before it: it is void once both
+/// ages, in seconds and in blocks, have passed. `times` are those of some blocks, oldest first.
+fn provable_since(head: &Head, (age_s, blocks): (u64, u64), times: &[(u64, u64)]) -> u64 {
+    let old = |time_s: u64| time_s.saturating_add(age_s) < head.time_s;
+    let by_time = times.iter().take_while(|(_, time_s)| old(*time_s)).last();
+    by_time.map_or(0, |(height, _)| *height).min(head.height.saturating_sub(blocks))
 }
 
 /// Upkeep of one node.
@@ -63,6 +72,15 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub fn new(upkeep: Upkeep, rocks: &Rocks, metrics: Arc<Metrics>) -> Self {
         let dir = rocks.path().with_file_name("snapshots");
+        let (retain_blocks, (_, least)) =
+            (upkeep.retain_blocks, rules::evidence_age(&rocks.reader()));
+        if upkeep.keep_evidence && (1..least).contains(&retain_blocks) {
+            tracing::warn!(
+                retain_blocks,
+                least,
+                "store.retain_blocks is less than the blocks that evidence may be about: these are kept"
+            );
+        }
         Self {
             upkeep,
             snapshots: Arc::new(Snapshots::open(dir, upkeep.snapshots_kept)),
@@ -80,7 +98,8 @@ impl Keeper {
         }
         batch.time(head.height, Some(head.time_s));
         // The newest that is old enough stays; those below it say nothing more.
-        let old = |time_s: u64| time_s.saturating_add(self.upkeep.retain_s) < head.time_s;
+        let (age_s, _) = rules::evidence_age(reader);
+        let old = |time_s: u64| time_s.saturating_add(age_s) < head.time_s;
         let mut times = reader.times();
         times.retain(|(_, time_s)| old(*time_s));
         times.pop();
@@ -92,21 +111,18 @@ impl Keeper {
     /// The oldest block that CometBFT is to keep; 0 is all of them. Never above a block that a node
     /// restored from our oldest snapshot would ask for, nor above one that evidence may be about.
     pub fn retain_height(&self, reader: &Reader<'_>, head: &Head) -> u64 {
-        let Upkeep { retain_blocks, retain_s, .. } = self.upkeep;
+        let Upkeep { retain_blocks, keep_evidence, .. } = self.upkeep;
         if retain_blocks == 0 {
             return 0;
         }
         let by_count = head.height.saturating_sub(retain_blocks - 1);
-        let old = |time_s: u64| time_s.saturating_add(retain_s) < head.time_s;
-        let times = reader.times().into_iter();
-        let by_time = match retain_s {
-            0 => by_count,
-            _ => {
-                times.take_while(|(_, time_s)| old(*time_s)).last().map_or(0, |(height, _)| height)
-            }
+        let by_evidence = if keep_evidence {
+            provable_since(head, rules::evidence_age(reader), &reader.times())
+        } else {
+            by_count
         };
         let by_snapshot = self.snapshots.oldest().unwrap_or(u64::MAX);
-        by_count.min(by_time).min(by_snapshot)
+        by_count.min(by_evidence).min(by_snapshot)
     }
 
     /// Starts what is due after block `head`. Returns once it has its view of the state, which is
@@ -263,5 +279,26 @@ impl Read for Sweep<'_> {
             (!self.stopped()).then_some((key, value))
         });
         Box::new(pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_proven_is_kept_by_both_ages() {
+        let head = Head { height: 10_000, time_s: 50_000, ..Head::default() };
+        let times = [(7_000, 30_000), (8_000, 35_000), (9_000, 40_000)];
+        let since = |age_s, blocks| provable_since(&head, (age_s, blocks), &times);
+        assert_eq!(since(12_000, 1_000), 8_000, "the newest block that is too old by its time");
+        assert_eq!(since(15_000, 1_000), 7_000, "the last second still counts");
+        assert_eq!(since(14_999, 1_000), 8_000);
+        assert_eq!(since(9_000, 2_500), 7_500, "or by its height");
+        assert_eq!(since(12_000, 20_000), 0, "fewer blocks than evidence may be about");
+        assert_eq!(since(20_000, 1_000), 0, "none is known to be too old");
+        // A vote that makes evidence last longer moves it back at once.
+        assert!(since(20_000, 1_000) < since(12_000, 1_000));
+        assert!(since(12_000, 4_000) < since(12_000, 1_000));
     }
 }

@@ -147,5 +147,10 @@ fn a_blocks_own_entry_is_found_as_a_transaction_without_messages() {
     let GetTxResponse { tx, tx_response } = Message::decode(answer.value).unwrap();
     let tx = tx.unwrap();
     assert!(tx.body.unwrap().messages.is_empty() && tx.signatures.is_empty());
-    assert_eq!(tx_response.unwrap().events[0].r#type, "beacon");
+    let response = tx_response.unwrap();
+    assert_eq!(response.events[0].r#type, "beacon");
+    // As JSON it is shown too: what stands in it can be read.
+    let shown =
+        plasma_proto::cosmos::tx::v1beta1::Tx::decode(&*response.tx.unwrap().value).unwrap();
+    assert!(shown.body.unwrap().messages.is_empty());
 }

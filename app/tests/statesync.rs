@@ -133,7 +133,7 @@ fn blocks_that_a_joining_node_needs_are_kept() {
     assert_eq!(retained, [0, 0, 1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5, 5, 10]);
     drop(bench);
     // Evidence may be about a block that is not old enough, however many blocks there are.
-    let upkeep = Upkeep { retain_blocks: 3, retain_s: 60, ..Upkeep::default() };
+    let upkeep = Upkeep { retain_blocks: 3, keep_evidence: true, ..Upkeep::default() };
     let bench = Bench::open_with(
         dir.path(),
         Keep { recent: 1, cache_bytes: 1 << 20, ..Keep::default() },

@@ -14,6 +14,9 @@ use plasma_proto::cosmos::authz::v1beta1::{
     QueryGranterGrantsResponse,
 };
 use plasma_proto::cosmos::bank::v1beta1::SendAuthorization;
+use plasma_proto::cosmos::base::v1beta1::Coin;
+use plasma_proto::cosmos::staking::v1beta1::stake_authorization::Policy;
+use plasma_proto::cosmos::staking::v1beta1::{AuthorizationType, StakeAuthorization};
 use prost_types::Any;
 use serde_json::{Value, json};
 
@@ -222,23 +225,60 @@ fn words(authorization: &Any) -> String {
     if let Some(GenericAuthorization { msg }) = read(authorization) {
         return format!("any {}", msg.rsplit('.').next().unwrap_or_default());
     }
+    let coin_text = |coin: &Coin| match coin.denom.as_str() {
+        DENOM => amount::xpl_text(&coin.amount),
+        denom => format!("{} {denom}", coin.amount),
+    };
+    if let Some(stake) = read::<StakeAuthorization>(authorization) {
+        let message = match stake.authorization_type() {
+            AuthorizationType::Delegate => "MsgDelegate",
+            AuthorizationType::Undelegate => "MsgUndelegate",
+            AuthorizationType::Redelegate => "MsgBeginRedelegate",
+            AuthorizationType::CancelUnbondingDelegation => "MsgCancelUnbondingDelegation",
+            AuthorizationType::Unspecified => "no message",
+        };
+        let most = stake.max_tokens.as_ref().map(coin_text);
+        let most = most.map(|most| format!(" of up to {most}")).unwrap_or_default();
+        let with = match stake.policy {
+            Some(Policy::AllowList(list)) if !list.address.is_empty() => list.address.join(", "),
+            Some(Policy::DenyList(list)) if !list.address.is_empty() => {
+                format!("any validator but {}", list.address.join(", "))
+            }
+            _ => "any validator".to_owned(),
+        };
+        return format!("{message}{most} with {with}");
+    }
     let Some(SendAuthorization { spend_limit, allow_list }) = read(authorization) else {
         return authorization.type_url.clone();
     };
-    let coins: Vec<_> = spend_limit
-        .iter()
-        .map(|coin| match coin.denom.as_str() {
-            DENOM => amount::xpl_text(&coin.amount),
-            denom => format!("{} {denom}", coin.amount),
-        })
-        .collect();
+    let coins: Vec<_> = spend_limit.iter().map(coin_text).collect();
     let to = if allow_list.is_empty() { "anybody".to_owned() } else { allow_list.join(", ") };
     format!("MsgSend of up to {} to {to}", coins.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
+    use plasma_proto::cosmos::staking::v1beta1::stake_authorization::Validators;
+
     use super::*;
+
+    #[test]
+    fn a_grant_of_stake_is_told_in_words() {
+        let stake = StakeAuthorization {
+            max_tokens: Some(tx::coin(Amount::new(1_500_000))),
+            authorization_type: AuthorizationType::Redelegate.into(),
+            policy: None,
+        };
+        let text = words(&any(&stake));
+        assert_eq!(text, "MsgBeginRedelegate of up to 1.5 XPL with any validator");
+        let named = ["xplvaloper1a".to_owned(), "xplvaloper1b".to_owned()];
+        let list = Validators { address: named.into() };
+        let policy = Some(Policy::DenyList(list));
+        let kind = AuthorizationType::Delegate.into();
+        let stake = StakeAuthorization { max_tokens: None, authorization_type: kind, policy };
+        let text = words(&any(&stake));
+        assert_eq!(text, "MsgDelegate with any validator but xplvaloper1a, xplvaloper1b");
+    }
 
     #[test]
     fn messages_of_a_file_become_one() {

@@ -136,7 +136,14 @@ fn profile(args: &VerifyArgs) -> Result<Profile> {
     let bytes = read_file(path)?;
     let json: Value = serde_json::from_slice(&bytes)
         .map_err(|error| cannot(format!("{} is no JSON document: {error}", path.display())))?;
-    proto_from_json(&json)
+    let profile: Profile = proto_from_json(&json)?;
+    // What is left out reads as 0, and would condemn everybody.
+    if [profile.projection_ppm_max, profile.margin_ppm_max, profile.tokens_per_outlier].contains(&0)
+    {
+        let message = format!("{} lacks thresholds", path.display());
+        return Err(cannot(message).hint("make one by  gpu-node calibrate"));
+    }
+    Ok(profile)
 }
 
 /// The provider's leaves, if they are asked for.
@@ -499,25 +506,6 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
     checks
 }
 
-fn profile_json(profile: &Profile) -> Value {
-    let Profile {
-        exponent_mismatches_max,
-        mantissa_mean_centi_max,
-        mantissa_median_max,
-        projection_ppm_max,
-        margin_ppm_max,
-        tokens_per_outlier,
-    } = profile;
-    json!({
-        "exponent_mismatches_max": exponent_mismatches_max,
-        "mantissa_mean_centi_max": mantissa_mean_centi_max,
-        "mantissa_median_max": mantissa_median_max,
-        "projection_ppm_max": projection_ppm_max,
-        "margin_ppm_max": margin_ppm_max,
-        "tokens_per_outlier": tokens_per_outlier,
-    })
-}
-
 fn segment_json(segment: &SegmentMeasures) -> Value {
     let SegmentMeasures {
         exponent_mismatches,
@@ -568,7 +556,7 @@ fn report(
             })),
             "segments": seen.and_then(|seen| seen.segments.as_ref())
                 .map(|segments| segments.iter().map(segment_json).collect::<Vec<_>>()),
-            "profile": profile_json(profile),
+            "profile": verify::profile_json(profile),
             "kernel": { "receipt": receipt.kernel_id, "here": seen.map(|seen| seen.kernel_id.as_str()) },
         }));
     } else {

@@ -158,6 +158,17 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
             assert_eq!(asked(&report, name), json!(true), "{report}");
         }
         assert_eq!(report["segments"].as_array().unwrap().len(), kept.leaves.len());
+        let profile = folder.join("profile.json");
+        let numbers = json!({ "exponent_mismatches_max": 3, "mantissa_mean_centi_max": 50, "mantissa_median_max": 1,
+            "projection_ppm_max": 1_234, "margin_ppm_max": 1_000, "tokens_per_outlier": 256 });
+        std::fs::write(&profile, numbers.to_string()).unwrap();
+        let strict = ["--tolerant", "--evidence", path, "--profile", profile.to_str().unwrap()];
+        let (code, report, _) = verify_with(folder, &whole, &strict);
+        assert_eq!((code, &report["profile"]), (0, &numbers), "{report}");
+        std::fs::write(&profile, "{\"no_such\": 1}").unwrap();
+        assert_eq!(verify_with(folder, &whole, &strict).0, 2);
+        std::fs::write(&profile, "{}").unwrap();
+        assert_eq!(verify_with(folder, &whole, &strict).0, 2);
         let (code, report, _) = verify_with(folder, &whole, &["--tolerant"]);
         assert_eq!((code, asked(&report, "activations")), (0, Value::Null), "said to be unasked");
 

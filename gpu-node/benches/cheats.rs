@@ -49,6 +49,8 @@ const TOP_P_MILLI: u32 = 950;
 /// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
 const AUDITED_PERCENT: f64 = 10.0;
 const SIZE: (u32, u32) = (860, 420);
+/// Letters in a line of a column's name.
+const LABEL_LETTERS: usize = 13;
 
 /// What a provider does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -471,6 +473,22 @@ fn figures(
     text
 }
 
+/// A column's name in lines that are as wide as the column.
+fn wrapped(name: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in name.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + word.len() < LABEL_LETTERS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// A dot per receipt, a column per way, on a logarithmic scale; the line is the threshold.
 fn draw(
     path: &Path,
@@ -506,11 +524,10 @@ fn draw(
             Circle::new((x, y), 3, color.mix(0.6).filled())
         }))?;
         let (x, y) = chart.backend_coord(&(column as f64 + 0.5, 1e-6));
-        let words: Vec<&str> = way.name().splitn(2, ", ").collect();
-        for (row, word) in words.into_iter().enumerate() {
+        for (row, words) in wrapped(way.name()).iter().enumerate() {
             let style = ("sans-serif", 8).into_font().color(&BLACK);
-            let width = i32::try_from(word.len())? * 2;
-            root.draw_text(word, &style, (x - width, y + 8 + 11 * i32::try_from(row)?))?;
+            let width = i32::try_from(words.len())? * 2;
+            root.draw_text(words, &style, (x - width, y + 6 + 10 * i32::try_from(row)?))?;
         }
     }
     root.present()?;

@@ -1,6 +1,8 @@
 //! The verifier on the tests' model: honest work passes bit by bit and by thresholds, cheats do not.
 #![cfg(feature = "engine")]
 
+use std::process::Command;
+
 use candle_core::{DType, Device};
 use gpu_node::engine::candle::{Candle, load_folder};
 use gpu_node::engine::{Engine as _, Sampling, tiny};
@@ -180,6 +182,39 @@ fn leaves_that_are_none_have_their_reasons() {
     // Nothing to read is an error, not a verdict.
     let empty = Claim { output: vec![], ..honest.clone() };
     assert!(verify(&model, &empty, Tier::Tolerant, &|_| ()).is_err());
+}
+
+/// The program writes what `xpl verify --profile` reads.
+#[test]
+fn calibrate_writes_a_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    tiny::write_tiny(&path("tiny"), tiny::SEED).unwrap();
+    std::fs::write(path("prompts.txt"), "one\n\nand another\n").unwrap();
+    let run = |tokens: &str, model: &str| {
+        Command::new(env!("CARGO_BIN_EXE_gpu-node"))
+            .arg("--home")
+            .arg(path("home"))
+            .args(["calibrate", "--tokens", tokens, "--dtypes", "bf16,f16", "--prompts"])
+            .arg(path("prompts.txt"))
+            .arg("--out")
+            .arg(path("out"))
+            .arg(path(model))
+            .output()
+            .unwrap()
+    };
+    let ended = run("8", "tiny");
+    assert!(ended.status.success(), "{ended:?}");
+    let read = |name: &str| std::fs::read_to_string(path("out").join(name)).unwrap();
+    let profile: serde_json::Value = serde_json::from_str(&read("profile.json")).unwrap();
+    assert_eq!(profile["tokens_per_outlier"], 256);
+    assert!(profile["projection_ppm_max"].as_u64() > Some(1_000), "{profile}: bf16 is coarse");
+    let samples: serde_json::Value = serde_json::from_str(&read("samples.json")).unwrap();
+    assert_eq!(samples["samples"].as_array().unwrap().len(), 4 * 2 * 2);
+    assert!(read("profile.svg").starts_with("<svg"));
+    for (tokens, model) in [("0", "tiny"), ("8", "nothing")] {
+        assert_eq!(run(tokens, model).status.code(), Some(1));
+    }
 }
 
 #[test]

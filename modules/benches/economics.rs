@@ -1,10 +1,21 @@
 //! `make economics`: plays every attack on the market's money over months of chain time in the real
 //! state machine, prints what came of each, and draws it into `docs/economics/`.
 //!
-//! `cargo bench -p plasma-modules --bench economics -- [--days 60] [--seed 7] [--only wash]`
+//! `cargo bench -p plasma-modules --bench economics -- [--days 90] [--seed 7] [--only wash]`
 #![allow(clippy::disallowed_types, reason = "a drawing is no consensus")]
 
-use std::{fmt::Write as _, fs, path::PathBuf, thread};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
 
 use plotters::prelude::*;
 
@@ -12,11 +23,17 @@ use plotters::prelude::*;
 mod attacks;
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/economics/people.rs"]
+mod people;
 #[path = "../tests/economics/world.rs"]
 mod world;
 
-use attacks::{ALL, Attack, Outcome, STAKES, play};
-use world::XPL;
+use attacks::{ALL, Attack, Life, Outcome, Play, live, plays};
+use world::{CAPITAL, SHARES, STAKE, Share, XPL};
+
+/// Blocks are made of many small pieces.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIZE: (u32, u32) = (760, 380);
 const COLORS: [RGBColor; 4] = [
@@ -33,7 +50,7 @@ struct Options {
 }
 
 fn options() -> Options {
-    let mut options = Options { days: 60, seed: 7, only: None };
+    let mut options = Options { days: 90, seed: 7, only: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -59,10 +76,6 @@ fn xpl(units: i128) -> String {
     format!("{}{}.{:02}", if units < 0 { "-" } else { "" }, cents / 100, cents % 100)
 }
 
-fn bps(profit: i128, attack: Attack) -> i128 {
-    profit * 10_000 / attack.capital() as i128
-}
-
 fn draw(outcome: &Outcome) -> Result<(), Box<dyn std::error::Error>> {
     let path = folder().join(format!("{}.svg", outcome.attack.name()));
     let value = |units: i128| units as f64 / XPL as f64;
@@ -85,12 +98,12 @@ fn draw(outcome: &Outcome) -> Result<(), Box<dyn std::error::Error>> {
         .y_desc("XPL")
         .draw()?;
     chart.draw_series(LineSeries::new([(0.0, 0.0), (days, 0.0)], BLACK.stroke_width(1)))?;
-    for (at, ((share, _), color)) in STAKES.into_iter().zip(COLORS).enumerate() {
+    for (at, (share, color)) in SHARES.into_iter().zip(COLORS).enumerate() {
         let line = outcome.days.iter().zip(1..).map(|(day, n)| (f64::from(n), value(day[at])));
         let line = std::iter::once((0.0, 0.0)).chain(line);
         chart
             .draw_series(LineSeries::new(line, color.stroke_width(2)))?
-            .label(format!("stake {share}"))
+            .label(format!("stake {}", share.name))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
     chart
@@ -105,20 +118,20 @@ fn draw(outcome: &Outcome) -> Result<(), Box<dyn std::error::Error>> {
 
 /// The figures, as a page: what is assumed stands in the page beside it.
 fn figures(options: &Options, outcomes: &[Outcome]) -> String {
+    let (days, seed, capital, stake) = (options.days, options.seed, CAPITAL / XPL, STAKE / XPL);
     let mut text = format!(
-        "# Figures\n\nMade by `make economics`: {} days, seed {}. What stands behind them: [README.md](README.md).\n\n",
-        options.days, options.seed
+        "# Figures\n\nMade by `make economics`: {days} days, seed {seed}; the attacker has {capital} XPL besides his share of \
+         {stake} XPL of stake. Profit is what he has more than his twin at the end, in XPL and in basis points of the {capital} \
+         XPL. What stands behind them: [README.md](README.md).\n\n| attack |"
     );
-    text += "| attack | capital, XPL |";
-    for (share, _) in STAKES {
-        write!(text, " stake {share}, XPL (bps of capital) |").unwrap();
+    for Share { name, .. } in SHARES {
+        write!(text, " stake {name} |").unwrap();
     }
-    text += "\n|---|---|---|---|---|---|\n";
+    text += "\n|---|---|---|---|---|\n";
     for outcome in outcomes {
-        let attack = outcome.attack;
-        write!(text, "| {} | {} |", attack.name(), attack.capital() / XPL).unwrap();
+        write!(text, "| {} |", outcome.attack.name()).unwrap();
         for profit in outcome.profit() {
-            write!(text, " {} ({}) |", xpl(profit), bps(profit, attack)).unwrap();
+            write!(text, " {} ({}) |", xpl(profit), Outcome::bps(profit)).unwrap();
         }
         text += "\n";
     }
@@ -139,6 +152,25 @@ fn figures(options: &Options, outcomes: &[Outcome]) -> String {
     text
 }
 
+/// Plays them all, on all CPUs.
+fn lives(plays: &[(Play, Share)], options: &Options) -> BTreeMap<(Play, Share), Life> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((play, share)) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let since = Instant::now();
+                    let life = live(*play, *share, options.seed, options.days);
+                    eprintln!("{play:?} at stake {} in {:.1?}", share.name, since.elapsed());
+                    found.lock().unwrap().insert((*play, *share), life);
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap()
+}
+
 fn main() {
     let options = options();
     fs::create_dir_all(folder()).expect("docs/economics can be made");
@@ -147,29 +179,22 @@ fn main() {
         .filter(|attack| options.only.as_deref().is_none_or(|only| only == attack.name()))
         .collect();
     assert!(!wanted.is_empty(), "there is no such attack");
-    let (days, seed) = (options.days, options.seed);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut outcomes = Vec::new();
-    for some in wanted.chunks(threads) {
-        outcomes.extend(thread::scope(|scope| {
-            let running: Vec<_> =
-                some.iter().map(|attack| scope.spawn(|| play(*attack, seed, days))).collect();
-            running
-                .into_iter()
-                .map(|one| one.join().expect("an attack plays to its end"))
-                .collect::<Vec<_>>()
-        }));
-    }
+    let lives = lives(&plays(&wanted), &options);
+    let outcomes: Vec<Outcome> = wanted
+        .into_iter()
+        .map(|attack| Outcome::new(attack, |play, share| lives[&(play, share)].clone()))
+        .collect();
     let mut pays = false;
     for outcome in &outcomes {
         draw(outcome).expect("a chart is drawn");
-        for ((share, _), profit) in STAKES.into_iter().zip(outcome.profit()) {
+        for (share, profit) in SHARES.into_iter().zip(outcome.profit()) {
             pays |= profit >= 0;
             println!(
-                "{:<7} stake {share:<4} {:>12} XPL {:>6} bps of capital",
+                "{:<7} stake {:<4} {:>12} XPL {:>6} bps of capital",
                 outcome.attack.name(),
+                share.name,
                 xpl(profit),
-                bps(profit, outcome.attack)
+                Outcome::bps(profit)
             );
         }
     }

@@ -26,7 +26,7 @@ use prost::{Message, Name};
 use prost_types::Any;
 
 use crate::{
-    Address, Ctx, Refusal, Sdk,
+    Address, Amount, Ctx, Refusal, Sdk,
     attestation::{self, beacon},
     authz, chain, feegrant,
     governance::{self, grants},
@@ -247,6 +247,18 @@ impl Msg {
             Self::Exec(exec) => exec.count(),
             Self::SubmitProposal(proposal) => proposal.count(),
             _ => 1,
+        }
+    }
+
+    /// Which validator a message is about that moves stake, of two the one that it goes to, and how
+    /// much moves, uxpl.
+    pub fn stake(&self) -> Option<(Address, Amount)> {
+        match self {
+            Self::Delegate(msg) => Some(msg.stake()),
+            Self::Undelegate(msg) => Some(msg.stake()),
+            Self::Redelegate(msg) => Some(msg.stake()),
+            Self::CancelUnbonding(msg) => Some(msg.stake()),
+            _ => None,
         }
     }
 

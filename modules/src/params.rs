@@ -313,7 +313,7 @@ pub fn check_bounds(params: &[Param]) -> Result<(), ParamError> {
 ///
 /// # Errors
 /// The first that does.
-pub fn check_step(old: &[Param], new: &[Param]) -> Result<(), ParamError> {
+fn check_step(old: &[Param], new: &[Param]) -> Result<(), ParamError> {
     for (old, new) in old.iter().zip(new) {
         let Param { name, value, min, max, step } = *new;
         let (from, to) = old.value.zip(value).ok_or(ParamError::NoNumber { name })?;
@@ -334,8 +334,26 @@ pub fn check_step(old: &[Param], new: &[Param]) -> Result<(), ParamError> {
     Ok(())
 }
 
+/// Changes a room's numbers, no further than their steps, and reports it. `tables` are those of the
+/// parameters as they are and as they will be; `set` writes them.
+///
+/// # Errors
+/// The first number that would move too far.
+pub fn change(
+    ctx: &mut Ctx<'_>,
+    room: &'static str,
+    tables: [&[Param]; 2],
+    set: impl FnOnce(&mut Ctx<'_>),
+) -> Result<(), ParamError> {
+    let [old, new] = tables;
+    check_step(old, new)?;
+    set(ctx);
+    report(ctx, room, old, new);
+    Ok(())
+}
+
 /// Reports what a change changed: `params_updated` {room, and each number that moved, as `old -> new`}.
-pub fn report(ctx: &mut Ctx<'_>, room: &'static str, old: &[Param], new: &[Param]) {
+fn report(ctx: &mut Ctx<'_>, room: &'static str, old: &[Param], new: &[Param]) {
     let moved = |(old, new): (&Param, &Param)| {
         let (from, to) = old.value.zip(new.value)?;
         (from != to).then(|| (new.name, format!("{from} -> {to}")))

@@ -34,6 +34,11 @@ pub trait Read {
     /// The value at `key`.
     fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
 
+    /// Whether there is a value at `key`.
+    fn has(&self, key: &[u8]) -> bool {
+        self.get(key).is_some()
+    }
+
     /// Every pair with `from <= key`, and `key < to` where `to` is given.
     fn range<'a>(
         &'a self,
@@ -174,7 +179,7 @@ impl<K: Key, V: Message + Default> Map<K, V> {
 
     /// Whether there is a value at `key`.
     pub fn has(&self, store: &dyn Read, key: &K) -> bool {
-        store.get(&self.path(key)).is_some()
+        store.has(&self.path(key))
     }
 
     /// Replaces the value at `key`.

@@ -45,6 +45,9 @@ proptest! {
         for (key, value) in model.scan(&[]) {
             prop_assert_eq!(above.get(&key), Some(value));
         }
+        for (key, _) in below.scan(&[]).chain(middle.scan(&[])).chain(model.scan(&[])) {
+            prop_assert_eq!(above.has(&key), model.has(&key));
+        }
         let writes = above.into_writes();
         middle.merge(writes);
         let writes = middle.into_writes();

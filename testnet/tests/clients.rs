@@ -2,11 +2,9 @@
 //! client's own shapes. See `docs/clients.md`.
 
 mod client;
+mod cosmjs;
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -19,9 +17,6 @@ use plasma_testnet::{
     rig::Xpl,
 };
 use serde_json::{Value, json};
-
-const WORDS: &str =
-    "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 
 /// One chain for everything that only reads or moves a little money.
 #[test]
@@ -543,19 +538,6 @@ fn a_node_without_cometbft_tells_state_and_names_what_is_missing() {
     assert!(start.elapsed() < Duration::from_secs(15));
 }
 
-fn npm_check(script: &str, chain: &Chain, dir: &Path) -> String {
-    let scripts = dir.join("cosmjs");
-    fs::create_dir_all(&scripts).unwrap();
-    for file in ["package.json", script] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("cosmjs").join(file);
-        fs::copy(from, scripts.join(file)).unwrap();
-    }
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&scripts))
-        .unwrap();
-    let mut node = Command::new("node");
-    run(node.args([script, chain.rpc_url(), WORDS]).current_dir(&scripts)).unwrap()
-}
-
 /// The published CosmJS takes the chain for a Cosmos chain. Needs node and npm: `make test-long`.
 #[test]
 #[ignore = "needs node, npm and a package registry"]
@@ -563,15 +545,10 @@ fn cosmjs_finds_what_it_asks_for() {
     let dir = tempfile::tempdir().unwrap();
     let programs = Programs::find().unwrap();
     let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
-    let words = dir.path().join("words");
-    fs::write(&words, WORDS).unwrap();
-    fs::set_permissions(&words, fs::Permissions::from_mode(0o600)).unwrap();
-    let words = words.display().to_string();
-    keyring.json(&["keys", "recover", "alice", "--mnemonic-file", &words]).unwrap();
-    let address = keyring.address("alice").unwrap();
+    let address = cosmjs::recover_alice(&keyring, dir.path());
     let chain = Chain::up_for(dir.path(), vec![address]);
     for script in ["check.mjs", "sign.mjs"] {
-        let told = npm_check(script, &chain, dir.path());
+        let told = cosmjs::run_script(script, chain.rpc_url(), dir.path());
         let told: Value = serde_json::from_str(told.trim()).unwrap();
         assert_eq!(told["chainId"], chain.id(), "{told}");
     }

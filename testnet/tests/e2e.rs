@@ -104,6 +104,14 @@ fn a_job_is_bought_answered_paid_and_verified_through_crashes() {
     let models = rig.home.join("models").display().to_string();
     let verified = xpl.command(&["verify", &first, "--models", &models]).output().unwrap();
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    // By numbers, from the leaves that the rig shows, the receipt proven to be the chain's.
+    let shown = "http://127.0.0.1:27620";
+    let args = ["--models", &models, "--evidence", shown, "--tolerant", "--prove"];
+    let told = xpl.json(&[&["verify", &first][..], &args].concat()).unwrap();
+    assert_eq!((&told["verified"], &told["tier"]), (&true.into(), &"tolerant".into()), "{told}");
+    assert!(told["proven_height"].as_u64() > Some(0), "{told}");
+    let checks = told["checks"].as_array().unwrap();
+    assert!(checks.len() >= 12 && checks.iter().all(|check| check["ok"] == true), "{told}");
 
     // Rig and chain are killed without warning, in the middle of work; both go on.
     let second = submit(&xpl, &model, "Tell me a story about the sea.");

@@ -1,11 +1,13 @@
 //! Fees and messages that others grant, on a real chain, by `xpl` and by CosmJS.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+mod cosmjs;
+
+use std::{fs, path::Path};
 
 use plasma_app::files::GenesisAccount;
 use plasma_testnet::{
     comet::{Network, NetworkSpec},
-    process::{Programs, run},
+    process::Programs,
     rig::Xpl,
 };
 use serde_json::Value;
@@ -87,28 +89,12 @@ fn xpl_grants_fees_and_messages() {
 #[test]
 #[ignore = "needs node, npm and a package registry"]
 fn cosmjs_grants_fees_and_messages() {
-    const WORDS: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
     let dir = tempfile::tempdir().unwrap();
     let programs = Programs::find().unwrap();
     let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
-    let words = dir.path().join("words");
-    fs::write(&words, WORDS).unwrap();
-    fs::set_permissions(&words, fs::Permissions::from_mode(0o600)).unwrap();
-    let words = words.display().to_string();
-    keyring.json(&["keys", "recover", "alice", "--mnemonic-file", &words]).unwrap();
-    let alice = keyring.address("alice").unwrap();
+    let alice = cosmjs::recover_alice(&keyring, dir.path());
     let network = Network::up(&spec(dir.path(), 28_150, &alice), &programs).unwrap();
-
-    let scripts = dir.path().join("cosmjs");
-    fs::create_dir(&scripts).unwrap();
-    for file in ["package.json", "grants.mjs"] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("cosmjs").join(file);
-        fs::copy(from, scripts.join(file)).unwrap();
-    }
-    let told = |program: &str, args: &[&str]| {
-        run(std::process::Command::new(program).args(args).current_dir(&scripts)).unwrap()
-    };
-    told("npm", &["install", "--no-audit", "--no-fund"]);
-    let told = told("node", &["grants.mjs", &network.validators[0].urls.rpc, WORDS]);
+    let rpc = &network.validators[0].urls.rpc;
+    let told = cosmjs::run_script("grants.mjs", rpc, dir.path());
     assert!(told.contains("\"locked\":4"), "{told}");
 }

@@ -1,16 +1,13 @@
 //! Stakers, voters and builders on a real chain: by `xpl`, for people and as JSON, and by CosmJS.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Output},
-};
+mod cosmjs;
+
+use std::{fs, path::Path, process::Output};
 
 use plasma_app::files::GenesisAccount;
 use plasma_testnet::{
     comet::{Network, NetworkSpec, until},
-    process::{Programs, run},
+    process::Programs,
     rig::Xpl,
 };
 use serde_json::{Value, json};
@@ -346,30 +343,14 @@ fn looks_at_prices_and_rewards(xpl: &Xpl) {
 #[test]
 #[ignore = "needs node, npm and a package registry"]
 fn cosmjs_stakes_and_votes() {
-    const WORDS: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
     let dir = tempfile::tempdir().unwrap();
     let programs = Programs::find().unwrap();
     let keyring = Xpl::new(&programs, &dir.path().join("xpl"));
-    let words = dir.path().join("words");
-    fs::write(&words, WORDS).unwrap();
-    fs::set_permissions(&words, fs::Permissions::from_mode(0o600)).unwrap();
-    let words = words.display().to_string();
-    keyring.json(&["keys", "recover", "alice", "--mnemonic-file", &words]).unwrap();
-    let address = keyring.address("alice").unwrap();
+    let address = cosmjs::recover_alice(&keyring, dir.path());
     let accounts = vec![GenesisAccount { address, amount_uxpl: 300_000 * XPL }];
     let mut network = Network::up(&spec(dir.path(), 27_250, accounts), &programs).unwrap();
     network.wait_for_block(2).unwrap();
-
-    let scripts = dir.path().join("cosmjs");
-    fs::create_dir(&scripts).unwrap();
-    for file in ["package.json", "stake.mjs"] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("cosmjs").join(file);
-        fs::copy(from, scripts.join(file)).unwrap();
-    }
-    let told = |program: &str, args: &[&str]| {
-        run(Command::new(program).args(args).current_dir(&scripts)).unwrap()
-    };
-    told("npm", &["install", "--no-audit", "--no-fund"]);
-    let told = told("node", &["stake.mjs", &network.validators[0].urls.rpc, WORDS]);
+    let rpc = &network.validators[0].urls.rpc;
+    let told = cosmjs::run_script("stake.mjs", rpc, dir.path());
     assert!(told.contains("\"proposals\":3"), "{told}");
 }

@@ -118,11 +118,20 @@ fn broadcast(
     Ok(BroadcastTxResponse { tx_response: Some(response) })
 }
 
-/// A transaction that a block holds; a block's own entry is one without messages.
+/// What a block's own entry is shown as: a transaction without messages.
+fn own_entry() -> Tx {
+    let (body, auth_info) = (Some(TxBody::default()), Some(AuthInfo::default()));
+    Tx { body, auth_info, signatures: Vec::new() }
+}
+
+fn is_own_entry(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&INJECTED_TX_PREFIX)
+}
+
+/// A transaction that a block holds.
 fn decoded(bytes: &[u8]) -> Result<Tx, Failure> {
-    if bytes.first() == Some(&INJECTED_TX_PREFIX) {
-        let (body, auth_info) = (Some(TxBody::default()), Some(AuthInfo::default()));
-        return Ok(Tx { body, auth_info, signatures: Vec::new() });
+    if is_own_entry(bytes) {
+        return Ok(own_entry());
     }
     // A TxRaw has the fields of a Tx, each as its bytes.
     Tx::decode(bytes).map_err(|error| {
@@ -146,6 +155,7 @@ fn response(found: tx::Response, time: Time) -> TxResponse {
     // CometBFT writes base64, and its client library leaves the text as it is.
     let data = STANDARD.decode(&tx_result.data).unwrap_or_else(|_| tx_result.data.to_vec());
     let whole = Time::from_unix_timestamp(time.unix_timestamp(), 0).unwrap_or(time);
+    let tx = if is_own_entry(&tx) { own_entry().encode_to_vec() } else { tx };
     TxResponse {
         height: height.into(),
         txhash: hex::encode_upper(hash.as_bytes()),

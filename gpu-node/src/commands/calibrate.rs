@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use plasma_proto::plasma::attestation::v1::{Measures, Profile};
+use plasma_proto::plasma::attestation::v1::Measures;
 use serde_json::{Value, json};
 
 use super::Home;
@@ -13,7 +13,7 @@ use super::model::{cache, parse_id};
 use crate::engine::candle::load_folder;
 use crate::hardware::Backend;
 use crate::models;
-use crate::verify::{Sample, calibrate, to_svg, writers};
+use crate::verify::{Sample, calibrate, profile_json, to_svg, writers};
 
 /// What is asked if no file of prompts is given: short and long, prose and lists.
 const PROMPTS: [&str; 6] = [
@@ -115,25 +115,6 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
         args.out.display()
     );
     Ok(())
-}
-
-fn profile_json(profile: &Profile) -> Value {
-    let Profile {
-        exponent_mismatches_max,
-        mantissa_mean_centi_max,
-        mantissa_median_max,
-        projection_ppm_max,
-        margin_ppm_max,
-        tokens_per_outlier,
-    } = profile;
-    json!({
-        "exponent_mismatches_max": exponent_mismatches_max,
-        "mantissa_mean_centi_max": mantissa_mean_centi_max,
-        "mantissa_median_max": mantissa_median_max,
-        "projection_ppm_max": projection_ppm_max,
-        "margin_ppm_max": margin_ppm_max,
-        "tokens_per_outlier": tokens_per_outlier,
-    })
 }
 
 fn sample_json(sample: &Sample) -> Value {

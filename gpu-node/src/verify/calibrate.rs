@@ -4,6 +4,7 @@ use candle_core::{DType, Device};
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
+use serde_json::{Value, json};
 
 use super::{DEFAULT_PROFILE, Order, Tier, verify, write};
 use crate::engine::candle::Candle;
@@ -144,6 +145,27 @@ pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile
     }
 }
 
+/// A profile as the JSON that `profile.json` holds, and that is read back as one.
+#[must_use]
+pub fn profile_json(profile: &Profile) -> Value {
+    let Profile {
+        exponent_mismatches_max,
+        mantissa_mean_centi_max,
+        mantissa_median_max,
+        projection_ppm_max,
+        margin_ppm_max,
+        tokens_per_outlier,
+    } = profile;
+    json!({
+        "exponent_mismatches_max": exponent_mismatches_max,
+        "mantissa_mean_centi_max": mantissa_mean_centi_max,
+        "mantissa_median_max": mantissa_median_max,
+        "projection_ppm_max": projection_ppm_max,
+        "margin_ppm_max": margin_ppm_max,
+        "tokens_per_outlier": tokens_per_outlier,
+    })
+}
+
 /// Each measure of each sample as a dot, writers in columns, and the threshold as a line.
 ///
 /// # Errors
@@ -151,8 +173,8 @@ pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile
 pub fn to_svg(samples: &[Sample], profile: &Profile) -> Result<String, String> {
     let mut writers: Vec<&str> = samples.iter().map(|sample| sample.writer.as_str()).collect();
     writers.dedup();
-    type Value = fn(&Measures) -> u32;
-    let panels: [(&str, Value, u32); 4] = [
+    type Measure = fn(&Measures) -> u32;
+    let panels: [(&str, Measure, u32); 4] = [
         ("A: exponent mismatches", |m| m.exponent_mismatches, profile.exponent_mismatches_max),
         ("A: mantissa mean, 1/100", |m| m.mantissa_mean_centi, profile.mantissa_mean_centi_max),
         ("B: projection, ppm", |m| m.projection_ppm, profile.projection_ppm_max),

@@ -20,7 +20,7 @@ use plasma_modules::attestation::{
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
-pub use calibrate::{Calibration, Sample, calibrate, profile_of, to_svg, writers};
+pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
 pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
 pub use provider::{Order, write, write_recorded};
 
@@ -38,6 +38,9 @@ pub const DEFAULT_PROFILE: Profile = Profile {
     margin_ppm_max: 20_000,
     tokens_per_outlier: 256,
 };
+
+/// Rows whose logits are in memory at once: a vocabulary is large.
+const LOGIT_ROWS: usize = 32;
 
 /// How strictly an output is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,11 +316,12 @@ fn read(
         for row in rows[first * width..].chunks(width) {
             recorder.output(row)?;
         }
-        if first < size {
-            let logits = network.logits(&hidden.narrow(0, first, size - first)?)?;
-            for at in 0..size - first {
+        for from in (first..size).step_by(LOGIT_ROWS) {
+            let count = LOGIT_ROWS.min(size - from);
+            let logits = network.logits(&hidden.narrow(0, from, count)?)?;
+            for at in 0..count {
                 let logits: Vec<f32> = logits.get(at)?.to_vec1()?;
-                let position = read + first + at + 1 - n_in;
+                let position = read + from + at + 1 - n_in;
                 draws.add(&sampler, &logits, position, claim.output[position])?;
                 progress(position + 1);
             }

@@ -37,9 +37,9 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&params(ctx.store)), table(&new));
     validate(&new)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "attestation", &old, &rows);
+    params::change(ctx, "attestation", [&old, &rows], |ctx| {
+        PARAMS.set(ctx.store, &new);
+    })?;
     Ok(MsgUpdateParamsResponse {})
 }
 

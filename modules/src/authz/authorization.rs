@@ -10,19 +10,18 @@ use alloc::{
 use plasma_proto::cosmos::{
     authz::v1beta1::GenericAuthorization,
     bank::v1beta1::{MsgSend, SendAuthorization},
+    staking::v1beta1::StakeAuthorization,
 };
 use prost::{Message, Name};
 use prost_types::Any;
 
-use super::Error;
+use super::{Error, stake::Stake};
 use crate::{Address, Amount, Denom, Sdk, error::fault, msg::Msg, token::Coins, tx::canonical};
 
 /// Most denominations of a limit.
 const COINS_MAX: usize = 4;
 /// Most recipients that a grant names. All of a grant is written anew at each use, at a fixed price.
 const RECIPIENTS_MAX: usize = 16;
-/// Not taken yet: the messages that it is for are not there.
-const STAKE_AUTHORIZATION: &str = "/cosmos.staking.v1beta1.StakeAuthorization";
 
 /// A well-formed authorization.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +30,8 @@ pub(super) enum Authorization {
     Generic(String),
     /// `MsgSend`, up to a limit, to anybody or to these.
     Send { limit: Vec<(Denom, Amount)>, to: Vec<Address> },
+    /// One of the messages that move stake, with some validators, up to an amount.
+    Stake(Stake),
 }
 
 /// What is left after a message.
@@ -73,9 +74,8 @@ impl Authorization {
             }
             return Ok(Self::Send { limit: coins.iter().cloned().collect(), to });
         }
-        if any.type_url == STAKE_AUTHORIZATION {
-            let text = "StakeAuthorization: grant the message's type by GenericAuthorization";
-            return Err(Sdk::NotSupported(text.into()).into());
+        if any.type_url == StakeAuthorization::type_url() {
+            return Ok(Self::Stake(Stake::new(canonical(&any.value, "StakeAuthorization")?)?));
         }
         Err(Sdk::TxDecode(format!("{:?} is no authorization", any.type_url)).into())
     }
@@ -96,6 +96,7 @@ impl Authorization {
                 let allow_list = to.iter().map(ToString::to_string).collect();
                 pack(&SendAuthorization { spend_limit, allow_list })
             }
+            Self::Stake(stake) => pack(&stake.to_proto()),
         }
     }
 
@@ -104,20 +105,26 @@ impl Authorization {
         match self {
             Self::Generic(msg) => msg.clone(),
             Self::Send { .. } => MsgSend::type_url(),
+            Self::Stake(stake) => stake.type_url(),
         }
     }
 
-    /// How many recipients it names.
-    pub(super) fn recipients_len(&self) -> usize {
+    /// How many recipients or validators it names.
+    pub(super) fn named_len(&self) -> usize {
         match self {
             Self::Generic(_) => 0,
             Self::Send { to, .. } => to.len(),
+            Self::Stake(stake) => stake.named_len(),
         }
     }
 
     /// Lets a message of its type through, or not.
     pub(super) fn accept(&self, msg: &Msg) -> Result<Left, Error> {
-        let Self::Send { limit, to } = self else { return Ok(Left::Same) };
+        let (limit, to) = match self {
+            Self::Generic(_) => return Ok(Left::Same),
+            Self::Send { limit, to } => (limit, to),
+            Self::Stake(stake) => return stake.accept(msg),
+        };
         let (recipient, coins) = msg
             .payment()
             .ok_or_else(|| Sdk::InvalidType("type mismatch: this is no MsgSend".into()))?;

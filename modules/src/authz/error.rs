@@ -27,6 +27,9 @@ pub enum Error {
     /// The grant's time has passed.
     #[error("authorization expired")]
     Expired,
+    /// To move stake in no known way.
+    #[error("unknown authorization type")]
+    UnknownStake,
     /// A grant to oneself.
     #[error("grantee and granter should be different")]
     GranteeIsGranter,
@@ -54,6 +57,7 @@ impl Coded for Error {
             Self::NotFound { .. } => 2,
             Self::InvalidExpiration => 3,
             Self::Expired => 6,
+            Self::UnknownStake => 4,
             Self::GranteeIsGranter => 7,
             Self::TooDeep(_) => 20,
             Self::TooLarge(_) => 21,

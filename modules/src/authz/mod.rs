@@ -8,6 +8,7 @@ mod handler;
 mod invariant;
 mod msg;
 mod query;
+mod stake;
 mod state;
 
 pub use error::Error;

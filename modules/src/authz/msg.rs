@@ -16,7 +16,8 @@ pub const NESTING_MAX: usize = 2;
 
 /// With two removals, each at what pruning costs.
 const GRANT_GAS: u64 = 95_000;
-const RECIPIENT_GAS: u64 = 1_000;
+/// Of a recipient or validator that the grant names.
+const NAMED_GAS: u64 = 1_000;
 const REVOKE_GAS: u64 = 40_000;
 const EXEC_GAS: u64 = 10_000;
 const USE_GAS: u64 = 20_000;
@@ -56,8 +57,8 @@ impl Grant {
 
     /// What it costs.
     pub fn gas(&self) -> u64 {
-        let to = u64::try_from(self.authorization.recipients_len()).unwrap_or(u64::MAX);
-        GRANT_GAS.saturating_add(RECIPIENT_GAS.saturating_mul(to))
+        let named = u64::try_from(self.authorization.named_len()).unwrap_or(u64::MAX);
+        GRANT_GAS.saturating_add(NAMED_GAS.saturating_mul(named))
     }
 }
 

@@ -166,9 +166,7 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (rows(&state::params(ctx.store))?, rows(&new)?);
     validate(&new)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "market", &old, &rows);
+    params::change(ctx, "market", [&old, &rows], |ctx| PARAMS.set(ctx.store, &new))?;
     Ok(MsgUpdateParamsResponse {})
 }
 

@@ -83,9 +83,7 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&state::params(ctx.store)), table(&new));
     validate(&new)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "price", &old, &rows);
+    params::change(ctx, "price", [&old, &rows], |ctx| PARAMS.set(ctx.store, &new))?;
     Ok(MsgUpdateParamsResponse {})
 }
 

@@ -66,14 +66,12 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&state::params(ctx.store)), table(&new));
     validate(&new)?;
-    params::check_step(&old, &rows)?;
     begin(ctx);
     standby::expire(ctx);
     if standby::is_due(ctx.store, ctx.block.time_s) {
         return Err(Error::Behind);
     }
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "reward", &old, &rows);
+    params::change(ctx, "reward", [&old, &rows], |ctx| PARAMS.set(ctx.store, &new))?;
     Ok(MsgUpdateParamsResponse {})
 }
 

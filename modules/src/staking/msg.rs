@@ -256,6 +256,11 @@ impl Delegate {
         Ok(Self { delegator, operator, amount })
     }
 
+    /// The validator, and how much.
+    pub fn stake(&self) -> (Address, Amount) {
+        (self.operator, self.amount)
+    }
+
     /// Who must sign.
     pub fn signer(&self) -> Address {
         self.delegator
@@ -281,6 +286,11 @@ impl Undelegate {
         let MsgUndelegate { delegator_address, validator_address, amount } = msg;
         let (delegator, operator, amount) = staked(&delegator_address, &validator_address, amount)?;
         Ok(Self { delegator, operator, amount })
+    }
+
+    /// The validator, and how much.
+    pub fn stake(&self) -> (Address, Amount) {
+        (self.operator, self.amount)
     }
 
     /// Who must sign.
@@ -321,6 +331,11 @@ impl Redelegate {
         Ok(Self { delegator, from, to, amount: stake(amount)? })
     }
 
+    /// The validator that it goes to, and how much.
+    pub fn stake(&self) -> (Address, Amount) {
+        (self.to, self.amount)
+    }
+
     /// Who must sign.
     pub fn signer(&self) -> Address {
         self.delegator
@@ -355,6 +370,11 @@ impl CancelUnbonding {
         }
         let (delegator, operator, amount) = staked(&delegator_address, &validator_address, amount)?;
         Ok(Self { delegator, operator, amount, height: creation_height })
+    }
+
+    /// The validator, and how much.
+    pub fn stake(&self) -> (Address, Amount) {
+        (self.operator, self.amount)
     }
 
     /// Who must sign.

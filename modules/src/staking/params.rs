@@ -130,10 +130,8 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&self::params(ctx.store)), table(&new));
     validate_params(&new)?;
-    params::check_step(&old, &rows)?;
-    set_params(ctx.store, &new);
+    params::change(ctx, "staking", [&old, &rows], |ctx| set_params(ctx.store, &new))?;
     rules::check_together(ctx.store)?;
-    params::report(ctx, "staking", &old, &rows);
     Ok(MsgUpdateParamsResponse {})
 }
 
@@ -145,10 +143,9 @@ pub fn update_slashing_params(
     let UpdateSlashingParams { params: new } = msg;
     let (old, rows) = (slashing_table(&slashing_params(ctx.store)), slashing_table(&new));
     validate_slashing_params(&new)?;
-    params::check_step(&old, &rows)?;
-    let height = ctx.block.height;
-    set_slashing_params(ctx.store, &new, height);
-    params::report(ctx, "slashing", &old, &rows);
+    params::change(ctx, "slashing", [&old, &rows], |ctx| {
+        set_slashing_params(ctx.store, &new, ctx.block.height);
+    })?;
     Ok(MsgUpdateSlashingParamsResponse {})
 }
 

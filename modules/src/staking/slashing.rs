@@ -175,7 +175,10 @@ pub(super) fn count_missed(ctx: &mut Ctx<'_>, votes: &[Vote]) -> Result<(), Erro
     Ok(())
 }
 
-/// Punishes who is proven to have signed twice: once, and for good. What is too old is void.
+/// Punishes who is proven to have signed twice: once, and for good. What is too old is void. Where blocks
+/// were slow, CometBFT takes evidence that is older than stake has to unbond: then the key is tombstoned
+/// all the same, but nobody pays, since who stood behind it may be gone and who is there may have come
+/// later.
 pub(super) fn punish(ctx: &mut Ctx<'_>, proven: &[Misbehavior]) -> Result<(), Error> {
     for of in proven {
         let Misbehavior { offence: _, validator: consensus, power, height, time_s, total_power: _ } =
@@ -183,7 +186,8 @@ pub(super) fn punish(ctx: &mut Ctx<'_>, proven: &[Misbehavior]) -> Result<(), Er
         let age_s = ctx.block.time_s.saturating_sub(time_s);
         let age_blocks = ctx.block.height.saturating_sub(height);
         let (last_s, last_blocks) = crate::rules::evidence_age(ctx.store);
-        if age_s > last_s && age_blocks > last_blocks {
+        let late = age_s > last_s;
+        if late && age_blocks > last_blocks {
             continue;
         }
         let Some((operator, validator)) = find(ctx.store, consensus) else { continue };
@@ -200,7 +204,9 @@ pub(super) fn punish(ctx: &mut Ctx<'_>, proven: &[Misbehavior]) -> Result<(), Er
             power,
             fraction: stored_part(&params.slash_fraction_double_sign),
         };
-        slash(ctx, &offence)?;
+        if !late {
+            slash(ctx, &offence)?;
+        }
         if validator.is_some() {
             jail(ctx, operator, "double_sign");
         }

@@ -59,6 +59,13 @@ impl Read for Overlay<'_> {
         }
     }
 
+    fn has(&self, key: &[u8]) -> bool {
+        match self.writes.get(key) {
+            Some(change) => change.is_some(),
+            None => self.base.has(key),
+        }
+    }
+
     fn range<'b>(
         &'b self,
         from: &[u8],

@@ -65,11 +65,8 @@ pub fn set_block_gas_max(ctx: &mut Ctx<'_>, block_gas_max: u64) -> Result<(), Er
 fn change(ctx: &mut Ctx<'_>, new: &Params) -> Result<(), Error> {
     let (old, rows) = (table(&super::params(ctx.store)), table(new));
     params::check_bounds(&rows)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, new);
-    rules::check_together(ctx.store)?;
-    params::report(ctx, "token", &old, &rows);
-    Ok(())
+    params::change(ctx, "token", [&old, &rows], |ctx| PARAMS.set(ctx.store, new))?;
+    Ok(rules::check_together(ctx.store)?)
 }
 
 #[cfg(test)]

@@ -96,46 +96,71 @@ impl Address {
         self.text_as(HRP_CONSENSUS)
     }
 
-    /// Bech32 (BIP-173), written out for twenty bytes: events have a dozen addresses per transfer, and
-    /// a general encoder was most of what they cost.
     fn text_as(&self, prefix: &str) -> String {
-        let mut text = String::with_capacity(prefix.len().saturating_add(REST_LEN));
-        text.push_str(prefix);
-        text.push('1');
+        self.written(prefix, |text| text.into())
+    }
+
+    /// Bech32 (BIP-173), written out for twenty bytes: events have a dozen addresses per transfer, and
+    /// a general encoder was most of what they cost. `take` gets the text.
+    fn written<T>(&self, prefix: &str, take: impl FnOnce(&str) -> T) -> T {
+        let mut text = [0u8; TEXT_LEN_MAX];
+        let mut room = text.iter_mut();
+        let mut put = |letter: u8| {
+            if let Some(place) = room.next() {
+                *place = letter;
+            }
+        };
+        prefix.bytes().for_each(&mut put);
+        put(b'1');
         let mut sum = prefix.bytes().fold(1, |sum, byte| step(sum, byte >> 5));
         sum = prefix.bytes().fold(step(sum, 0), |sum, byte| step(sum, byte & 31));
-        let mut put = |digit: u8| text.push(char::from(letter(digit)));
         let (groups, _) = self.0.as_chunks::<5>();
         for [a, b, c, d, e] in groups {
             let word = u64::from_be_bytes([0, 0, 0, *a, *b, *c, *d, *e]);
             for shift in [35u32, 30, 25, 20, 15, 10, 5, 0] {
                 let digit = low5(word >> shift);
                 sum = step(sum, digit);
-                put(digit);
+                put(letter(digit));
             }
         }
         sum = (0..6).fold(sum, |sum, _| step(sum, 0)) ^ 1;
         for shift in [25u32, 20, 15, 10, 5, 0] {
-            put(low5(u64::from(sum >> shift)));
+            put(letter(low5(u64::from(sum >> shift))));
         }
-        text
+        let len = prefix.len().saturating_add(REST_LEN);
+        let written = text.get(..len).and_then(|text| core::str::from_utf8(text).ok());
+        take(written.unwrap_or_default())
     }
 }
 
 /// Letters of an address's text behind its prefix: separator, 32 digits, 6 of the checksum.
 const REST_LEN: usize = 39;
+/// Letters of the longest address.
+const TEXT_LEN_MAX: usize = REST_LEN + HRP_OPERATOR.len();
 
 /// One step of bech32's checksum.
 fn step(sum: u32, digit: u8) -> u32 {
     let next = ((sum & 0x01ff_ffff) << 5) ^ u32::from(digit);
-    let top = sum >> 25;
-    // Each of the top bits takes its generator in, without a branch.
-    next ^ (0x3b6a_57b2 & 0u32.wrapping_sub(top & 1))
-        ^ (0x2650_8e6d & 0u32.wrapping_sub((top >> 1) & 1))
-        ^ (0x1ea1_19fa & 0u32.wrapping_sub((top >> 2) & 1))
-        ^ (0x3d42_33dd & 0u32.wrapping_sub((top >> 3) & 1))
-        ^ (0x2a14_62b3 & 0u32.wrapping_sub((top >> 4) & 1))
+    next ^ TAKEN_IN.get(usize::from(low5(u64::from(sum >> 25)))).copied().unwrap_or_default()
 }
+
+/// What each value of the checksum's top five bits takes in: the generators of its bits.
+#[expect(clippy::indexing_slicing, reason = "computed by the compiler, which refuses a bad index")]
+const TAKEN_IN: [u32; 32] = {
+    let generators = [0x3b6a_57b2u32, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+    let (mut table, mut top) = ([0; 32], 0);
+    while top < table.len() {
+        let mut bit = 0;
+        while bit < generators.len() {
+            if (top >> bit) & 1 == 1 {
+                table[top] ^= generators[bit];
+            }
+            bit += 1;
+        }
+        top += 1;
+    }
+    table
+};
 
 /// The last five bits.
 fn low5(word: u64) -> u8 {
@@ -150,13 +175,13 @@ fn letter(digit: u8) -> u8 {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        self.written(HRP, |text| f.write_str(text))
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        self.written(HRP, |text| f.write_str(text))
     }
 }
 

@@ -1,21 +1,29 @@
 //! Attacks on the market's money, each beside a twin: the same chain, the same honest people with the
-//! same dice, and the same capital at honest work, or at rest where the attack is no work at all.
+//! same dice, and the same capital and stake at honest work, or at rest where the attack is no work at
+//! all.
 
-use crate::world::{DAY_BLOCKS, FAIR, Rig, World, XPL};
+use crate::{
+    people::FAIR,
+    world::{CAPITAL, DAY_BLOCKS, Rig, SHARES, Share, World, XPL},
+};
 
-/// Shares of the stake that an attacker may hold, as (text, parts of 6).
-pub const STAKES: [(&str, i128); 4] = [("0", 0), ("1/3", 2), ("1/2", 3), ("1", 6)];
+/// Blocks at the end in which an attacker rests, so that what he is owed is paid and counted.
+const REST_BLOCKS: u64 = DAY_BLOCKS / 12;
+
+/// Jobs that a wash-trader pays himself in a block, and the price of their tokens: 10 XPL a job.
+const WASH_JOBS: usize = 3;
+const WASH_PRICE: u64 = 10_000_000 * XPL as u64 / 64;
 
 /// One attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attack {
     /// Pays himself large sums, on his own model, as publisher and referrer too.
     Wash,
-    /// The same in small sums, with six payers and six providers that look like strangers.
+    /// The same in small sums, with three payers and three providers that look like strangers.
     Ring,
     /// Six dear rigs on the honest model, and payers who pay any price, to lift the index.
     Index,
-    /// Follows the reference price, and fills slots by ten payers to lift it.
+    /// Follows the reference price, and fills slots by five payers to lift it.
     Pump,
     /// Buys the whole market empty, and sells dearly what is left.
     Whale,
@@ -55,18 +63,18 @@ impl Attack {
                 ("pays himself large sums, as payer, provider, publisher and referrer", "rests")
             }
             Self::Ring => {
-                ("six payers pay six providers, all one man, in sums of an honest job", "rests")
+                ("three payers pay three providers, all one man, in sums of an honest job", "rests")
             }
             Self::Index => (
                 "six rigs at five times the price, and payers of any price, to lift the index",
                 "six honest rigs",
             ),
             Self::Pump => (
-                "two rigs that follow the reference price, and ten payers who fill slots to lift it",
+                "two rigs that follow the reference price, and five payers who fill slots to lift it",
                 "two rigs that follow it",
             ),
             Self::Whale => (
-                "twenty payers buy the market empty; two rigs sell dearly to who is left",
+                "ten payers buy the market empty; two rigs sell dearly to who is left",
                 "two honest rigs",
             ),
             Self::Dump => ("two rigs at a tenth of the price, for the emission", "two honest rigs"),
@@ -74,69 +82,39 @@ impl Attack {
         }
     }
 
-    /// Cash of each attacker account, uxpl.
-    fn cash(self) -> u128 {
+    /// What the same man does who does not attack.
+    pub fn twin(self) -> Twin {
         match self {
-            Self::Wash => 5_000 * XPL,
-            Self::Whale | Self::Index => 2_000 * XPL,
-            _ => 1_000 * XPL,
+            Self::Wash | Self::Ring => Twin::Rests,
+            Self::Index => Twin::Six,
+            Self::Pump => Twin::Follows,
+            Self::Whale | Self::Dump | Self::Silent => Twin::Two,
         }
     }
 
-    /// Accounts that the attack uses.
-    fn accounts(self) -> u128 {
+    /// Before the first day: a model of his own, if the attack needs one.
+    fn publish(self, world: &mut World) -> Vec<u8> {
         match self {
-            Self::Wash => 3,
-            Self::Ring | Self::Index | Self::Pump => 12,
-            Self::Whale => 22,
-            Self::Dump | Self::Silent => 2,
+            Self::Wash => world.publish(201, "wash", 200),
+            Self::Ring => world.publish(200, "ring", 200),
+            _ => world.model.clone(),
         }
     }
 
-    /// Money at work, uxpl.
-    pub fn capital(self) -> u128 {
-        self.cash() * self.accounts()
-    }
-
-    /// Before the first day. Without `attack`, what the twin does.
-    fn begin(self, world: &mut World, attack: bool) -> Vec<u8> {
-        let fair = world.model.clone();
-        let rig = |number, ask, follows, answers| Rig { number, ask, follows, answers };
-        let rigs = |world: &mut World, count: u8, ask: u64, follows, answers| {
-            for number in 200..200 + count {
-                let rig = rig(number, ask, follows, answers);
-                world.register(rig, &fair, 2, 300 * XPL);
-            }
-        };
+    /// A block later: the rigs.
+    fn register(self, world: &mut World, model: &[u8]) {
         match self {
-            Self::Wash if attack => {
-                let model = world.publish(201, "wash", 200);
-                world.step();
-                // 10 XPL a job.
-                world.register(
-                    rig(200, 10_000_000 * XPL as u64 / 64, false, true),
-                    &model,
-                    16,
-                    1_000 * XPL,
-                );
-                return model;
+            Self::Wash => {
+                let rig = Rig { number: 200, ask: WASH_PRICE, follows: false, answers: true };
+                world.register(rig, model, 16, 800 * XPL);
             }
-            Self::Ring if attack => {
-                let model = world.publish(200, "ring", 200);
-                world.step();
-                for number in 200..206 {
-                    world.register(rig(number, FAIR, false, true), &model, 2, 300 * XPL);
-                }
-                return model;
-            }
-            Self::Wash | Self::Ring => {}
-            Self::Index => rigs(world, 6, if attack { 5 * FAIR } else { FAIR }, false, true),
-            Self::Pump => rigs(world, 2, FAIR, true, true),
-            Self::Whale => rigs(world, 2, if attack { FAIR * 24 / 10 } else { FAIR }, false, true),
-            Self::Dump => rigs(world, 2, if attack { FAIR / 10 } else { FAIR }, false, true),
-            Self::Silent => rigs(world, 2, if attack { FAIR / 2 } else { FAIR }, false, !attack),
+            Self::Ring => rigs(world, model, 3, FAIR, false, true),
+            Self::Index => rigs(world, model, 6, 5 * FAIR, false, true),
+            Self::Pump => rigs(world, model, 2, FAIR, true, true),
+            Self::Whale => rigs(world, model, 2, FAIR * 24 / 10, false, true),
+            Self::Dump => rigs(world, model, 2, FAIR / 10, false, true),
+            Self::Silent => rigs(world, model, 2, FAIR / 2, false, false),
         }
-        fair
     }
 
     /// In each block.
@@ -147,73 +125,134 @@ impl Attack {
             }
         };
         match self {
-            Self::Wash => {
-                for _ in 0..8 {
-                    buy(202..203, 10_000_000 * XPL as u64 / 64, Some(201));
-                }
-            }
-            Self::Ring => buy(206..212, FAIR, Some(200)),
-            Self::Index => buy(206..212, 6 * FAIR, None),
-            Self::Pump => buy(202..212, FAIR * 5 / 2, None),
-            Self::Whale => buy(202..222, FAIR * 5 / 2, None),
+            Self::Wash => (0..WASH_JOBS).for_each(|_| buy(202..203, WASH_PRICE, Some(201))),
+            Self::Ring => buy(206..209, FAIR, Some(200)),
+            Self::Index => buy(206..209, 6 * FAIR, None),
+            Self::Pump => buy(202..207, FAIR * 5 / 2, None),
+            Self::Whale => buy(202..212, FAIR * 5 / 2, None),
             Self::Dump | Self::Silent => {}
         }
     }
 }
 
+/// What somebody does with the capital of an attacker who is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Twin {
+    Rests,
+    /// Two honest rigs.
+    Two,
+    /// Six.
+    Six,
+    /// Two that follow the reference price.
+    Follows,
+}
+
+impl Twin {
+    fn register(self, world: &mut World, model: &[u8]) {
+        match self {
+            Self::Rests => {}
+            Self::Two => rigs(world, model, 2, FAIR, false, true),
+            Self::Six => rigs(world, model, 6, FAIR, false, true),
+            Self::Follows => rigs(world, model, 2, FAIR, true, true),
+        }
+    }
+}
+
+fn rigs(world: &mut World, model: &[u8], count: u8, ask: u64, follows: bool, answers: bool) {
+    for number in 200..200 + count {
+        world.register(Rig { number, ask, follows, answers }, model, 1, 300 * XPL);
+    }
+}
+
+/// What somebody does over all the days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Play {
+    Attack(Attack),
+    Twin(Twin),
+}
+
+/// All plays that `attacks` need, those of each share of the stake.
+pub fn plays(attacks: &[Attack]) -> Vec<(Play, Share)> {
+    let mut twins: Vec<Twin> = attacks.iter().map(|attack| attack.twin()).collect();
+    twins.sort();
+    twins.dedup();
+    let plays = attacks.iter().copied().map(Play::Attack).chain(twins.into_iter().map(Play::Twin));
+    plays.flat_map(|play| SHARES.map(|share| (play, share))).collect()
+}
+
+/// How it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// All that he has after each day, uxpl.
+    pub days: Vec<i128>,
+    /// Price and index of the honest model at the end.
+    pub price: (u64, u64),
+}
+
+/// Plays days of chain time.
+pub fn live(play: Play, share: Share, seed: u64, days: u64) -> Life {
+    let mut world = World::new(seed, share);
+    // As many blocks for everybody: each mints.
+    let model = match play {
+        Play::Attack(attack) => attack.publish(&mut world),
+        Play::Twin(_) => world.model.clone(),
+    };
+    world.step();
+    match play {
+        Play::Attack(attack) => attack.register(&mut world, &model),
+        Play::Twin(twin) => twin.register(&mut world, &model),
+    }
+    world.step();
+    let ends = days * DAY_BLOCKS;
+    let mut found = Vec::new();
+    for block in 0..ends {
+        world.honest();
+        world.own_money();
+        if let Play::Attack(attack) = play
+            && block + REST_BLOCKS < ends
+        {
+            attack.act(&mut world, &model);
+        }
+        world.step();
+        if (block + 1) % DAY_BLOCKS == 0 {
+            found.push(world.attackers_wealth());
+        }
+    }
+    plasma_modules::chain::check_invariants(&world.store).unwrap();
+    assert_eq!(world.refused.first(), None, "{play:?} at stake {}", share.name);
+    // Nobody has all of the stake: its validators' operators have theirs.
+    let powers = plasma_modules::staking::bonded(&world.store).into_iter();
+    let bonded: u128 = powers.map(|(_, power)| u128::from(power) * XPL).sum();
+    assert!(bonded > share.stake(), "the honest operators' stake stays");
+    Life { days: found, price: world.known_price() }
+}
+
 /// What came of an attack.
 pub struct Outcome {
     pub attack: Attack,
-    /// After each day, for each share of the stake: more than the twin has, uxpl.
+    /// After each day, for each of [`SHARES`]: more than the twin has, uxpl.
     pub days: Vec<[i128; 4]>,
     /// Price and index of the honest model at the end, with the attack and without.
     pub prices: [(u64, u64); 2],
 }
 
 impl Outcome {
+    /// Of an attack, from how each of its plays went.
+    pub fn new(attack: Attack, life: impl Fn(Play, Share) -> Life) -> Self {
+        let with = SHARES.map(|share| life(Play::Attack(attack), share));
+        let without = SHARES.map(|share| life(Play::Twin(attack.twin()), share));
+        let days = (0..with[0].days.len())
+            .map(|day| std::array::from_fn(|at| with[at].days[day] - without[at].days[day]))
+            .collect();
+        Self { attack, days, prices: [with[0].price, without[0].price] }
+    }
+
     pub fn profit(&self) -> [i128; 4] {
         *self.days.last().unwrap()
     }
-}
 
-/// Wealth and what stakers were paid, after each day.
-type Days = Vec<(i128, u128)>;
-
-fn live(attack: Attack, seed: u64, days: u64, attacks: bool) -> (Days, (u64, u64)) {
-    let mut world = World::new(seed, attack.cash());
-    let model = attack.begin(&mut world, attacks);
-    world.step();
-    assert!(world.refused.is_empty(), "{:?}", world.refused);
-    let mut found = Vec::new();
-    for _ in 0..days {
-        for _ in 0..DAY_BLOCKS {
-            world.honest();
-            if attacks {
-                attack.act(&mut world, &model);
-            }
-            world.step();
-        }
-        found.push((world.attackers_wealth(), world.to_stakers));
+    /// A profit in basis points of the capital at work.
+    pub fn bps(profit: i128) -> i128 {
+        profit * 10_000 / CAPITAL as i128
     }
-    plasma_modules::chain::check_invariants(&world.store).unwrap();
-    // Somebody may be without money at last; nothing else is refused.
-    let other = world.refused.iter().find(|log| !log.contains("spendable balance"));
-    assert!(other.is_none(), "{other:?}");
-    (found, world.known_price())
-}
-
-/// Plays an attack and its twin.
-pub fn play(attack: Attack, seed: u64, days: u64) -> Outcome {
-    let (with, price_with) = live(attack, seed, days, true);
-    let (without, price_without) = live(attack, seed, days, false);
-    let days = with
-        .into_iter()
-        .zip(without)
-        .map(|((wealth, stakers), (twin, twin_stakers))| {
-            STAKES.map(|(_, sixths)| {
-                wealth - twin + (stakers as i128 - twin_stakers as i128) * sixths / 6
-            })
-        })
-        .collect();
-    Outcome { attack, days, prices: [price_with, price_without] }
 }

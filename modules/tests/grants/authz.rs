@@ -170,7 +170,7 @@ fn grants_that_cannot_be_are_refused_with_written_codes() {
             grant(&alice, to, generic("/cosmos.gov.v1.MsgExecLegacyContent")),
             ("sdk", 29),
         ),
-        ("stake", grant(&alice, to, stake), ("sdk", 37)),
+        ("stake moved in no way", grant(&alice, to, stake), ("authz", 4)),
         ("no authorization", grant(&alice, to, send(&alice, to, 1)), ("sdk", 2)),
         ("nothing", any(&nothing), ("sdk", 29)),
         ("no limit", grant(&alice, to, empty), ("sdk", 10)),

@@ -8,6 +8,7 @@ mod authz;
 mod feegrant;
 mod queries;
 mod refunds;
+mod stake;
 mod vesting;
 
 use common::{Account, Chain, Draft, XPL, any, coin, genesis, send};

@@ -25,7 +25,7 @@ const GO_MODULES: [(&str, &[&str]); 5] = [
 
 /// Cosmos files that we speak. What they import comes along. The first must stay first: it brings
 /// `cosmos/base/abci`, whose relative names resolve only while `cosmos.base.tendermint` is unknown.
-const COSMOS: [&str; 35] = [
+const COSMOS: [&str; 36] = [
     "cosmos/tx/v1beta1/service.proto",
     "cosmos/auth/v1beta1/query.proto",
     "cosmos/auth/v1beta1/tx.proto",
@@ -48,6 +48,7 @@ const COSMOS: [&str; 35] = [
     "cosmos/consensus/v1/tx.proto",
     "cosmos/staking/v1beta1/query.proto",
     "cosmos/staking/v1beta1/tx.proto",
+    "cosmos/staking/v1beta1/authz.proto",
     "cosmos/distribution/v1beta1/query.proto",
     "cosmos/distribution/v1beta1/tx.proto",
     "cosmos/slashing/v1beta1/query.proto",
@@ -64,7 +65,7 @@ const COSMOS: [&str; 35] = [
 ];
 
 /// Cosmos files whose messages can be signed in amino JSON beside those above.
-const SIGNED: [&str; 12] = [
+const SIGNED: [&str; 11] = [
     "cosmos/authz/v1beta1/tx.proto",
     "cosmos/bank/v1beta1/authz.proto",
     "cosmos/consensus/v1/tx.proto",
@@ -74,7 +75,6 @@ const SIGNED: [&str; 12] = [
     "cosmos/gov/v1/tx.proto",
     "cosmos/gov/v1beta1/tx.proto",
     "cosmos/slashing/v1beta1/tx.proto",
-    "cosmos/staking/v1beta1/authz.proto",
     "cosmos/staking/v1beta1/tx.proto",
     "cosmos/vesting/v1beta1/tx.proto",
 ];
@@ -96,7 +96,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(&includes)?;
     compiler.include_imports(true).include_source_info(true).open_files(&names)?;
-    let set = compiler.file_descriptor_set();
+    let mut set = compiler.file_descriptor_set();
+    rename_oneofs(&mut set);
 
     let mut signed = protox::Compiler::new(&includes)?;
     signed.include_imports(true).open_files(names.iter().chain(&SIGNED.map(PathBuf::from)))?;
@@ -133,6 +134,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("wrote {}", out.display());
     Ok(())
+}
+
+/// Oneofs that Rust would name as a message beside them: message, oneof, its name in Rust.
+const ONEOFS: [(&str, &str, &str); 1] = [("StakeAuthorization", "validators", "policy")];
+
+/// Names are for the Rust types alone: the wire knows no name of a oneof.
+fn rename_oneofs(set: &mut prost_types::FileDescriptorSet) {
+    for message in set.file.iter_mut().flat_map(|file| &mut file.message_type) {
+        for (of, name, rust) in ONEOFS {
+            let found = message.oneof_decl.iter_mut().filter(|oneof| oneof.name() == name);
+            if message.name.as_deref() == Some(of) {
+                found.for_each(|oneof| oneof.name = Some(rust.into()));
+            }
+        }
+    }
 }
 
 fn go_module(module: &str) -> Result<PathBuf, Box<dyn Error>> {

@@ -108,7 +108,6 @@ pub fn update_consensus(
     let before = rules::consensus(ctx.store);
     let old = rows(&before.block.unwrap_or_default(), &before.evidence.unwrap_or_default());
     let new = rows(&block, &evidence);
-    params::check_step(&old, &new)?;
     let gas = u64::try_from(block.max_gas).map_err(|_| {
         let max = Number::whole(i64::MAX.unsigned_abs().into());
         let number = OutOfBounds { value: Number::whole(0), min: Number::whole(1), max };
@@ -117,9 +116,8 @@ pub fn update_consensus(
     token::set_block_gas_max(ctx, gas)?;
     let block = BlockParams { max_gas: 0, ..block };
     let after = ConsensusParams { block: Some(block), evidence: Some(evidence), ..before };
-    CONSENSUS.set(ctx.store, &after);
+    params::change(ctx, "consensus", [&old, &new], |ctx| CONSENSUS.set(ctx.store, &after))?;
     rules::check_together(ctx.store)?;
-    params::report(ctx, "consensus", &old, &new);
     Ok(MsgUpdateParamsResponse {})
 }
 

@@ -59,8 +59,6 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&state::params(ctx.store)), table(&new));
     check(&new)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "distribution", &old, &rows);
+    params::change(ctx, "distribution", [&old, &rows], |ctx| PARAMS.set(ctx.store, &new))?;
     Ok(MsgUpdateParamsResponse {})
 }

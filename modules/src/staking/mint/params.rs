@@ -94,8 +94,6 @@ pub fn update_params(
     let UpdateParams { params: new } = msg;
     let (old, rows) = (table(&PARAMS.get(ctx.store).unwrap_or_default()), table(&new));
     check(&new)?;
-    params::check_step(&old, &rows)?;
-    PARAMS.set(ctx.store, &new);
-    params::report(ctx, "mint", &old, &rows);
+    params::change(ctx, "mint", [&old, &rows], |ctx| PARAMS.set(ctx.store, &new))?;
     Ok(MsgUpdateParamsResponse {})
 }
