@@ -16,7 +16,7 @@ const RETRY_BLOCKS: u64 = 100;
 
 /// Takes the audits whose phase is over a step further, as many as a block may; the rest stays first in
 /// line.
-pub(in crate::attestation) fn end_block(ctx: &mut Ctx<'_>) {
+pub fn end_block(ctx: &mut Ctx<'_>) {
     claim::remember(ctx);
     let steps_max = usize::try_from(numbers(ctx.store).steps_per_block_max).unwrap_or(usize::MAX);
     for id in due(ctx.store, ctx.block, steps_max) {

@@ -20,7 +20,7 @@ mod query;
 pub mod stakes;
 mod state;
 
-pub(super) use block::end_block;
+pub use block::end_block;
 pub(super) use claim::claim;
 pub use digests::{commit_digest, commitment, drawn_leaves, reveal_digest, verdict_digest};
 pub use dispute::{appeal, dispute};

@@ -1,0 +1,9 @@
+//! Audits: claims are judged by those who can repeat them, and every way that a judgement can go ends
+//! with the money where the rules say.
+
+mod cheats;
+mod court;
+#[path = "../market/net.rs"]
+mod net;
+mod refusals;
+mod stories;
