@@ -16,7 +16,8 @@ pub(super) const TIMEOUTS: Map<(Timeout, Address), UsedTimeout> = Map::new(Table
 
 /// The accounts of modules, with what each may do beside holding money. No message pays, locks
 /// or grants anything to one of them.
-pub const MODULE_ACCOUNTS: [(&str, &[&str]); 8] = [
+pub const MODULE_ACCOUNTS: [(&str, &[&str]); 9] = [
+    ("audits", &["burner"]),
     ("bonded_tokens_pool", &["burner", "staking"]),
     ("distribution", &[]),
     ("gov", &["burner"]),

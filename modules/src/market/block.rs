@@ -34,7 +34,7 @@ pub fn end_block(ctx: &mut Ctx<'_>) {
 }
 
 /// Does `work` in an overlay of its own, so that what fails leaves nothing behind.
-fn apart(
+pub(super) fn apart(
     ctx: &mut Ctx<'_>,
     work: impl FnOnce(&mut Ctx<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {

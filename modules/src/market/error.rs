@@ -171,6 +171,33 @@ pub enum Error {
         /// The least.
         least: Amount,
     },
+    /// No receipt was accepted for the job, or it has ended.
+    #[error("job {0} is not delivered")]
+    NotDelivered(u64),
+    /// An audit holds the job already.
+    #[error("job {0} is held already")]
+    HeldAlready(u64),
+    /// No audit holds the job.
+    #[error("job {0} is not held")]
+    NotHeld(u64),
+    /// An audit may cost the provider no more than the job pays it.
+    #[error("the audit of job {job_id} would cost {fee}uxpl, the provider gets {share}uxpl")]
+    AuditFeeTooHigh {
+        /// Which.
+        job_id: u64,
+        /// Asked for.
+        fee: Amount,
+        /// The provider's share.
+        share: Amount,
+    },
+    /// Less of the bond stands for duties.
+    #[error("{locked}uxpl of the bond stand for duties, asked for {asked}uxpl")]
+    DutyNotLocked {
+        /// Locked for duties.
+        locked: Amount,
+        /// Asked for.
+        asked: Amount,
+    },
 }
 
 impl Coded for Error {
@@ -219,6 +246,11 @@ impl Coded for Error {
             Self::BadParams(_) => 30,
             Self::BadGenesis(_) => 31,
             Self::BondTooSmall { .. } => 32,
+            Self::NotDelivered(_) => 33,
+            Self::HeldAlready(_) => 34,
+            Self::NotHeld(_) => 35,
+            Self::AuditFeeTooHigh { .. } => 36,
+            Self::DutyNotLocked { .. } => 37,
         }
     }
 }

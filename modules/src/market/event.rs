@@ -150,6 +150,25 @@ pub enum Event {
         /// How much, uxpl.
         amount: Amount,
     },
+    /// Part of a bond was taken.
+    BondSlashed {
+        /// Whose.
+        operator: Address,
+        /// How much, uxpl.
+        amount: Amount,
+        /// Where it lies now.
+        to: Address,
+    },
+    /// A delivered job waits for its audit.
+    JobHeld {
+        /// The job.
+        job_id: u64,
+    },
+    /// An audit has let a job go: it is paid, now or when its window has passed.
+    JobReleased {
+        /// The job.
+        job_id: u64,
+    },
     /// A model became known.
     ModelPublished {
         /// The model.
@@ -188,6 +207,9 @@ impl crate::Event for Event {
             Self::BondAdded { .. } => "bond_added",
             Self::BondWithdrawalQueued { .. } => "bond_withdrawal_queued",
             Self::BondReleased { .. } => "bond_released",
+            Self::BondSlashed { .. } => "bond_slashed",
+            Self::JobHeld { .. } => "job_held",
+            Self::JobReleased { .. } => "job_released",
             Self::ModelPublished { .. } => "model_published",
             Self::TimerFailed { .. } => "timer_failed",
         }
@@ -241,7 +263,9 @@ impl crate::Event for Event {
                 ("outcome", outcome.as_str_name().into()),
                 ("refund_uxpl", refund.text()),
             ],
-            Self::PayloadForgotten { job_id } => vec![("job_id", job_id.to_string())],
+            Self::PayloadForgotten { job_id }
+            | Self::JobHeld { job_id }
+            | Self::JobReleased { job_id } => vec![("job_id", job_id.to_string())],
             Self::ProviderRegistered { operator, bond } => {
                 vec![("operator", operator.text()), ("bond_uxpl", bond.text())]
             }
@@ -258,6 +282,11 @@ impl crate::Event for Event {
                 ("operator", operator.text()),
                 ("withdrawal_id", withdrawal_id.to_string()),
                 ("amount_uxpl", amount.text()),
+            ],
+            Self::BondSlashed { operator, amount, to } => vec![
+                ("operator", operator.text()),
+                ("amount_uxpl", amount.text()),
+                ("to", to.text()),
             ],
             Self::ModelPublished { model_id, publisher, name } => vec![
                 ("model_id", hex(model_id)),

@@ -177,9 +177,12 @@ fn init_providers(store: &mut dyn Write, providers: &[Provider]) -> Result<(), E
             earned_uxpl,
             failure_bps,
             bond_uxpl_s,
+            duty_locked_uxpl,
+            pending_uxpl,
             ..
         } = provider;
         money(&[bond_uxpl, queued_uxpl, locked_uxpl, earned_uxpl, bond_uxpl_s])?;
+        money(&[duty_locked_uxpl, pending_uxpl])?;
         if provider.status() == ProviderStatus::Unspecified
             || provider.status != provider.status().into()
             || *failure_bps > crate::BPS
@@ -265,6 +268,7 @@ fn check_job(store: &dyn Read, params: &Params, job: &Job) -> Result<(), Error> 
         &job.charge_uxpl,
         &job.duty_fee_uxpl,
         &job.refund_uxpl,
+        &job.audit_fee_uxpl,
     ])?;
     if let Some(payout) = &job.payout {
         let Payout {
@@ -274,6 +278,7 @@ fn check_job(store: &dyn Read, params: &Params, job: &Job) -> Result<(), Error> 
             royalty_uxpl,
             referral_uxpl,
             community_uxpl,
+            audit_uxpl,
         } = payout;
         money(&[
             provider_uxpl,
@@ -282,6 +287,7 @@ fn check_job(store: &dyn Read, params: &Params, job: &Job) -> Result<(), Error> 
             royalty_uxpl,
             referral_uxpl,
             community_uxpl,
+            audit_uxpl,
         ])?;
     }
     if JobState::try_from(job.state).is_err() || Outcome::try_from(job.outcome).is_err() {

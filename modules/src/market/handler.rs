@@ -14,8 +14,8 @@ use super::{
     price::{self, Shares},
     settled,
     state::{
-        BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, escrow,
-        job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
+        BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, audits,
+        escrow, job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
     },
 };
 use crate::{
@@ -141,6 +141,7 @@ pub fn submit_job(ctx: &mut Ctx<'_>, msg: SubmitJob) -> Result<MsgSubmitJobRespo
         charge_uxpl: Amount::ZERO.text(),
         duty_fee_uxpl: Amount::ZERO.text(),
         refund_uxpl: Amount::ZERO.text(),
+        audit_fee_uxpl: Amount::ZERO.text(),
         ..Job::default()
     };
     put_job(ctx.store, &job);
@@ -208,7 +209,7 @@ pub(crate) struct Tokens {
 }
 
 /// A receipt for an assigned job was accepted: the charge is fixed, the slot free, the carrier's
-/// fee given back. The bond stays locked until settlement.
+/// fee given back. The bond stays locked and the charge at risk until settlement.
 pub(crate) fn deliver(
     ctx: &mut Ctx<'_>,
     mut job: Job,
@@ -226,6 +227,7 @@ pub(crate) fn deliver(
             0 => took_ms,
             before => moved(before, took_ms),
         };
+        stats.pending_uxpl = sum(Amount::stored(&stats.pending_uxpl), charge).text();
         PROVIDERS.set(ctx.store, &provider, &stats);
     }
     reimburse(ctx, &mut job)?;
@@ -318,6 +320,8 @@ pub(super) fn refund(ctx: &mut Ctx<'_>, mut job: Job, outcome: Outcome) -> Resul
     job.state = JobState::Refunded.into();
     job.outcome = outcome.into();
     job.charge_uxpl = Amount::ZERO.text();
+    job.audit_fee_uxpl = Amount::ZERO.text();
+    job.held = false;
     job.refund_uxpl = back.text();
     job.ended_height = ctx.block.height;
     job.ended_s = ctx.block.time_s;
@@ -338,12 +342,11 @@ pub(super) fn void(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
 
 /// Pays a delivered job: shares of the charge, the rest of the escrow to the requester.
 pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
-    let terms = job_terms(&job);
     let requester = Address::stored(&job.requester);
     let provider = Address::stored(&job.provider);
     let charge = Amount::stored(&job.charge_uxpl);
     let referral = (!job.referral.is_empty()).then(|| Address::stored(&job.referral));
-    let shares = Shares::of(charge, &terms, referral.is_some())
+    let shares = Shares::of_job(&job)
         .unwrap_or_else(|| fault("a charge that cannot be split", &job.id.to_be_bytes()));
     let spent = sum(charge, Amount::stored(&job.duty_fee_uxpl));
     let back = rest(Amount::stored(&job.max_fee_uxpl), spent);
@@ -366,10 +369,12 @@ pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
         pay(ctx, referral, shares.referral)?;
     }
     pay(ctx, provider, shares.provider)?;
+    pay(ctx, audits(), shares.audit)?;
     pay(ctx, requester, back)?;
 
     unlock(ctx.store, &mut job);
     job.state = JobState::Settled.into();
+    job.held = false;
     job.refund_uxpl = back.text();
     job.ended_height = ctx.block.height;
     job.ended_s = ctx.block.time_s;
@@ -459,7 +464,7 @@ fn free_slot(store: &mut dyn Write, job: &Job) {
     }
 }
 
-/// The bond that stood for a job is free again.
+/// The bond that stood for a job is free again; the charge of a delivered one is at risk no more.
 fn unlock(store: &mut dyn Write, job: &mut Job) {
     let operator = Address::stored(&job.provider);
     let mut provider = PROVIDERS
@@ -467,6 +472,10 @@ fn unlock(store: &mut dyn Write, job: &mut Job) {
         .unwrap_or_else(|| fault("bond is locked for nobody", &job.id.to_be_bytes()));
     let locked = Amount::stored(&job.bond_locked_uxpl);
     provider.locked_uxpl = rest(Amount::stored(&provider.locked_uxpl), locked).text();
+    if job.state() == JobState::Delivered {
+        let pending = Amount::stored(&provider.pending_uxpl);
+        provider.pending_uxpl = rest(pending, Amount::stored(&job.charge_uxpl)).text();
+    }
     PROVIDERS.set(store, &operator, &provider);
     job.bond_locked_uxpl = Amount::ZERO.text();
 }

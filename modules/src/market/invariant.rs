@@ -8,7 +8,7 @@ use super::state::{
     BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, NEXT_WITHDRAWAL, OFFERS, PAYLOADS, PROVIDERS,
     RECEIPT_KEYS, WITHDRAWALS, bonds, escrow, stored_hash, totals,
 };
-use super::{price::Shares, state::job_terms, timer};
+use super::{price::Shares, timer};
 use crate::{Address, Amount, Read, token, types::Hash};
 
 /// All of them.
@@ -17,6 +17,8 @@ pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     every_job_balances_its_escrow(store)?;
     bonds_are_sum_of_providers(store)?;
     locked_is_sum_of_jobs(store)?;
+    pending_is_sum_of_delivered_jobs(store)?;
+    held_jobs_are_delivered(store)?;
     queued_is_sum_of_withdrawals(store)?;
     busy_is_count_of_jobs(store)?;
     busy_payers_are_count_of_jobs(store)?;
@@ -63,13 +65,15 @@ pub fn every_job_balances_its_escrow(store: &dyn Read) -> Result<(), String> {
             if spent > Amount::stored(&job.max_fee_uxpl) {
                 return Err(format!("job {id} costs more than it has"));
             }
+            if job.state() == JobState::Delivered && Shares::of_job(&job).is_none() {
+                return Err(format!("the charge of job {id} does not pay for its audit"));
+            }
             continue;
         }
         let out = add(spent, Amount::stored(&job.refund_uxpl))?;
         equal(&format!("max_fee of job {id}"), Amount::stored(&job.max_fee_uxpl), out)?;
         if job.state() == JobState::Settled {
-            let shares = Shares::of(charge, &job_terms(&job), !job.referral.is_empty());
-            if shares.map(|shares| shares.payout()) != job.payout {
+            if Shares::of_job(&job).map(|shares| shares.payout()) != job.payout {
                 return Err(format!("the payout of job {id} is not its charge's split"));
             }
         } else if charge != Amount::ZERO {
@@ -84,8 +88,9 @@ pub fn bonds_are_sum_of_providers(store: &dyn Read) -> Result<(), String> {
     let mut all = Amount::ZERO;
     for (operator, provider) in PROVIDERS.iter(store) {
         let bond = Amount::stored(&provider.bond_uxpl);
-        let used =
-            add(Amount::stored(&provider.queued_uxpl), Amount::stored(&provider.locked_uxpl))?;
+        let used = [&provider.queued_uxpl, &provider.locked_uxpl, &provider.duty_locked_uxpl]
+            .into_iter()
+            .try_fold(Amount::ZERO, |used, part| add(used, Amount::stored(part)))?;
         if used > bond {
             return Err(format!("the bond of {operator} backs two promises"));
         }
@@ -116,6 +121,35 @@ pub fn locked_is_sum_of_jobs(store: &dyn Read) -> Result<(), String> {
         equal(&format!("locked of {operator}"), Amount::stored(&provider.locked_uxpl), locked)?;
     }
     sums.into_keys().next().map_or(Ok(()), |nobody| Err(format!("jobs lock bond of {nobody}")))
+}
+
+/// A provider's charges at risk are those of its delivered jobs.
+pub fn pending_is_sum_of_delivered_jobs(store: &dyn Read) -> Result<(), String> {
+    let mut sums = BTreeMap::<Address, Amount>::new();
+    for (_, job) in JOBS.map().iter(store).filter(|(_, job)| job.state() == JobState::Delivered) {
+        let sum = sums.entry(Address::stored(&job.provider)).or_default();
+        *sum = add(*sum, Amount::stored(&job.charge_uxpl))?;
+    }
+    for (operator, provider) in PROVIDERS.iter(store) {
+        let pending = sums.remove(&operator).unwrap_or_default();
+        equal(&format!("pending of {operator}"), Amount::stored(&provider.pending_uxpl), pending)?;
+    }
+    sums.into_keys().next().map_or(Ok(()), |nobody| Err(format!("{nobody} delivered and is gone")))
+}
+
+/// Only a delivered job is held, and only one that is not refunded or not yet delivered costs its
+/// provider an audit.
+pub fn held_jobs_are_delivered(store: &dyn Read) -> Result<(), String> {
+    for (id, job) in JOBS.map().iter(store) {
+        if job.held && job.state() != JobState::Delivered {
+            return Err(format!("job {id} is held in state {}", job.state().as_str_name()));
+        }
+        let audited = Amount::stored(&job.audit_fee_uxpl) != Amount::ZERO;
+        if audited && !matches!(job.state(), JobState::Delivered | JobState::Settled) {
+            return Err(format!("job {id} pays for an audit and is not delivered"));
+        }
+    }
+    Ok(())
 }
 
 /// A provider's queued bond is what its withdrawals ask for.
@@ -185,7 +219,8 @@ pub fn busy_payers_are_count_of_jobs(store: &dyn Read) -> Result<(), String> {
     }
 }
 
-/// Every job, until its payload is forgotten, has exactly the appointment that its state asks for;
+/// Every job, until its payload is forgotten, has exactly the appointment that its state asks for,
+/// and none while an audit holds it;
 /// so has every withdrawal and every leaving provider; and there are no others.
 pub fn every_object_has_its_appointment(store: &dyn Read) -> Result<(), String> {
     let name = |timer: &Timer| (timer.kind, timer.id, timer.attempt, timer.operator.clone());

@@ -1,6 +1,6 @@
 //! What work costs, and who gets what of it.
 
-use plasma_proto::plasma::market::v1::{Ask, JobTerms, Model, Params, Payout};
+use plasma_proto::plasma::market::v1::{Ask, Job, JobTerms, Model, Params, Payout};
 
 use crate::{Amount, BPS};
 
@@ -73,11 +73,22 @@ pub(super) struct Shares {
     pub royalty: Amount,
     pub referral: Amount,
     pub community: Amount,
+    /// Kept back from the provider's share for the job's audit.
+    pub audit: Amount,
 }
 
 impl Shares {
+    /// Splits a job's charge on its terms, less what its audit costs the provider. `None` if the
+    /// terms do not allow it, or the audit costs more than the provider gets.
+    pub(super) fn of_job(job: &Job) -> Option<Self> {
+        let charge = Amount::stored(&job.charge_uxpl);
+        let shares = Self::of(charge, job.terms.as_ref()?, !job.referral.is_empty())?;
+        let audit = Amount::stored(&job.audit_fee_uxpl);
+        Some(Self { provider: shares.provider.minus(audit)?, audit, ..shares })
+    }
+
     /// Splits `charge` on a job's terms. `None` if the terms do not allow it.
-    pub(super) fn of(charge: Amount, terms: &JobTerms, has_referral: bool) -> Option<Self> {
+    fn of(charge: Amount, terms: &JobTerms, has_referral: bool) -> Option<Self> {
         let split = terms.split?;
         let stakers = charge.share(split.stakers_bps)?;
         let community = charge.share(split.community_bps)?;
@@ -95,12 +106,13 @@ impl Shares {
             .minus(royalty)?
             .minus(referral)?
             .minus(community)?;
-        Some(Self { provider, burn, stakers, royalty, referral, community })
+        let audit = Amount::ZERO;
+        Some(Self { provider, burn, stakers, royalty, referral, community, audit })
     }
 
     /// As a job keeps it.
     pub(super) fn payout(&self) -> Payout {
-        let Self { provider, burn, stakers, royalty, referral, community } = self;
+        let Self { provider, burn, stakers, royalty, referral, community, audit } = self;
         Payout {
             provider_uxpl: provider.text(),
             burn_uxpl: burn.text(),
@@ -108,6 +120,7 @@ impl Shares {
             royalty_uxpl: royalty.text(),
             referral_uxpl: referral.text(),
             community_uxpl: community.text(),
+            audit_uxpl: audit.text(),
         }
     }
 }

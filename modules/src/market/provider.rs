@@ -65,6 +65,8 @@ pub fn register_provider(
         registered_height: i64::try_from(ctx.block.height).unwrap_or(i64::MAX),
         bond_uxpl_s: Amount::ZERO.text(),
         bond_since_s: ctx.block.time_s,
+        duty_locked_uxpl: Amount::ZERO.text(),
+        pending_uxpl: Amount::ZERO.text(),
     };
     PROVIDERS.set(ctx.store, &operator, &provider);
     RECEIPT_KEYS.set(ctx.store, &receipt_key, &operator.0.to_vec());
@@ -200,7 +202,10 @@ pub(super) fn leave(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
         return Ok(());
     }
     let zero = |text: &str| Amount::stored(text) == Amount::ZERO;
-    if !zero(&provider.locked_uxpl) || !zero(&provider.queued_uxpl) {
+    if !zero(&provider.locked_uxpl)
+        || !zero(&provider.queued_uxpl)
+        || !zero(&provider.duty_locked_uxpl)
+    {
         let due_height = ctx.block.height.saturating_add(LEAVE_AGAIN_BLOCKS);
         let again = timer::of_leave(operator, due_height, ctx.block.time_s);
         timer::schedule(ctx.store, &again);
@@ -217,7 +222,7 @@ pub(super) fn leave(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
 }
 
 /// The one place where a bond changes: how long it stood as it was is counted first.
-fn set_bond(provider: &mut Provider, bond: Amount, now_s: u64) {
+pub(super) fn set_bond(provider: &mut Provider, bond: Amount, now_s: u64) {
     provider.bond_uxpl_s = Amount::new(bond_uxpl_s(provider, now_s)).text();
     provider.bond_since_s = now_s;
     provider.bond_uxpl = bond.text();
@@ -246,8 +251,9 @@ pub fn bonded_slots(store: &dyn Read, model_id: &Hash, operator: Address) -> u32
 /// The part of a bond that stands for nothing yet.
 pub(super) fn free_bond(provider: &Provider) -> Amount {
     let bond = Amount::stored(&provider.bond_uxpl);
-    let queued = Amount::stored(&provider.queued_uxpl);
-    rest(rest(bond, queued), Amount::stored(&provider.locked_uxpl))
+    [&provider.queued_uxpl, &provider.locked_uxpl, &provider.duty_locked_uxpl]
+        .into_iter()
+        .fold(bond, |left, part| rest(left, Amount::stored(part)))
 }
 
 /// The part of a bond that nobody has asked back.

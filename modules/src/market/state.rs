@@ -18,6 +18,13 @@ pub const ESCROW: &str = "market_escrow";
 /// Module account that holds the providers' bonds.
 pub const BONDS: &str = "provider_bonds";
 
+/// Module account that is paid for audits, and holds what they are to share out.
+pub const AUDITS: &str = "audits";
+
+pub(super) fn audits() -> Address {
+    Address::of_module(AUDITS)
+}
+
 pub(super) fn escrow() -> Address {
     Address::of_module(ESCROW)
 }

@@ -36,7 +36,7 @@ fn tag(timer: &Timer) -> [u8; 20] {
 }
 
 /// The appointment of a job in its state; a job has exactly one at any time, until its payload is
-/// forgotten.
+/// forgotten, but for one that an audit holds: its end comes with the audit's.
 pub(super) fn of_job(job: &Job) -> Option<Timer> {
     let terms = job_terms(job);
     let (kind, due_height, due_s, attempt) = match job.state() {
@@ -48,6 +48,7 @@ pub(super) fn of_job(job: &Job) -> Option<Timer> {
             job.assigned_s.saturating_add(terms.assign_timeout_s),
             job.attempt,
         ),
+        JobState::Delivered if job.held => return None,
         JobState::Delivered => (
             TimerKind::Settle,
             job.delivered_height.saturating_add(terms.dispute_window_blocks),

@@ -46,6 +46,7 @@ fn a_job_from_submission_to_the_last_uxpl() {
         royalty_uxpl: "8".into(),
         referral_uxpl: "4".into(),
         community_uxpl: "4".into(),
+        audit_uxpl: "0".into(),
     };
     assert_eq!(job.payout, Some(payout));
     assert_eq!(net.supply(), supply - 34);

@@ -207,6 +207,12 @@ pub struct Provider {
     /// Time of the bond's last change, unix seconds.
     #[prost(uint64, tag = "19")]
     pub bond_since_s: u64,
+    /// Part of the bond that stands for duties (seats of juries, bonds of disputes), uxpl.
+    #[prost(string, tag = "20")]
+    pub duty_locked_uxpl: ::prost::alloc::string::String,
+    /// Charges of delivered jobs that are not settled: what is at risk, uxpl.
+    #[prost(string, tag = "21")]
+    pub pending_uxpl: ::prost::alloc::string::String,
 }
 impl ::prost::Name for Provider {
     const NAME: &'static str = "Provider";
@@ -534,6 +540,12 @@ pub struct Job {
     /// The beacon of the block that made the current or last assignment: sampling starts from it.
     #[prost(bytes = "vec", tag = "37")]
     pub assigned_beacon: ::prost::alloc::vec::Vec<u8>,
+    /// Delivered, and under audit: it is settled or voided when that has ended, not by its window.
+    #[prost(bool, tag = "38")]
+    pub held: bool,
+    /// Of the provider's share, for the audit of this job, uxpl; paid at settlement.
+    #[prost(string, tag = "39")]
+    pub audit_fee_uxpl: ::prost::alloc::string::String,
 }
 impl ::prost::Name for Job {
     const NAME: &'static str = "Job";
@@ -560,6 +572,9 @@ pub struct Payout {
     pub referral_uxpl: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub community_uxpl: ::prost::alloc::string::String,
+    /// For the job's audit.
+    #[prost(string, tag = "7")]
+    pub audit_uxpl: ::prost::alloc::string::String,
 }
 impl ::prost::Name for Payout {
     const NAME: &'static str = "Payout";
