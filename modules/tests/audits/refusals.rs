@@ -100,6 +100,9 @@ fn evidence_that_does_not_match_is_refused() {
     let forged = MsgReveal { signature: vec![1; 64], ..good.clone() };
     refused_as(court.reveal_as(forged), 28);
     court.reveal_as(carried).unwrap();
+    // It is all there: the phase ends with this block, and takes nothing more.
+    refused_as(court.reveal_as(good.clone()), 21);
+    court.end(1);
     refused_as(court.reveal_as(good), 20);
 }
 
@@ -164,27 +167,6 @@ fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
     refused_as(court.open_as(good.clone()), 33);
     court.end(4);
     refused_as(court.open_as(good), 20);
-}
-
-#[test]
-fn a_phase_that_is_over_takes_nothing_though_its_step_waits_in_line() {
-    let mut court = Court::new(AuditParams { steps_per_block_max: 1, ..numbers() }, 8);
-    let ids: Vec<_> = (0..3).map(|_| court.claim()).collect();
-    court.end(6);
-    let last = ids[2];
-    assert_eq!(court.audit(last).state(), AuditState::Reveal);
-    let msg = court.reveal_msg(last);
-    for _ in 0..6 {
-        let audit = court.audit(last);
-        let Block { height, time_s, .. } = court.net.block;
-        let is_over = height >= audit.due_height && time_s >= audit.due_s;
-        if audit.state() == AuditState::Reveal && is_over {
-            refused_as(court.reveal_as(msg.clone()), 21);
-        }
-        court.end(1);
-    }
-    court.end(10);
-    assert!(ids.iter().all(|id| court.audit(*id).state() == AuditState::Ended));
 }
 
 #[test]
