@@ -4,11 +4,8 @@ use crate::court::*;
 
 /// A draw of 0 to 9,999 from a seed.
 fn draw(seed: u64, what: &str, at: u64) -> u64 {
-    let hash = plasma_modules::types::digest(&[
-        &seed.to_be_bytes(),
-        what.as_bytes(),
-        &at.to_be_bytes(),
-    ]);
+    let hash =
+        plasma_modules::types::digest(&[&seed.to_be_bytes(), what.as_bytes(), &at.to_be_bytes()]);
     u64::from_be_bytes(hash[..8].try_into().unwrap()) % 10_000
 }
 

@@ -78,11 +78,7 @@ impl Court {
     }
 
     /// As [`Self::new`], from a genesis that `change` has changed.
-    pub fn with(
-        numbers: AuditParams,
-        jurors: u8,
-        change: impl FnOnce(&mut GenesisState),
-    ) -> Self {
+    pub fn with(numbers: AuditParams, jurors: u8, change: impl FnOnce(&mut GenesisState)) -> Self {
         let jurors: Vec<_> = (0..jurors).map(|at| Address([0x21 + at; 20])).collect();
         let mut genesis = genesis(params());
         let balances = &mut genesis.token.as_mut().unwrap().balances;
@@ -176,7 +172,8 @@ impl Court {
         assert_eq!(chain::export(&store), genesis);
         chain::check_invariants(&store).unwrap();
         use plasma_modules::Read;
-        for table in [0x72u8, 0x73, 0x74, 0x75, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x80]
+        for table in
+            [0x72u8, 0x73, 0x74, 0x75, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x80]
         {
             let pairs = |store: &Memory| store.scan(&[table]).collect::<Vec<_>>();
             assert_eq!(pairs(&store), pairs(&self.net.store), "{table:#x}");

@@ -38,7 +38,10 @@ fn a_claim_found_clean_is_paid_and_its_jurors_share_the_fee() {
     let fee = charge / 10;
     assert_eq!(job.payout.as_ref().unwrap().audit_uxpl, fee.to_string());
     for seat in &audit.seats {
-        assert_eq!((seat.earned_uxpl.clone(), seat.lost_uxpl.as_str()), ((fee / 3).to_string(), "0"));
+        assert_eq!(
+            (seat.earned_uxpl.clone(), seat.lost_uxpl.as_str()),
+            ((fee / 3).to_string(), "0")
+        );
         let juror = Address::parse(&seat.juror).unwrap();
         assert_eq!(court.net.provider(juror).unwrap().duty_locked_uxpl, "0");
     }
@@ -262,7 +265,8 @@ fn of_a_known_provider_a_tenth_is_audited() {
 
 #[test]
 fn whoever_has_more_at_risk_than_its_bond_carries_is_audited() {
-    let numbers = AuditParams { kappa_bps: 100_000, rate_min_bps: 100, detection_bps: 1_000, ..numbers() };
+    let numbers =
+        AuditParams { kappa_bps: 100_000, rate_min_bps: 100, detection_bps: 1_000, ..numbers() };
     let mut court = known(numbers, 8);
     // A thousandth is found, and a slash is ten times what is needed: 10,000 times the value must be bond.
     let free: u128 = court.bond(PROVIDER);
