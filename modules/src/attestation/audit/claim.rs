@@ -3,9 +3,7 @@
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::{
-    attestation::v1::{
-        Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat,
-    },
+    attestation::v1::{Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat},
     market::v1::{Job, ProviderStatus},
 };
 
@@ -21,7 +19,10 @@ use super::{
     },
 };
 use crate::{
-    Address, Amount, Ctx, Read, attestation::leaf_count, error::fault, market,
+    Address, Amount, Ctx, Read,
+    attestation::leaf_count,
+    error::fault,
+    market,
     types::{Hash, hash32},
 };
 
