@@ -361,6 +361,7 @@ mod tests {
             (model(1, "slots = 0"), "slots"),
             ("[api]\nlisten = \"0.0.0.0:1\"".to_owned(), "token"),
             ("operator = \"cosmos1\"".to_owned(), "operator"),
+            ("[jury]\nmodels = [\"12\"]".to_owned(), "no model id"),
         ] {
             let error = Config::parse(&text).unwrap_err();
             assert!(error.contains(says), "{error}");

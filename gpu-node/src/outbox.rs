@@ -11,7 +11,7 @@
 //! outbox/damaged/...                 files that were not what was written
 //! outbox/evidence/<job>-<attempt>.evidence  what a receipt's root stands for, to be shown on demand; kept as long
 //! ```
-//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline, 3 evidence), the message's length (be32), its protobuf bytes
+//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline, 3 evidence, 4 a juror's verdict), the message's length (be32), its protobuf bytes
 //! and the sha256 of all that. Evidence is on disk before its receipt is.
 
 use std::collections::{BTreeMap, BTreeSet};

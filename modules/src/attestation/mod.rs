@@ -15,8 +15,8 @@ mod query;
 mod state;
 
 pub use crate::market::{decline_digest, register_digest, request_hash};
-pub use audit::end_block;
 pub use digests::{receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash};
+pub use audit::end_block;
 pub use error::Error;
 pub use evidence::{
     EvidenceError, FIELD, FINGERPRINT_BYTES, FINGERPRINT_POINTS, Fingerprint, LEAF_BYTES, Leaf,

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::{
-    attestation::v1::{Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat},
+    attestation::v1::{
+        Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat,
+    },
     market::v1::{Job, ProviderStatus},
 };
 
@@ -19,10 +21,7 @@ use super::{
     },
 };
 use crate::{
-    Address, Amount, Ctx, Read,
-    attestation::leaf_count,
-    error::fault,
-    market,
+    Address, Amount, Ctx, Read, attestation::leaf_count, error::fault, market,
     types::{Hash, hash32},
 };
 

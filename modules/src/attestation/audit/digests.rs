@@ -73,8 +73,12 @@ pub fn drawn_leaves(beacon: &Hash, audit_id: u64, count: u32, wanted: u32) -> Ve
     let mut left: Vec<u32> = (1..count).collect();
     let mut drawn = Vec::from([0]);
     for turn in 0..wanted {
-        let hash =
-            digest(&[b"xpl/leaves/v1", beacon, &audit_id.to_be_bytes(), &turn.to_be_bytes()]);
+        let hash = digest(&[
+            b"xpl/leaves/v1",
+            beacon,
+            &audit_id.to_be_bytes(),
+            &turn.to_be_bytes(),
+        ]);
         let head = hash.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
         let len = u64::try_from(left.len()).unwrap_or(u64::MAX);
         let Some(at) = head.checked_rem(len) else { break };

@@ -11,7 +11,9 @@ use super::{
     duty::at_phase,
     event::Event,
     lot,
-    state::{AUDITS, PROFILES, account, due_in, is_verified, numbers, numbers_of, stored_hash},
+    state::{
+        AUDITS, PROFILES, account, due_in, is_verified, numbers, numbers_of, stored_hash,
+    },
 };
 use crate::{Address, Amount, Ctx, Denom, Sdk, market, token};
 
@@ -79,7 +81,8 @@ fn put_down(ctx: &mut Ctx<'_>, from: Address, bond: Amount, least: Amount) -> Re
     }
     let have = token::spendable(ctx, from, &Denom::uxpl());
     if have < bond {
-        let text = alloc::format!("the spendable balance is {have}uxpl, the bond needs {bond}uxpl");
+        let text =
+            alloc::format!("the spendable balance is {have}uxpl, the bond needs {bond}uxpl");
         return Err(Sdk::InsufficientFunds(text).into());
     }
     Ok(token::transfer(ctx, from, account(), bond)?)

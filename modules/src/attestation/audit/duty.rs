@@ -16,9 +16,7 @@ use super::{
     digests::{commit_digest, commitment, reveal_digest, verdict_digest},
     event::Event,
     profile,
-    state::{
-        AUDITS, LEAVES, due_in, is_over, job_of, numbers_of, rest, seat_owes, stored_hash, sum,
-    },
+    state::{AUDITS, LEAVES, due_in, is_over, job_of, numbers_of, rest, seat_owes, stored_hash, sum},
 };
 use crate::{
     Address, Amount, Ctx, Read,

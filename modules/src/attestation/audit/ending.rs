@@ -197,7 +197,12 @@ fn end_seats(
 
 /// Carriers get back what they are owed as far as it goes; jurors of the outcome's opinion share the
 /// rest alike, those who spoke where there is none. What cannot be divided is burned.
-fn pay(ctx: &mut Ctx<'_>, audit: &mut Audit, finding: Finding, pot: &mut Pot) -> Result<(), Error> {
+fn pay(
+    ctx: &mut Ctx<'_>,
+    audit: &mut Audit,
+    finding: Finding,
+    pot: &mut Pot,
+) -> Result<(), Error> {
     let mut left = pot.shared;
     for Carried { carrier, owed_uxpl } in &mut audit.carried {
         let back = Amount::stored(owed_uxpl).min(left);

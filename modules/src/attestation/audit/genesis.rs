@@ -4,7 +4,9 @@ use plasma_proto::plasma::{attestation::v1::AuditState, genesis::v1::Attestation
 
 use super::{
     Error,
-    state::{AUDITS, BEACONS, COUNTS, LEAVES, MEMBERS, PROFILES, STANDINGS},
+    state::{
+        AUDITS, BEACONS, COUNTS, LEAVES, MEMBERS, PROFILES, STANDINGS,
+    },
 };
 use crate::{
     Address, Amount, Read, Write, market,

@@ -29,9 +29,7 @@ pub fn duty_locks_are_sum_of_seats(store: &dyn Read) -> Result<(), String> {
     for (operator, locked) in market::duty_locks(store) {
         let seats = seats.remove(&operator).unwrap_or_default();
         if locked != seats {
-            return Err(format!(
-                "{operator} has {locked}uxpl locked for duties, seats {seats}uxpl"
-            ));
+            return Err(format!("{operator} has {locked}uxpl locked for duties, seats {seats}uxpl"));
         }
     }
     match seats.first_key_value() {
@@ -97,7 +95,9 @@ pub fn profiles_count_their_pools(store: &dyn Read) -> Result<(), String> {
 pub fn leaves_are_those_of_open_audits(store: &dyn Read) -> Result<(), String> {
     for ((id, index), _) in LEAVES.iter(store) {
         let asked = AUDITS.get(store, &id).is_some_and(|audit| {
-            audit.state() != AuditState::Ended && audit.is_revealed && audit.leaves.contains(&index)
+            audit.state() != AuditState::Ended
+                && audit.is_revealed
+                && audit.leaves.contains(&index)
         });
         if !asked {
             return Err(format!("leaf {index} of audit {id} is kept for nothing"));

@@ -110,8 +110,7 @@ fn take_out(store: &mut dyn Write, operator: Address, model_id: &Hash) {
     for profile_hash in pools_of(store, operator, model_id) {
         MEMBERS.remove(store, &(*model_id, profile_hash, operator));
         let stands = PROFILES.get(store, model_id);
-        if let Some(mut stands) =
-            stands.filter(|now| stored_hash(&now.profile_hash) == profile_hash)
+        if let Some(mut stands) = stands.filter(|now| stored_hash(&now.profile_hash) == profile_hash)
         {
             stands.members = stands.members.saturating_sub(1);
             PROFILES.set(store, model_id, &stands);

@@ -79,7 +79,8 @@ fn audits(view: &View<'_>, request: QueryAuditsRequest) -> Result<QueryAuditsRes
 fn duties(view: &View<'_>, request: QueryDutiesRequest) -> Result<QueryDutiesResponse, QueryError> {
     let QueryDutiesRequest { operator, pagination } = request;
     let prefix = bytes(&Address::parse(&operator)?);
-    let (keys, pagination) = page_index(view.store, Table::AttestationDuties, &prefix, pagination)?;
+    let (keys, pagination) =
+        page_index(view.store, Table::AttestationDuties, &prefix, pagination)?;
     let duty = |audit: Audit| {
         let kind = match audit.state() {
             AuditState::Reveal => DutyKind::Reveal,

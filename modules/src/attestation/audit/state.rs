@@ -77,10 +77,7 @@ fn audit_indexes(id: &u64, audit: &Audit) -> Vec<IndexEntry> {
     indexes
 }
 
-fn member_indexes(
-    (model, profile, operator): &(Hash, Hash, Address),
-    _: &PoolMember,
-) -> Vec<IndexEntry> {
+fn member_indexes((model, profile, operator): &(Hash, Hash, Address), _: &PoolMember) -> Vec<IndexEntry> {
     [(Table::AttestationPoolsByOperator, bytes(&(*operator, *model, *profile)))].into()
 }
 
