@@ -146,7 +146,7 @@ mod tests {
             let stays = (1u128 << 64) - u128::from(*chance);
             let mut all = 1u128 << 64;
             for _ in 0..BEACONS {
-                all = (all >> 1) * stays >> 63;
+                all = ((all >> 1) * stays) >> 63;
             }
             let wanted = (1u128 << 64) / 100 * (100 - percent as u128);
             assert!(all.abs_diff(wanted) < 1 << 14, "{percent}: {all:x} {wanted:x}");

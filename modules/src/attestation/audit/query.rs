@@ -1,6 +1,6 @@
 //! Questions about audits.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, vec::Vec};
 
 use plasma_proto::{
     cosmos::base::query::v1beta1::PageResponse,
@@ -94,7 +94,7 @@ fn duties(view: &View<'_>, request: QueryDutiesRequest) -> Result<QueryDutiesRes
     Ok(QueryDutiesResponse { duties, pagination: Some(pagination) })
 }
 
-fn parse_model_id(text: &String) -> Result<Hash, QueryError> {
+fn parse_model_id(text: &str) -> Result<Hash, QueryError> {
     unhex(text)
         .and_then(|bytes| hash32(&bytes))
         .ok_or_else(|| QueryError::invalid("a model id is 64 hexadecimal digits"))
