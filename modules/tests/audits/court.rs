@@ -2,7 +2,7 @@
 
 pub use plasma_modules::{
     attestation::{
-        Fingerprint, LEAF_BYTES, Leaf,
+        Fingerprint, Leaf,
         audit::{
             self, commit_digest, commitment, default_params, profile_hash, reveal_digest,
             verdict_digest,
