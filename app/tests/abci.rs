@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "14b49e01f0b3fb94c9d512b1874675a40e3e5ec09af702acbbf0f6295a1ef9ec"
+        "95e919a4853f611109bdcfc0daf5bdd789a966b89225933c0bb3731ed2987105"
     );
 }
 

@@ -15,7 +15,7 @@ use plasma_proto::plasma::attestation::v1::Evidence;
 use plasma_proto::plasma::market::v1::{
     Job, JobState, Outcome, QueryJobRequest, QueryJobResponse, QueryJobsRequest, QueryJobsResponse,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -74,6 +74,8 @@ pub struct Service {
     pub outbox: Outbox,
     /// What was done.
     pub metrics: Arc<Metrics>,
+    /// Held while a transaction of the reporter is under way: one after the other, for their numbers.
+    pub sending: Mutex<()>,
     /// Rung when an answer was written.
     pub wake: Notify,
     /// Whether the node takes work.
@@ -151,7 +153,7 @@ impl Service {
     }
 
     /// How the chain's node is, if what it says of jobs is of now.
-    async fn synced(&self) -> Result<NodeStatus, ClientError> {
+    pub(crate) async fn synced(&self) -> Result<NodeStatus, ClientError> {
         let status = self.client.status().await?;
         if status.catching_up {
             let reason = format!("it is still catching up (block {})", status.height);
@@ -161,7 +163,7 @@ impl Service {
     }
 
     /// A job with its input.
-    async fn job(&self, job_id: u64) -> Result<QueryJobResponse, ClientError> {
+    pub(crate) async fn job(&self, job_id: u64) -> Result<QueryJobResponse, ClientError> {
         self.client.query("/plasma.market.v1.Query/Job", &QueryJobRequest { job_id }).await
     }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Config;
 
 mod calibrate;
+mod jury;
 mod keys;
 mod model;
 mod provider;
@@ -72,6 +73,9 @@ enum Command {
     },
     /// Measures how far apart honest kernels are on a model, and writes its verification profile
     Calibrate(calibrate::Calibrate),
+    /// Judging claims of other providers
+    #[command(subcommand)]
+    Jury(jury::JuryCommand),
     /// Answers that wait to be sent
     #[command(subcommand)]
     Outbox(OutboxCommand),
@@ -157,6 +161,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Status { json } => block_on(status::status(&home, json)),
         Command::Calibrate(args) => calibrate::run(&home, &args),
+        Command::Jury(command) => block_on(jury::run(&home, command)),
         Command::Outbox(OutboxCommand::List) => status::outbox(&home),
     }
 }

@@ -17,6 +17,8 @@ pub const REPORTER_KEY_FILE: &str = "reporter-key.json";
 pub const OPERATOR_FILE: &str = "operator";
 /// Name of the folder of models.
 pub const MODELS_FOLDER: &str = "models";
+/// Name of the folder of a juror's verdicts.
+pub const JURY_FOLDER: &str = "jury";
 /// Name of the folder of answers.
 pub const OUTBOX_FOLDER: &str = "outbox";
 /// Most models of one node.
@@ -62,6 +64,11 @@ pub const DEFAULT: &str = r#"# Configuration of a gpu-node. What is commented ou
 #max_tokens = 1024
 # Requests at the same time.
 #concurrent = 4
+
+# Models whose claims this node judges beside those that it serves: it must have them (gpu-node model add).
+# To be drawn, the operator must be in the model's pool: gpu-node jury join.
+[jury]
+#models = []
 
 # One block for each model that is served. The id is what `gpu-node model add` prints. Prices are in uxpl per
 # million tokens (1 XPL = 1,000,000 uxpl); a slot is one concurrent job.
@@ -121,8 +128,19 @@ pub struct Config {
     pub metrics_listen: SocketAddr,
     /// The owner's interface.
     pub api: Api,
+    /// What is judged beside what is served.
+    pub jury: Jury,
     /// What is served.
     pub models: Vec<Served>,
+}
+
+/// What a node judges.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jury {
+    /// Ids of models.
+    #[serde(deserialize_with = "model_ids")]
+    pub models: Vec<[u8; 32]>,
 }
 
 /// The owner's interface.
@@ -160,11 +178,16 @@ pub struct Served {
 }
 
 fn model_id<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
-    let text = String::deserialize(from)?;
-    let bytes = hex::decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| {
-        de::Error::custom(format!("{text:?} is no model id: it has 64 hexadecimal digits"))
-    })
+    parse_model_id(&String::deserialize(from)?)
+}
+
+fn model_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[u8; 32]>, D::Error> {
+    Vec::<String>::deserialize(from)?.iter().map(|text| parse_model_id(text)).collect()
+}
+
+fn parse_model_id<E: de::Error>(text: &str) -> Result<[u8; 32], E> {
+    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| E::custom(format!("{text:?} is no model id: it has 64 hexadecimal digits")))
 }
 
 fn one() -> u32 {
@@ -184,6 +207,7 @@ impl Default for Config {
             log_json: false,
             metrics_listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             api: Api::default(),
+            jury: Jury::default(),
             models: Vec::new(),
         }
     }
@@ -246,7 +270,7 @@ impl Config {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if config.models.len() > MODELS_MAX {
+        if config.models.len().saturating_add(config.jury.models.len()) > MODELS_MAX {
             return Err(format!("more than {MODELS_MAX} models"));
         }
         for (i, served) in config.models.iter().enumerate() {
@@ -337,6 +361,7 @@ mod tests {
             (model(1, "slots = 0"), "slots"),
             ("[api]\nlisten = \"0.0.0.0:1\"".to_owned(), "token"),
             ("operator = \"cosmos1\"".to_owned(), "operator"),
+            ("[jury]\nmodels = [\"12\"]".to_owned(), "no model id"),
         ] {
             let error = Config::parse(&text).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -45,6 +45,9 @@ pub struct Metrics {
     pub reporter_out_of_funds: Gauge,
     transactions: Family<Label, Counter>,
     requests: Family<Label, Counter>,
+    /// Duties of audits that are open.
+    pub duties_open: Gauge,
+    duties: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -71,6 +74,8 @@ impl Metrics {
             reporter_out_of_funds: Gauge::default(),
             transactions: Family::default(),
             requests: Family::default(),
+            duties_open: Gauge::default(),
+            duties: Family::default(),
         };
         metrics.registered()
     }
@@ -118,6 +123,16 @@ impl Metrics {
             "Requests to the local interface, by result",
             self.requests.clone(),
         );
+        registry.register(
+            "audit_duties_open",
+            "Duties of audits that this operator owes now",
+            self.duties_open.clone(),
+        );
+        registry.register(
+            "audit_duties",
+            "Duties of audits, by what became of them",
+            self.duties.clone(),
+        );
         self
     }
 
@@ -138,6 +153,11 @@ impl Metrics {
     /// A transaction with answers ended as `result`.
     pub fn transaction(&self, result: &'static str) {
         self.transactions.get_or_create(&Label("result", result)).inc();
+    }
+
+    /// A duty of an audit became `what`: `reveal`, `commit`, `verdict` when done, else `missed`.
+    pub fn duty(&self, what: &'static str) {
+        self.duties.get_or_create(&Label("what", what)).inc();
     }
 
     /// A request to the local interface ended as `result`.

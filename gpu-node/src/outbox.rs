@@ -11,7 +11,7 @@
 //! outbox/damaged/...                 files that were not what was written
 //! outbox/evidence/<job>-<attempt>.evidence  what a receipt's root stands for, to be shown on demand; kept as long
 //! ```
-//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline, 3 evidence), the message's length (be32), its protobuf bytes
+//! A file is `XPLOUT01`, the kind (1 receipt, 2 decline, 3 evidence, 4 a juror's verdict), the message's length (be32), its protobuf bytes
 //! and the sha256 of all that. Evidence is on disk before its receipt is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,8 @@ const HASH_BYTES: usize = 32;
 const KIND_RECEIPT: u8 = 1;
 const KIND_DECLINE: u8 = 2;
 const KIND_EVIDENCE: u8 = 3;
+/// Of a juror's verdict, which lies in a folder of its own.
+pub(crate) const KIND_VERDICT: u8 = 4;
 const ENDING: &str = ".answer";
 const EVIDENCE: &str = "evidence";
 const EVIDENCE_ENDING: &str = ".evidence";
@@ -119,7 +121,7 @@ impl Answer {
 }
 
 /// A message as a file.
-fn framed(kind: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(kind: u8, message: &[u8]) -> Vec<u8> {
     let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEAD_BYTES + message.len() + HASH_BYTES);
     bytes.extend_from_slice(MAGIC);
@@ -132,7 +134,7 @@ fn framed(kind: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// Kind and message of a file; `None` if a single byte of it is missing or changed.
-fn unframed(bytes: &[u8]) -> Option<(u8, &[u8])> {
+pub(crate) fn unframed(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
     if sha256(body) != *hash {
         return None;
@@ -415,7 +417,7 @@ impl Outbox {
     }
 }
 
-fn failed(path: &Path, source: io::Error) -> OutboxError {
+pub(crate) fn failed(path: &Path, source: io::Error) -> OutboxError {
     OutboxError::Io { path: path.to_owned(), source }
 }
 
@@ -481,14 +483,14 @@ fn read(path: &Path) -> io::Result<Option<Answer>> {
     Ok(Answer::from_bytes(&read_bytes(path)?))
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// The file is whole under its name after this, or was never there. Linked, not renamed: that replaces nothing.
-fn write(root: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(root: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -2,11 +2,16 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use plasma_modules::attestation::{
-    self, KERNEL_ID_BYTES_MAX, receipt_digest, request_hash, sampling_seed, text_hash, tokens_hash,
+    self, FINGERPRINT_BYTES, KERNEL_ID_BYTES_MAX, audit, evidence_path, evidence_root,
+    fingerprint_hash, leaf_hash, receipt_digest, request_hash, sampling_seed, text_hash,
+    tokens_hash,
 };
 use plasma_modules::types::Hash;
 use plasma_modules::{Address, market};
-use plasma_proto::plasma::attestation::v1::{Evidence, FinishReason, MsgSubmitReceipt, Receipt};
+use plasma_proto::plasma::attestation::v1::{
+    Evidence, FinishReason, LeafProof, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
+    MsgSubmitReceipt, Receipt, Verdict,
+};
 use plasma_proto::plasma::market::v1::{Job, MsgDeclineJob, Outcome, Output, Payload};
 use prost::Message as _;
 use zeroize::Zeroizing;
@@ -85,6 +90,79 @@ impl ReceiptKey {
         match built {
             Ok(answer) => answer,
             Err(reason) => (self.decline(job.id, job.attempt, &reason), None),
+        }
+    }
+
+    /// A signed showing of the leaves that an audit drew, from the evidence that is kept; `None` if that lacks one.
+    #[must_use]
+    pub fn reveal(&self, audit_id: u64, drawn: &[u32], kept: &Evidence) -> Option<MsgReveal> {
+        let names: Vec<Hash> = kept.leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let fingerprints: Vec<Hash> = kept
+            .leaves
+            .iter()
+            .map(|leaf| leaf.get(..FINGERPRINT_BYTES).map(fingerprint_hash))
+            .collect::<Option<_>>()?;
+        let path = |all: &[Hash], index: u32| -> Option<Vec<Vec<u8>>> {
+            Some(evidence_path(all, index)?.into_iter().map(Vec::from).collect())
+        };
+        let proof = |index: &u32| {
+            Some(LeafProof {
+                index: *index,
+                leaf: kept.leaves.get(usize::try_from(*index).ok()?)?.clone(),
+                path: path(&names, *index)?,
+                fingerprint_path: path(&fingerprints, *index)?,
+            })
+        };
+        let mut msg = MsgReveal {
+            carrier: String::new(),
+            audit_id,
+            fingerprints_root: evidence_root(&fingerprints).to_vec(),
+            leaves: drawn.iter().map(proof).collect::<Option<_>>()?,
+            signature: Vec::new(),
+        };
+        msg.signature = self.key.sign(&audit::reveal_digest(&self.chain_id, &msg)).to_vec();
+        Some(msg)
+    }
+
+    /// A juror's signed commitment to a verdict.
+    #[must_use]
+    pub fn commit(
+        &self,
+        audit_id: u64,
+        round: u32,
+        juror: Address,
+        verdict: &Verdict,
+        salt: &Hash,
+    ) -> MsgCommitVerdict {
+        let commitment = audit::commitment(&self.chain_id, audit_id, round, juror, verdict, salt);
+        let digest = audit::commit_digest(&self.chain_id, audit_id, round, juror, &commitment);
+        MsgCommitVerdict {
+            carrier: String::new(),
+            audit_id,
+            juror: juror.text(),
+            commitment: commitment.to_vec(),
+            signature: self.key.sign(&digest).to_vec(),
+        }
+    }
+
+    /// A juror's signed opening of the verdict that it committed to.
+    #[must_use]
+    pub fn open(
+        &self,
+        audit_id: u64,
+        round: u32,
+        juror: Address,
+        verdict: &Verdict,
+        salt: &Hash,
+    ) -> MsgRevealVerdict {
+        let digest = audit::verdict_digest(&self.chain_id, audit_id, round, juror, verdict, salt);
+        MsgRevealVerdict {
+            carrier: String::new(),
+            audit_id,
+            juror: juror.text(),
+            verdict: Some(*verdict),
+            salt: salt.to_vec(),
+            signature: self.key.sign(&digest).to_vec(),
         }
     }
 
@@ -210,7 +288,10 @@ pub fn request(job: &Job, payload: Option<Payload>) -> Result<Request, String> {
 }
 
 /// Where the draws of a job begin.
-fn seed(job: &Job) -> Result<Hash, String> {
+///
+/// # Errors
+/// If the job says no sampling.
+pub fn seed(job: &Job) -> Result<Hash, String> {
     let sampling = job.sampling.ok_or("the job says no sampling")?;
     Ok(sampling_seed(&job.assigned_beacon, job.id, sampling.seed))
 }

@@ -362,6 +362,7 @@ impl World {
             },
             outbox: Outbox::open(folder).unwrap(),
             metrics: Arc::new(Metrics::new()),
+            sending: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             health: Arc::new(Health::default()),
         });

@@ -299,6 +299,7 @@ pub fn close_block(base: &dyn Read, opened: Opened, input: &BlockInput<'_>) -> B
     let settled = market::take_settled(ctx.store);
     price::end_block(&mut ctx, &settled);
     reward::end_block(&mut ctx, &settled);
+    attestation::end_block(&mut ctx);
     authz::end_block(&mut ctx);
     governance::end_block(&mut ctx, |ctx, msg| msg.run(ctx));
     let validator_updates = staking::end_block(&mut ctx);

@@ -27,7 +27,7 @@ use prost_types::Any;
 
 use crate::{
     Address, Amount, Ctx, Refusal, Sdk,
-    attestation::{self, beacon},
+    attestation::{self, audit, beacon},
     authz, chain, feegrant,
     governance::{self, grants},
     market, price, reward,
@@ -181,6 +181,22 @@ messages! {
     SubmitReceipt: attestation_pb::MsgSubmitReceipt, attestation::SubmitReceipt, attestation::submit_receipt;
     /// A validator sets its key of the beacon.
     SetBeaconKey: attestation_pb::MsgSetBeaconKey, beacon::SetBeaconKey, beacon::set_beacon_key;
+    /// A publisher says what is still honest for a model.
+    SetProfile: attestation_pb::MsgSetProfile, audit::SetProfile, audit::set_profile;
+    /// A provider judges a model's claims from now on.
+    JoinPool: attestation_pb::MsgJoinPool, audit::JoinPool, audit::join_pool;
+    /// It judges them no more.
+    LeavePool: attestation_pb::MsgLeavePool, audit::LeavePool, audit::leave_pool;
+    /// Forces the audit of a claim.
+    Dispute: attestation_pb::MsgDispute, audit::Dispute, audit::dispute;
+    /// A provider asks for a larger jury.
+    Appeal: attestation_pb::MsgAppeal, audit::Appeal, audit::appeal;
+    /// A provider shows evidence of a claim that is audited.
+    Reveal: attestation_pb::MsgReveal, audit::Reveal, audit::reveal;
+    /// A juror commits to a verdict.
+    CommitVerdict: attestation_pb::MsgCommitVerdict, audit::CommitVerdict, audit::commit_verdict;
+    /// A juror opens its verdict.
+    RevealVerdict: attestation_pb::MsgRevealVerdict, audit::RevealVerdict, audit::reveal_verdict;
     /// Asks the stakers to carry out messages.
     SubmitProposal: gov::MsgSubmitProposal, governance::SubmitProposal, governance::submit_proposal;
     /// Adds to a proposal's deposit.

@@ -17,9 +17,8 @@ use plasma_modules::{
 };
 use plasma_proto::plasma::{
     attestation::v1::{
-        BeaconKey, BeaconKeys, MsgSetBeaconKey, Params, QueryBeaconKeyRequest,
-        QueryBeaconKeyResponse, QueryBeaconKeysRequest, QueryBeaconKeysResponse,
-        QueryBeaconRequest, QueryBeaconResponse,
+        BeaconKey, BeaconKeys, MsgSetBeaconKey, QueryBeaconKeyRequest, QueryBeaconKeyResponse,
+        QueryBeaconKeysRequest, QueryBeaconKeysResponse, QueryBeaconRequest, QueryBeaconResponse,
     },
     genesis::v1::GenesisState,
 };
@@ -46,7 +45,7 @@ fn with_keys(keys: Vec<BeaconKeys>) -> GenesisState {
     let mut genesis = genesis(&[&Account::new(1), &operator()], 1_000 * XPL);
     let attestation = genesis.attestation.as_mut().unwrap();
     attestation.beacon_keys = keys;
-    attestation.params = Some(Params { beacon_epoch_blocks: 10 });
+    attestation.params.as_mut().unwrap().beacon_epoch_blocks = 10;
     genesis
 }
 

@@ -40,7 +40,11 @@ use plasma_proto::{
         },
     },
     plasma::{
-        attestation::v1::{FinishReason, MsgSetBeaconKey, MsgSubmitReceipt, Receipt},
+        attestation::v1::{
+            FinishReason, LeafProof, Measures, MsgAppeal, MsgCommitVerdict, MsgDispute,
+            MsgJoinPool, MsgLeavePool, MsgReveal, MsgRevealVerdict, MsgSetBeaconKey, MsgSetProfile,
+            MsgSubmitReceipt, Profile, Receipt, Verdict,
+        },
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
             MsgDeregisterProvider, MsgPublishModel, MsgRegisterProvider, MsgSubmitJob,
@@ -208,6 +212,39 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         public_key: secret.public().to_vec(),
         proof: vec![0; PROOF_BYTES],
     };
+    let reveal = MsgReveal {
+        carrier: me.clone(),
+        audit_id: 1,
+        fingerprints_root: vec![1; 32],
+        leaves: vec![LeafProof { leaf: vec![0; 770], ..LeafProof::default() }; 2],
+        signature: vec![1; 64],
+    };
+    let commit = MsgCommitVerdict {
+        carrier: me.clone(),
+        audit_id: 1,
+        juror: me.clone(),
+        commitment: vec![1; 32],
+        signature: vec![1; 64],
+    };
+    let opened = MsgRevealVerdict {
+        carrier: me.clone(),
+        audit_id: 1,
+        juror: me.clone(),
+        verdict: Some(Verdict { pass: true, measures: Some(Measures::default()) }),
+        salt: vec![1; 32],
+        signature: vec![1; 64],
+    };
+    let (model_id, bond_uxpl) = (vec![1; 32], XPL.to_string());
+    let pool =
+        MsgJoinPool { operator: me.clone(), model_id: model_id.clone(), profile_hash: vec![1; 32] };
+    let profile_set = MsgSetProfile {
+        publisher: me.clone(),
+        model_id: model_id.clone(),
+        profile: Some(Profile::default()),
+    };
+    let dispute = MsgDispute { disputer: me.clone(), job_id: 1, bond_uxpl: bond_uxpl.clone() };
+    let leave_pool = MsgLeavePool { operator: me.clone(), model_id };
+    let appeal = MsgAppeal { operator: me.clone(), audit_id: 1, bond_uxpl };
     let amount_uxpl = XPL.to_string();
     let mut all = vec![
         (
@@ -237,6 +274,14 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&decline), vec![4]),
         (any(&report), vec![len(receipt.encoded_len() + output.encoded_len())]),
         (any(&beacon_key), vec![]),
+        (any(&profile_set), vec![]),
+        (any(&pool), vec![]),
+        (any(&leave_pool), vec![]),
+        (any(&dispute), vec![]),
+        (any(&appeal), vec![]),
+        (any(&reveal), vec![2, len(reveal.encoded_len())]),
+        (any(&commit), vec![]),
+        (any(&opened), vec![]),
     ];
     all.extend(grants());
     all.extend(stakes());

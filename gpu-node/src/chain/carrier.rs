@@ -174,7 +174,10 @@ impl Service {
         let carrier = self.reporter.address().text();
         let msgs = answers.iter().map(|answer| answer.message(&carrier)).collect();
         let options = TxOptions { timeout: TX_TIMEOUT, ..TxOptions::default() };
-        match self.client.send(&self.reporter, msgs, &options).await {
+        let one = self.sending.lock().await;
+        let sent = self.client.send(&self.reporter, msgs, &options).await;
+        drop(one);
+        match sent {
             Ok(outcome) => {
                 tracing::debug!(
                     hash = outcome.hash,

@@ -27,7 +27,7 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    fn wallet(&self) -> anyhow::Result<Wallet> {
+    pub(super) fn wallet(&self) -> anyhow::Result<Wallet> {
         let password = match &self.operator_password_file {
             Some(path) => keys::read_secret_line(path)?,
             None => keys::ask("Password of the operator's key: ", "--operator-password-file")?,

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -14,9 +14,10 @@ use super::{Home, keys, model};
 use crate::api::{self, Api, Offered};
 use crate::chain::{self, Health, Service, Serving};
 use crate::client::{Client, ClientError};
-use crate::config::{Config, OUTBOX_FOLDER};
+use crate::config::{Config, JURY_FOLDER, OUTBOX_FOLDER};
 use crate::engine::EngineHandle;
 use crate::hardware::Backend;
+use crate::jury::{self, Judge};
 use crate::metrics::Metrics;
 use crate::models;
 use crate::outbox::Outbox;
@@ -69,7 +70,7 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
         .merge(api::evidence_routes(home.path.join(OUTBOX_FOLDER)));
     let mut servers = vec![tokio::spawn(serve(listener, service_routes, stopped.clone()))];
 
-    let home_models = {
+    let (home_models, judges) = {
         let (path, config) = (home.path.clone(), config.clone());
         tokio::task::spawn_blocking(move || load(&path, &config)).await??
     };
@@ -107,6 +108,8 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     metrics.outbox_depth.set(i64::try_from(outbox.depth()).unwrap_or(i64::MAX));
     let (answers, chain_id) = (outbox.depth(), client.chain_id().to_owned());
     let models = home_models.len();
+    let outbox_folder = home.path.join(OUTBOX_FOLDER);
+    let verdicts = home.path.join(JURY_FOLDER);
     let service = Arc::new(Service {
         client,
         operator,
@@ -115,9 +118,13 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
         models: home_models,
         outbox,
         metrics,
+        sending: tokio::sync::Mutex::default(),
         wake: Notify::new(),
         health,
     });
+    tell_pools(&service, judges.keys()).await;
+    let jury = jury::open(Arc::clone(&service), judges, &outbox_folder, &verdicts)?;
+    let juror = tokio::spawn(jury::serve(jury, stopped.clone()));
     // What a former run left goes first.
     service.wake.notify_one();
     let (carrier_stop, carrier_stopped) = watch::channel(false);
@@ -130,12 +137,14 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
 
     // Ends when told to; the carrier goes last, with what the watcher wrote.
     let watched = watcher.await;
+    let judged = juror.await;
     let _ = carrier_stop.send(true);
     let carried = carrier.await;
     for server in servers {
         let _ = timeout(STOP_HTTP, server).await;
     }
     watched.context("the watcher broke")?;
+    judged.context("the juror broke")?;
     carried.context("the carrier broke")?;
     if !*stopped.borrow() {
         bail!("stopped without being told to");
@@ -144,12 +153,31 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads every configured model.
-fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<BTreeMap<ModelId, Serving>> {
+/// What is served, and by what claims are judged.
+type Loaded = (BTreeMap<ModelId, Serving>, BTreeMap<ModelId, Judge>);
+
+/// Tells of models in whose pool the operator is not: it takes no seat for them, and if nobody does, they are not
+/// verified.
+async fn tell_pools(service: &Service, models: impl Iterator<Item = &ModelId>) {
+    for model_id in models {
+        let model = hex::encode(model_id);
+        match super::jury::standing(&service.client, &model, &service.operator.text()).await {
+            Ok(Some((_, false))) => tracing::warn!(
+                model,
+                "this operator is not in the model's pool and judges no claims of it: gpu-node jury join"
+            ),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(model, %error, "the model's pool cannot be asked for"),
+        }
+    }
+}
+
+/// Loads every configured model. One that is served is judged by the same weights.
+fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<Loaded> {
     let backend: Backend = config.device.parse().map_err(anyhow::Error::msg)?;
     let device = backend.open()?;
     let cache = model::cache(home)?;
-    let mut loaded = BTreeMap::new();
+    let (mut loaded, mut judges) = (BTreeMap::new(), BTreeMap::new());
     for served in &config.models {
         let id = served.id;
         let hexadecimal = hex::encode(id);
@@ -157,6 +185,8 @@ fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<BTreeMap<Mode
         let manifest = cache.manifest(&id).with_context(|| format!("model {hexadecimal}"))?;
         let engine =
             models::load(&cache, &id, &device).with_context(|| format!("model {hexadecimal}"))?;
+        let judge = engine.with_model(|model| model, &device);
+        judges.insert(id, Judge::new(Mutex::new(judge)));
         let engine = EngineHandle::spawn(Box::new(engine))?;
         tracing::info!(
             model = hexadecimal,
@@ -166,7 +196,16 @@ fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<BTreeMap<Mode
         );
         loaded.insert(id, Serving { engine, name: manifest.name, slots: served.slots });
     }
-    Ok(loaded)
+    for id in &config.jury.models {
+        if !judges.contains_key(id) {
+            let model = hex::encode(id);
+            tracing::info!(model, %backend, "loading, to judge");
+            let judge =
+                models::load(&cache, id, &device).with_context(|| format!("model {model}"))?;
+            judges.insert(*id, Judge::new(Mutex::new(judge)));
+        }
+    }
+    Ok((loaded, judges))
 }
 
 /// Waits for the chain: services start in any order.

@@ -1,6 +1,7 @@
 //! The measures, from what a provider shows and what was computed here.
 
 use plasma_modules::attestation::{FINGERPRINT_POINTS, Leaf};
+use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::Measures;
 
 use crate::engine::{EngineError, Sampler};
@@ -39,6 +40,16 @@ pub fn segments(leaves: &[Leaf], own: &Segments, binding: &Binding<'_>) -> Vec<S
     let seed = binding.seed(leaves.iter().map(|leaf| &leaf.fingerprint));
     let signs = Signs::new(&seed, own.width);
     leaves.iter().zip(&own.all).map(|(leaf, own)| segment(leaf, own, &signs)).collect()
+}
+
+/// A and B of some segments, whose leaves were drawn; the projections of all come from `seed`.
+pub fn drawn(leaves: &[(u32, Leaf)], own: &Segments, seed: &Hash) -> Vec<SegmentMeasures> {
+    let signs = Signs::new(seed, own.width);
+    let of = |(index, leaf): &(u32, Leaf)| {
+        let own = own.all.get(usize::try_from(*index).ok()?)?;
+        Some(segment(leaf, own, &signs))
+    };
+    leaves.iter().filter_map(of).collect()
 }
 
 fn segment(leaf: &Leaf, own: &Segment, signs: &Signs) -> SegmentMeasures {

@@ -15,7 +15,8 @@ mod measure;
 mod provider;
 
 use plasma_modules::attestation::{
-    EvidenceError, Leaf, evidence_root, leaf_count, leaf_hash, leaf_rows, tokens_hash,
+    EvidenceError, Leaf, evidence_root, leaf_count, leaf_hash, leaf_rows, projection_seed,
+    tokens_hash,
 };
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
@@ -91,6 +92,15 @@ pub struct Claim {
     pub root: Vec<u8>,
     /// The leaves, if they are at hand.
     pub leaves: Option<Vec<Vec<u8>>>,
+}
+
+/// What a provider showed of its evidence for an audit, as the chain took it: under the receipt's root.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Root over the names of all fingerprints.
+    pub fingerprints_root: Hash,
+    /// Those that were drawn, with their indexes.
+    pub leaves: Vec<(u32, Vec<u8>)>,
 }
 
 /// Why leaves are no evidence of the claim, whatever the model computes.
@@ -218,6 +228,25 @@ pub fn verify(
     tier: Tier,
     progress: &dyn Fn(usize),
 ) -> Result<Report, EngineError> {
+    compare(model, claim, None, tier, progress)
+}
+
+/// Reads an audited claim again, as every juror does: all at once, whatever the kernels, so that jurors measure alike.
+/// [`Claim::leaves`] is not looked at.
+///
+/// # Errors
+/// As [`verify`].
+pub fn judge(model: &Candle, claim: &Claim, shown: &Shown) -> Result<Report, EngineError> {
+    compare(model, claim, Some(shown), Tier::Tolerant, &|_| ())
+}
+
+fn compare(
+    model: &Candle,
+    claim: &Claim,
+    shown: Option<&Shown>,
+    tier: Tier,
+    progress: &dyn Fn(usize),
+) -> Result<Report, EngineError> {
     let reading = read(model, claim, tier, progress)?;
     let binding = Binding {
         sampling_seed: &claim.seed,
@@ -226,12 +255,24 @@ pub fn verify(
     };
     let own = reading.segments.leaves(&binding)?;
     let root_matches = evidence::root(&own)[..] == claim.root[..];
-    let leaves =
-        claim.leaves.as_ref().map(|leaves| parse(leaves, claim, reading.prompt_tokens.len()));
-    let (segments, bad_leaves) = match leaves {
+    let n_in = reading.prompt_tokens.len();
+    let measured = match (shown, &claim.leaves) {
+        (Some(shown), _) => Some(parse_drawn(shown, claim, n_in).map(|leaves| {
+            let Binding { sampling_seed, request_hash, output_tokens_hash } = binding;
+            let root = &shown.fingerprints_root;
+            let seed = projection_seed(sampling_seed, request_hash, output_tokens_hash, root);
+            measure::drawn(&leaves, &reading.segments, &seed)
+        })),
+        (None, Some(leaves)) => Some(
+            parse(leaves, claim, n_in)
+                .map(|leaves| measure::segments(&leaves, &reading.segments, &binding)),
+        ),
+        (None, None) => None,
+    };
+    let (segments, bad_leaves) = match measured {
         None => (None, None),
         Some(Err(bad)) => (None, Some(bad)),
-        Some(Ok(leaves)) => (Some(measure::segments(&leaves, &reading.segments, &binding)), None),
+        Some(Ok(segments)) => (Some(segments), None),
     };
     let mut transcript = Transcript::new(&claim.stop, claim.max_tokens);
     for token in &claim.output {
@@ -272,6 +313,17 @@ fn parse(leaves: &[Vec<u8>], claim: &Claim, n_in: usize) -> Result<Vec<Leaf>, Ba
     let parsed = (0..).zip(leaves).map(|(at, leaf)| {
         let rows = leaf_rows(at, n_in as u64, n_out).unwrap_or(0);
         Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(at, error))
+    });
+    parsed.collect()
+}
+
+/// Drawn leaves as the chain reads them.
+fn parse_drawn(shown: &Shown, claim: &Claim, n_in: usize) -> Result<Vec<(u32, Leaf)>, BadLeaves> {
+    let n_out = u32::try_from(claim.output.len()).unwrap_or(u32::MAX);
+    let parsed = shown.leaves.iter().map(|(at, leaf)| {
+        let rows = leaf_rows(*at, n_in as u64, n_out).unwrap_or(0);
+        let leaf = Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(*at, error))?;
+        Ok((*at, leaf))
     });
     parsed.collect()
 }

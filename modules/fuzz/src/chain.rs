@@ -194,6 +194,8 @@ impl Chain {
         let params = params.expect("the market has parameters");
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);
         (params.unbond_blocks, params.unbond_s) = (2, 2);
+        let own = genesis.attestation.as_mut().and_then(|own| own.params.as_mut());
+        own.expect("attestation has parameters").audits = Some(super::court::numbers());
         let governance = genesis.governance.as_mut().and_then(|own| own.params.as_mut());
         let params = governance.expect("governance has parameters");
         params.min_deposit = vec![coin(DEPOSIT)];

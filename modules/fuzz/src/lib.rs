@@ -3,6 +3,7 @@
 //! random bytes, `make fuzz` lets libFuzzer look for them.
 
 pub mod chain;
+pub mod court;
 pub mod traffic;
 
 use std::{collections::BTreeMap, sync::OnceLock};

@@ -7,7 +7,7 @@ use plasma_modules::{
     governance::{self, grants},
     market::{self, register_digest},
     staking,
-    types::{digest, sha256},
+    types::sha256,
 };
 use plasma_proto::{
     cosmos::{
@@ -57,15 +57,18 @@ use super::chain::{
     ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GRANTS, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL,
     address, any, coin, text,
 };
+use super::court;
 
 /// A model that somebody serves, and one that nobody does.
 const SERVED: &str = "one";
 const LONELY: &str = "lonely";
+/// One whose claims are audited.
+pub const JUDGED: &str = "judged";
 const SAMPLING: Sampling = Sampling { temperature_milli: 0, top_p_milli: 1_000, seed: 7 };
 /// Jobs that are answered at once, at most.
 const ANSWERS_MAX: usize = 4;
 
-fn manifest(name: &str) -> Manifest {
+pub fn manifest(name: &str) -> Manifest {
     Manifest {
         name: name.into(),
         architecture: "llama".into(),
@@ -79,7 +82,7 @@ fn manifest(name: &str) -> Manifest {
     }
 }
 
-fn publish(name: &str) -> Any {
+pub fn publish(name: &str) -> Any {
     any(&MsgPublishModel {
         publisher: text(ALICE),
         manifest: Some(manifest(name)),
@@ -88,8 +91,12 @@ fn publish(name: &str) -> Any {
 }
 
 fn ask() -> Ask {
+    ask_for(SERVED)
+}
+
+fn ask_for(model: &str) -> Ask {
     Ask {
-        model_id: market::model_id(&manifest(SERVED)).to_vec(),
+        model_id: market::model_id(&manifest(model)).to_vec(),
         fresh_uxpl_per_mtok: 1_000_000,
         cached_uxpl_per_mtok: 100_000,
         output_uxpl_per_mtok: 4_000_000,
@@ -103,6 +110,25 @@ pub fn receipt_key(seed: u8) -> SigningKey {
 }
 
 fn register(seed: u8) -> Any {
+    register_with(seed, vec![ask()])
+}
+
+/// A provider that judges and serves nothing.
+pub fn register_without_asks(seed: u8) -> Any {
+    register_with(seed, vec![])
+}
+
+/// A provider's asks for all models that somebody serves.
+pub fn serve_all(seed: u8) -> Any {
+    any(&MsgUpdateProvider {
+        operator: text(seed),
+        endpoint: "https://rig.example".into(),
+        asks: vec![ask(), ask_for(JUDGED)],
+        ..MsgUpdateProvider::default()
+    })
+}
+
+fn register_with(seed: u8, asks: Vec<Ask>) -> Any {
     let key = receipt_key(seed);
     let public = key.verifying_key().to_bytes();
     any(&MsgRegisterProvider {
@@ -114,7 +140,7 @@ fn register(seed: u8) -> Any {
         hardware: Some(Hardware { device: "cpu".into(), ..Hardware::default() }),
         region: "eu".into(),
         bond_uxpl: (1_000 * XPL).to_string(),
-        asks: vec![ask()],
+        asks,
     })
 }
 
@@ -128,7 +154,7 @@ fn beacon_key(seed: u8) -> Any {
     })
 }
 
-fn submit(model: &str) -> Any {
+pub fn submit(model: &str) -> Any {
     any(&MsgSubmitJob {
         requester: text(ALICE),
         model_id: market::model_id(&manifest(model)).to_vec(),
@@ -142,7 +168,7 @@ fn submit(model: &str) -> Any {
     })
 }
 
-fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
+pub fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
     let output = Output { token_ids: vec![10, 11, 12], text: "Paris.".into() };
     let mut receipt = Receipt {
         version: 1,
@@ -150,7 +176,7 @@ fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
         job_id: job.id,
         attempt: job.attempt,
         receipt_key: key.verifying_key().to_bytes().into(),
-        model_id: market::model_id(&manifest(SERVED)).into(),
+        model_id: job.model_id.clone(),
         kernel_id: "fuzz".into(),
         outcome: Outcome::Ok.into(),
         finish_reason: FinishReason::Eos.into(),
@@ -162,7 +188,7 @@ fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
         n_cached: 0,
         n_out: 3,
         sampling: Some(SAMPLING),
-        fingerprint_root: digest(&[b"evidence", &job.id.to_be_bytes()]).into(),
+        fingerprint_root: court::root(job.id).into(),
         t_first_ms: 5,
         t_total_ms: 9,
         charge_uxpl: "42".into(),
@@ -440,15 +466,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         (OPERATOR, any(&MsgClaimReward { operator: text(OPERATOR) })),
         (OPERATOR, beacon_key(OPERATOR)),
         (BOB, any(&MsgDeregisterProvider { operator: text(BOB) })),
-        (
-            OPERATOR,
-            any(&MsgUpdateProvider {
-                operator: text(OPERATOR),
-                endpoint: "https://rig.example".into(),
-                asks: vec![ask()],
-                ..MsgUpdateProvider::default()
-            }),
-        ),
+        (OPERATOR, serve_all(OPERATOR)),
     ];
     let (one, two) = (format!("proposed {salt}"), format!("proposed too {salt}"));
     messages.push((ALICE, propose(ALICE, DEPOSIT, &[&one, &two], false)));
@@ -480,6 +498,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
         messages.push((BOB, any(&MsgCancelGrant { sender: text(BOB), grant_id: grant.id })));
     }
     messages.extend(stakes(chain, salt));
+    messages.extend(court::messages(chain));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
     messages.extend(
@@ -505,12 +524,19 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
 pub fn begin(signs: bool) -> (Chain, Vec<Vec<u8>>) {
     let mut chain = Chain::new(signs);
     let mut txs = Vec::new();
-    for (seed, message) in story() {
+    let story = story();
+    // Proposals come last: they do not wait for long.
+    let proposals = story.len().saturating_sub(2);
+    for (at, (seed, message)) in story.into_iter().enumerate() {
+        if at == proposals {
+            court::sit(&mut chain, &mut txs);
+        }
         let tx = chain.tx(seed, Terms::default(), vec![message]);
         let output = chain.run(&[&tx]);
         assert_eq!(output.txs[0].code, 0, "the story begins well: {}", output.txs[0].log);
         txs.push(tx);
     }
+    court::claim(&mut chain, &mut txs);
     (chain, txs)
 }
 

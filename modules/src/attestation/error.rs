@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use super::beacon;
+use super::{audit, beacon};
 use crate::{Amount, Coded, Sdk, market, params::ParamError};
 
 /// Why a receipt was refused.
@@ -9,6 +9,9 @@ pub enum Error {
     /// As the market says.
     #[error(transparent)]
     Market(#[from] market::Error),
+    /// As audits say.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// As the beacon says.
     #[error(transparent)]
     Beacon(#[from] beacon::Error),
@@ -142,6 +145,7 @@ impl Coded for Error {
     fn codespace(&self) -> &'static str {
         match self {
             Self::Market(error) => error.codespace(),
+            Self::Audit(error) => error.codespace(),
             Self::Beacon(error) => error.codespace(),
             Self::Params(error) => error.codespace(),
             Self::Sdk(error) => error.codespace(),
@@ -152,6 +156,7 @@ impl Coded for Error {
     fn code(&self) -> u32 {
         match self {
             Self::Market(error) => error.code(),
+            Self::Audit(error) => error.code(),
             Self::Beacon(error) => error.code(),
             Self::Params(error) => error.code(),
             Self::Sdk(error) => error.code(),

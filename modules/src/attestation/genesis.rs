@@ -3,7 +3,7 @@ use alloc::format;
 use plasma_proto::plasma::genesis::v1::AttestationGenesis;
 
 use super::{
-    Error, beacon, check_invariants, default_params,
+    Error, audit, beacon, check_invariants, default_params,
     state::{PARAMS, RECEIPTS, params},
     validate_params,
 };
@@ -16,7 +16,7 @@ pub fn default_genesis() -> AttestationGenesis {
 
 /// Writes the first state. Validators and market must be there before.
 pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), Error> {
-    let AttestationGenesis { receipts, params, beacon_keys } = genesis;
+    let AttestationGenesis { receipts, params, beacon_keys, .. } = genesis;
     let params = params.ok_or_else(|| Error::BadGenesis("params are missing".into()))?;
     validate_params(&params)?;
     PARAMS.set(store, &params);
@@ -32,6 +32,7 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
         }
         RECEIPTS.set(store, &receipt.job_id, accepted);
     }
+    audit::init(store, genesis)?;
     check_invariants(store).map_err(Error::BadGenesis)
 }
 
@@ -41,5 +42,6 @@ pub fn export(store: &dyn Read) -> AttestationGenesis {
         receipts: RECEIPTS.map().iter(store).map(|(_, receipt)| receipt).collect(),
         params: Some(params(store)),
         beacon_keys: beacon::export(store),
+        ..audit::export(store)
     }
 }

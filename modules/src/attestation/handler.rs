@@ -5,7 +5,7 @@ use plasma_proto::plasma::{
 use prost::Message;
 
 use super::{
-    Error, SubmitReceipt,
+    Error, SubmitReceipt, audit,
     event::Event,
     receipt_digest, receipt_hash,
     state::{RECEIPTS, job_with_root},
@@ -61,6 +61,9 @@ pub fn submit_receipt(
         time_s: ctx.block.time_s,
     };
     RECEIPTS.set(ctx.store, &job_id, &accepted);
+    if outcome == Outcome::Ok {
+        audit::claim(ctx, job_id)?;
+    }
     Ok(MsgSubmitReceiptResponse { receipt_hash: hash.into() })
 }
 

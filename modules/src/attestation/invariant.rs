@@ -1,12 +1,13 @@
 use alloc::{format, string::String};
 
-use super::{beacon, receipt_hash, state::RECEIPTS};
+use super::{audit, beacon, receipt_hash, state::RECEIPTS};
 use crate::{Read, market};
 
 /// All of them.
 pub fn check_invariants(store: &dyn Read) -> Result<(), String> {
     receipts_are_those_of_jobs(store)?;
-    beacon::check_invariants(store)
+    beacon::check_invariants(store)?;
+    audit::check_invariants(store)
 }
 
 /// Every receipt is the one that its job names.

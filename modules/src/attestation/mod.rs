@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod audit;
 pub mod beacon;
 mod digests;
 mod error;
@@ -14,6 +15,7 @@ mod query;
 mod state;
 
 pub use crate::market::{decline_digest, register_digest, request_hash};
+pub use audit::end_block;
 pub use digests::{receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash};
 pub use error::Error;
 pub use evidence::{

@@ -21,8 +21,8 @@ pub const VERSION: u32 = 1;
 /// Longest name of kernels.
 pub const KERNEL_ID_BYTES_MAX: usize = 128;
 
-/// A receipt from checks to settlement bookkeeping, without its bytes.
-const RECEIPT_GAS: u64 = 160_000;
+/// A receipt from checks to settlement bookkeeping and the lot of its claim, without its bytes.
+const RECEIPT_GAS: u64 = 220_000;
 
 fn bad(field: &'static str, why: &'static str) -> Error {
     Error::BadField { field, why }

@@ -8,7 +8,7 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    beacon,
+    audit, beacon,
     state::{RECEIPTS, params},
 };
 use crate::{
@@ -22,6 +22,7 @@ pub fn routes(router: &mut Router) {
     router.add("/plasma.attestation.v1.Query/Receipts", receipts);
     router.add("/plasma.attestation.v1.Query/Params", numbers);
     beacon::routes(router);
+    audit::routes(router);
 }
 
 fn numbers(view: &View<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, QueryError> {

@@ -2,6 +2,7 @@ use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Params};
 
+use super::audit;
 use crate::{IndexEntry, IndexedMap, Item, Order, Read, Table, error::fault, store::prefix_end};
 
 pub(super) const RECEIPTS: IndexedMap<u64, AcceptedReceipt> =
@@ -17,6 +18,7 @@ pub fn params(store: &dyn Read) -> Params {
 /// Hands every index key of attestation to `put`.
 pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     RECEIPTS.rebuild(store, put);
+    audit::rebuild_derived(store, put);
 }
 
 /// A receipt without evidence is not looked up by it.

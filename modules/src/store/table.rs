@@ -174,10 +174,36 @@ pub enum Table {
     AttestationReceipts = 0x70,
     /// Derived: (root of the evidence, job id), of receipts with evidence.
     AttestationByRoot = 0x71,
+    /// `Map<u64, attestation.Audit>`: by job.
+    AttestationAudits = 0x72,
+    /// Derived: (stage, when, job id), of audits under way.
+    AttestationAuditsByDue = 0x73,
+    /// Derived: (state, job id), of audits.
+    AttestationAuditsByState = 0x74,
+    /// Derived: (operator, job id), of audits of that operator's claims.
+    AttestationAuditsByProvider = 0x75,
     /// `Item<attestation.Params>`
     AttestationParams = 0x76,
     /// `Map<Address, attestation.BeaconKeys>`: by operator of the validator.
     BeaconKeys = 0x77,
+    /// Derived: (operator, job id), of audits in which that operator has a seat.
+    AttestationAuditsByJuror = 0x78,
+    /// Derived: (operator, job id), of audits that wait for that operator.
+    AttestationDuties = 0x79,
+    /// `Map<(job id, leaf), attestation.ShownLeaf>`: of audits under way.
+    AttestationShownLeaves = 0x7a,
+    /// `Map<height, attestation.PastBeacon>`
+    AttestationPastBeacons = 0x7b,
+    /// `Map<ModelId, attestation.ModelProfile>`
+    AttestationProfiles = 0x7c,
+    /// `Map<(ModelId, profile, Address), attestation.PoolMember>`
+    AttestationPoolMembers = 0x7d,
+    /// Derived: (operator, model id, profile), of members of pools.
+    AttestationPoolsByOperator = 0x7e,
+    /// `Map<Address, attestation.Standing>`
+    AttestationStandings = 0x7f,
+    /// `Map<(operator, payer), attestation.PayerCount>`
+    AttestationPayerCounts = 0x80,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -251,7 +277,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 27] = [
+    pub const DERIVED: [Self; 33] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -276,6 +302,12 @@ impl Table {
         Self::PriceVolumesByCharge,
         Self::RewardAuditedByEnd,
         Self::AttestationByRoot,
+        Self::AttestationAuditsByDue,
+        Self::AttestationAuditsByState,
+        Self::AttestationAuditsByProvider,
+        Self::AttestationAuditsByJuror,
+        Self::AttestationDuties,
+        Self::AttestationPoolsByOperator,
         Self::GrantsByRecipient,
         Self::GrantsByStatus,
         Self::GrantsDue,

@@ -48,7 +48,8 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 13] = [
+const CODESPACES: [&str; 14] = [
+    "audit",
     "beacon",
     "grants",
     "sdk",

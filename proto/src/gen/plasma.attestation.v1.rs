@@ -84,6 +84,538 @@ impl ::prost::Name for Profile {
         "/plasma.attestation.v1.Profile".into()
     }
 }
+/// Numbers of audits, set by governance. An audit keeps those that it opened with. Rates are basis points.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct AuditParams {
+    /// Part of claims that is audited at least.
+    #[prost(uint32, tag = "1")]
+    pub rate_min_bps: u32,
+    /// Clean value at which an operator's rate has come down to that, uxpl.
+    #[prost(uint64, tag = "2")]
+    pub decay_uxpl: u64,
+    /// Part of cheats that an audit finds.
+    #[prost(uint32, tag = "3")]
+    pub detection_bps: u32,
+    /// Safety on top of what makes a cheat worthless.
+    #[prost(uint32, tag = "4")]
+    pub kappa_bps: u32,
+    /// Least slash, uxpl.
+    #[prost(uint64, tag = "5")]
+    pub slash_min_uxpl: u64,
+    /// Most that one payer's claims count for, of the clean value.
+    #[prost(uint32, tag = "6")]
+    pub payer_bps: u32,
+    /// Seats of a jury, and votes that decide.
+    #[prost(uint32, tag = "7")]
+    pub jury: u32,
+    #[prost(uint32, tag = "8")]
+    pub threshold: u32,
+    /// Of the jury of an appeal.
+    #[prost(uint32, tag = "9")]
+    pub appeal_jury: u32,
+    #[prost(uint32, tag = "10")]
+    pub appeal_threshold: u32,
+    /// Operators of a pool from which on its model is verified, and the most it takes.
+    #[prost(uint32, tag = "11")]
+    pub pool_min: u32,
+    #[prost(uint32, tag = "12")]
+    pub pool_max: u32,
+    /// Leaves of evidence that are drawn next to the prompt's.
+    #[prost(uint32, tag = "13")]
+    pub leaves: u32,
+    /// Least that a seat locks, uxpl.
+    #[prost(uint64, tag = "14")]
+    pub seat_min_uxpl: u64,
+    /// Of what a seat locked: lost by silence, and by a verdict that a larger jury found wrong.
+    #[prost(uint32, tag = "15")]
+    pub silent_bps: u32,
+    #[prost(uint32, tag = "16")]
+    pub wrong_bps: u32,
+    /// Windows; each ends when both have passed.
+    #[prost(uint64, tag = "17")]
+    pub reveal_blocks: u64,
+    #[prost(uint64, tag = "18")]
+    pub reveal_s: u64,
+    #[prost(uint64, tag = "19")]
+    pub commit_blocks: u64,
+    #[prost(uint64, tag = "20")]
+    pub commit_s: u64,
+    #[prost(uint64, tag = "21")]
+    pub verdict_blocks: u64,
+    #[prost(uint64, tag = "22")]
+    pub verdict_s: u64,
+    #[prost(uint64, tag = "23")]
+    pub appeal_blocks: u64,
+    #[prost(uint64, tag = "24")]
+    pub appeal_s: u64,
+    /// Part of an audited charge that goes to jurors, from the provider's share.
+    #[prost(uint32, tag = "25")]
+    pub fee_bps: u32,
+    /// Most that the carrier of one duty gets back, uxpl.
+    #[prost(uint64, tag = "26")]
+    pub duty_fee_max_uxpl: u64,
+    /// Least bonds of a dispute and of an appeal, uxpl.
+    #[prost(uint64, tag = "27")]
+    pub dispute_bond_uxpl: u64,
+    #[prost(uint64, tag = "28")]
+    pub appeal_bond_uxpl: u64,
+    /// Audits that a block takes a step further.
+    #[prost(uint32, tag = "29")]
+    pub steps_per_block_max: u32,
+    /// Each number of a profile lies between these.
+    #[prost(message, optional, tag = "30")]
+    pub profile_floor: ::core::option::Option<Profile>,
+    #[prost(message, optional, tag = "31")]
+    pub profile_ceiling: ::core::option::Option<Profile>,
+}
+impl ::prost::Name for AuditParams {
+    const NAME: &'static str = "AuditParams";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.AuditParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.AuditParams".into()
+    }
+}
+/// The profile that a model's publisher set, and who stands behind it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelProfile {
+    #[prost(bytes = "vec", tag = "1")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub profile: ::core::option::Option<Profile>,
+    /// sha256 of (xpl/profile/v1, model id, the profile's deterministic bytes), each be32 length-prefixed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub set_height: u64,
+    /// Operators in the pool of this profile. The model is verified from AuditParams.pool_min on.
+    #[prost(uint32, tag = "5")]
+    pub members: u32,
+}
+impl ::prost::Name for ModelProfile {
+    const NAME: &'static str = "ModelProfile";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.ModelProfile".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.ModelProfile".into()
+    }
+}
+/// An operator that can repeat a model's inferences.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoolMember {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub joined_height: u64,
+}
+impl ::prost::Name for PoolMember {
+    const NAME: &'static str = "PoolMember";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.PoolMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.PoolMember".into()
+    }
+}
+/// What audits found of an operator.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Standing {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// Value of claims that juries found clean, as far as it counts, uxpl.
+    #[prost(string, tag = "2")]
+    pub clean_uxpl: ::prost::alloc::string::String,
+    /// Counts convictions: what payers count for began anew with the last one.
+    #[prost(uint64, tag = "3")]
+    pub era: u64,
+    /// The next claim is audited, whatever the rate.
+    #[prost(bool, tag = "4")]
+    pub is_audited_next: bool,
+    #[prost(uint64, tag = "5")]
+    pub audits_clean: u64,
+    #[prost(uint64, tag = "6")]
+    pub audits_convicted: u64,
+    #[prost(uint64, tag = "7")]
+    pub audits_open_ended: u64,
+}
+impl ::prost::Name for Standing {
+    const NAME: &'static str = "Standing";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Standing".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Standing".into()
+    }
+}
+/// What one payer's claims count for in an operator's clean value.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PayerCount {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub payer: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub counted_uxpl: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub era: u64,
+}
+impl ::prost::Name for PayerCount {
+    const NAME: &'static str = "PayerCount";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.PayerCount".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.PayerCount".into()
+    }
+}
+/// What a juror found.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Verdict {
+    /// Whether the claim is the model's work. The chain takes a pass only with measures within the profile.
+    #[prost(bool, tag = "1")]
+    pub pass: bool,
+    #[prost(message, optional, tag = "2")]
+    pub measures: ::core::option::Option<Measures>,
+}
+impl ::prost::Name for Verdict {
+    const NAME: &'static str = "Verdict";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Verdict".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Verdict".into()
+    }
+}
+/// A juror's place in an audit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Seat {
+    #[prost(string, tag = "1")]
+    pub juror: ::prost::alloc::string::String,
+    /// 0, or 1 in an appeal.
+    #[prost(uint32, tag = "2")]
+    pub round: u32,
+    /// Part of the juror's bond that the seat locks, uxpl.
+    #[prost(string, tag = "3")]
+    pub locked_uxpl: ::prost::alloc::string::String,
+    /// 32 bytes, once it committed.
+    #[prost(bytes = "vec", tag = "4")]
+    pub commitment: ::prost::alloc::vec::Vec<u8>,
+    /// Once it was opened.
+    #[prost(message, optional, tag = "5")]
+    pub verdict: ::core::option::Option<Verdict>,
+    /// Lost and earned, uxpl; set at the end.
+    #[prost(string, tag = "6")]
+    pub lost_uxpl: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub earned_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Seat {
+    const NAME: &'static str = "Seat";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Seat".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Seat".into()
+    }
+}
+/// What a carrier is to get back of its fees.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Carried {
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub owed_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Carried {
+    const NAME: &'static str = "Carried";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Carried".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Carried".into()
+    }
+}
+/// The audit of one claim.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Audit {
+    /// The job's.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(enumeration = "AuditState", tag = "2")]
+    pub state: i32,
+    #[prost(enumeration = "AuditReason", tag = "3")]
+    pub reason: i32,
+    /// Operator of the claim.
+    #[prost(string, tag = "4")]
+    pub provider: ::prost::alloc::string::String,
+    /// Who pays for the job.
+    #[prost(string, tag = "5")]
+    pub payer: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "6")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    /// The claim's charge, uxpl.
+    #[prost(string, tag = "7")]
+    pub charge_uxpl: ::prost::alloc::string::String,
+    /// The operator's rate when it made the claim, basis points.
+    #[prost(uint32, tag = "8")]
+    pub rate_bps: u32,
+    #[prost(uint64, tag = "9")]
+    pub claimed_height: u64,
+    /// Set when the claim is selected: the profile and the numbers that hold for it.
+    #[prost(message, optional, tag = "10")]
+    pub profile: ::core::option::Option<Profile>,
+    #[prost(message, optional, tag = "11")]
+    pub params: ::core::option::Option<AuditParams>,
+    #[prost(uint64, tag = "12")]
+    pub selected_height: u64,
+    /// Unsettled charges of the operator then, what a conviction costs, and what a seat locks, uxpl.
+    #[prost(string, tag = "13")]
+    pub at_risk_uxpl: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub slash_uxpl: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub seat_uxpl: ::prost::alloc::string::String,
+    /// Indexes of the leaves that are to be shown, in order; 0 is the prompt's.
+    #[prost(uint32, repeated, tag = "16")]
+    pub leaves: ::prost::alloc::vec::Vec<u32>,
+    /// Whether they are there.
+    #[prost(bool, tag = "17")]
+    pub is_revealed: bool,
+    /// Root over the names of all fingerprints, as it was shown, 32 bytes.
+    #[prost(bytes = "vec", tag = "18")]
+    pub fingerprints_root: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "19")]
+    pub seats: ::prost::alloc::vec::Vec<Seat>,
+    /// 0; 1 in an appeal.
+    #[prost(uint32, tag = "20")]
+    pub round: u32,
+    /// The phase ends at the first block at or past both.
+    #[prost(uint64, tag = "21")]
+    pub due_height: u64,
+    #[prost(uint64, tag = "22")]
+    pub due_s: u64,
+    /// The height has come, the time has not.
+    #[prost(bool, tag = "23")]
+    pub waits_for_time: bool,
+    /// Who disputes the claim, or empty; and the bond of that, uxpl.
+    #[prost(string, tag = "24")]
+    pub disputer: ::prost::alloc::string::String,
+    #[prost(string, tag = "25")]
+    pub dispute_bond_uxpl: ::prost::alloc::string::String,
+    /// Bond of the appeal, uxpl.
+    #[prost(string, tag = "26")]
+    pub appeal_bond_uxpl: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "27")]
+    pub carried: ::prost::alloc::vec::Vec<Carried>,
+    #[prost(enumeration = "Finding", tag = "28")]
+    pub finding: i32,
+    /// Taken from the operator's bond, uxpl.
+    #[prost(string, tag = "29")]
+    pub slashed_uxpl: ::prost::alloc::string::String,
+    /// Shared by jurors and carriers, uxpl.
+    #[prost(string, tag = "30")]
+    pub shared_uxpl: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "31")]
+    pub ended_height: u64,
+    #[prost(uint64, tag = "32")]
+    pub ended_s: u64,
+}
+impl ::prost::Name for Audit {
+    const NAME: &'static str = "Audit";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Audit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Audit".into()
+    }
+}
+/// A leaf of evidence that was shown for an audit; forgotten with its end.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShownLeaf {
+    #[prost(uint64, tag = "1")]
+    pub audit_id: u64,
+    #[prost(uint32, tag = "2")]
+    pub index: u32,
+    /// 770 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub leaf: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for ShownLeaf {
+    const NAME: &'static str = "ShownLeaf";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.ShownLeaf".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.ShownLeaf".into()
+    }
+}
+/// The beacon of a block that is over.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PastBeacon {
+    #[prost(uint64, tag = "1")]
+    pub height: u64,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub beacon: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for PastBeacon {
+    const NAME: &'static str = "PastBeacon";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.PastBeacon".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.PastBeacon".into()
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuditState {
+    Unspecified = 0,
+    /// Waits for the beacons that may select it.
+    Lot = 1,
+    /// The provider must show the drawn leaves.
+    Reveal = 2,
+    /// Each juror must commit to a verdict.
+    Commit = 3,
+    /// Each juror must open it.
+    Verdict = 4,
+    /// Found false; the provider may ask for a larger jury.
+    Appeal = 5,
+    Ended = 6,
+}
+impl AuditState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUDIT_STATE_UNSPECIFIED",
+            Self::Lot => "AUDIT_STATE_LOT",
+            Self::Reveal => "AUDIT_STATE_REVEAL",
+            Self::Commit => "AUDIT_STATE_COMMIT",
+            Self::Verdict => "AUDIT_STATE_VERDICT",
+            Self::Appeal => "AUDIT_STATE_APPEAL",
+            Self::Ended => "AUDIT_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUDIT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUDIT_STATE_LOT" => Some(Self::Lot),
+            "AUDIT_STATE_REVEAL" => Some(Self::Reveal),
+            "AUDIT_STATE_COMMIT" => Some(Self::Commit),
+            "AUDIT_STATE_VERDICT" => Some(Self::Verdict),
+            "AUDIT_STATE_APPEAL" => Some(Self::Appeal),
+            "AUDIT_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuditReason {
+    Unspecified = 0,
+    /// A beacon selects it at the operator's rate.
+    Lot = 1,
+    /// The operator has more at risk than its free bond carries.
+    Risk = 2,
+    /// The audit before this one ended open.
+    Again = 3,
+    /// Somebody disputes the claim.
+    Dispute = 4,
+}
+impl AuditReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUDIT_REASON_UNSPECIFIED",
+            Self::Lot => "AUDIT_REASON_LOT",
+            Self::Risk => "AUDIT_REASON_RISK",
+            Self::Again => "AUDIT_REASON_AGAIN",
+            Self::Dispute => "AUDIT_REASON_DISPUTE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUDIT_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUDIT_REASON_LOT" => Some(Self::Lot),
+            "AUDIT_REASON_RISK" => Some(Self::Risk),
+            "AUDIT_REASON_AGAIN" => Some(Self::Again),
+            "AUDIT_REASON_DISPUTE" => Some(Self::Dispute),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Finding {
+    Unspecified = 0,
+    /// Settled; its value counts.
+    Clean = 1,
+    /// Voided and slashed.
+    Convicted = 2,
+    /// Convicted because it was not shown in time.
+    Hidden = 3,
+    /// Voided, nobody is slashed: so many found it false that it cannot be called clean.
+    Hung = 4,
+    /// Settled: too few jurors spoke.
+    Silent = 5,
+    /// Settled: there were not enough operators to judge it.
+    NoJury = 6,
+}
+impl Finding {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FINDING_UNSPECIFIED",
+            Self::Clean => "FINDING_CLEAN",
+            Self::Convicted => "FINDING_CONVICTED",
+            Self::Hidden => "FINDING_HIDDEN",
+            Self::Hung => "FINDING_HUNG",
+            Self::Silent => "FINDING_SILENT",
+            Self::NoJury => "FINDING_NO_JURY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FINDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "FINDING_CLEAN" => Some(Self::Clean),
+            "FINDING_CONVICTED" => Some(Self::Convicted),
+            "FINDING_HIDDEN" => Some(Self::Hidden),
+            "FINDING_HUNG" => Some(Self::Hung),
+            "FINDING_SILENT" => Some(Self::Silent),
+            "FINDING_NO_JURY" => Some(Self::NoJury),
+            _ => None,
+        }
+    }
+}
 /// What a provider says it did. Signed by the receipt key: ed25519 over sha256 of (xpl/receipt/v1,
 /// chain id, job id be64, these bytes with signature empty), each be32 length-prefixed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -181,6 +713,8 @@ pub struct Params {
     /// Blocks of an epoch: a beacon key counts from the second epoch after the one it is set in.
     #[prost(uint64, tag = "1")]
     pub beacon_epoch_blocks: u64,
+    #[prost(message, optional, tag = "2")]
+    pub audits: ::core::option::Option<AuditParams>,
 }
 impl ::prost::Name for Params {
     const NAME: &'static str = "Params";
@@ -457,6 +991,283 @@ impl ::prost::Name for QueryBeaconKeysResponse {
         "/plasma.attestation.v1.QueryBeaconKeysResponse".into()
     }
 }
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryAuditRequest {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+}
+impl ::prost::Name for QueryAuditRequest {
+    const NAME: &'static str = "QueryAuditRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryAuditRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryAuditRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryAuditResponse {
+    #[prost(message, optional, tag = "1")]
+    pub audit: ::core::option::Option<Audit>,
+    /// In order; none before they are shown, or after the end.
+    #[prost(message, repeated, tag = "2")]
+    pub leaves: ::prost::alloc::vec::Vec<ShownLeaf>,
+}
+impl ::prost::Name for QueryAuditResponse {
+    const NAME: &'static str = "QueryAuditResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryAuditResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryAuditResponse".into()
+    }
+}
+/// At most one of the three.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryAuditsRequest {
+    #[prost(enumeration = "AuditState", tag = "1")]
+    pub state: i32,
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub juror: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+}
+impl ::prost::Name for QueryAuditsRequest {
+    const NAME: &'static str = "QueryAuditsRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryAuditsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryAuditsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryAuditsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub audits: ::prost::alloc::vec::Vec<Audit>,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageResponse>,
+}
+impl ::prost::Name for QueryAuditsResponse {
+    const NAME: &'static str = "QueryAuditsResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryAuditsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryAuditsResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Duty {
+    #[prost(enumeration = "DutyKind", tag = "1")]
+    pub kind: i32,
+    /// Due at the last block before both have passed.
+    #[prost(uint64, tag = "2")]
+    pub due_height: u64,
+    #[prost(uint64, tag = "3")]
+    pub due_s: u64,
+    #[prost(message, optional, tag = "4")]
+    pub audit: ::core::option::Option<Audit>,
+}
+impl ::prost::Name for Duty {
+    const NAME: &'static str = "Duty";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Duty".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Duty".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryDutiesRequest {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+}
+impl ::prost::Name for QueryDutiesRequest {
+    const NAME: &'static str = "QueryDutiesRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryDutiesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryDutiesRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryDutiesResponse {
+    /// In order of audits.
+    #[prost(message, repeated, tag = "1")]
+    pub duties: ::prost::alloc::vec::Vec<Duty>,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageResponse>,
+}
+impl ::prost::Name for QueryDutiesResponse {
+    const NAME: &'static str = "QueryDutiesResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryDutiesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryDutiesResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryPoolRequest {
+    /// 64 hex digits.
+    #[prost(string, tag = "1")]
+    pub model_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+}
+impl ::prost::Name for QueryPoolRequest {
+    const NAME: &'static str = "QueryPoolRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryPoolRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryPoolRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryPoolResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<PoolMember>,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageResponse>,
+}
+impl ::prost::Name for QueryPoolResponse {
+    const NAME: &'static str = "QueryPoolResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryPoolResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryPoolResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryProfileRequest {
+    /// 64 hex digits.
+    #[prost(string, tag = "1")]
+    pub model_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for QueryProfileRequest {
+    const NAME: &'static str = "QueryProfileRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryProfileRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryProfileRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryProfileResponse {
+    #[prost(message, optional, tag = "1")]
+    pub profile: ::core::option::Option<ModelProfile>,
+    /// Whether so many stand behind it that claims of the model are audited.
+    #[prost(bool, tag = "2")]
+    pub is_verified: bool,
+}
+impl ::prost::Name for QueryProfileResponse {
+    const NAME: &'static str = "QueryProfileResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryProfileResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryProfileResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryStandingRequest {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+}
+impl ::prost::Name for QueryStandingRequest {
+    const NAME: &'static str = "QueryStandingRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryStandingRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryStandingRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryStandingResponse {
+    #[prost(message, optional, tag = "1")]
+    pub standing: ::core::option::Option<Standing>,
+    /// Part of its claims that is audited, basis points.
+    #[prost(uint32, tag = "2")]
+    pub rate_bps: u32,
+    /// Charges of delivered jobs that are not settled, and the most that its free bond carries, uxpl.
+    #[prost(string, tag = "3")]
+    pub at_risk_uxpl: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub carries_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for QueryStandingResponse {
+    const NAME: &'static str = "QueryStandingResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryStandingResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryStandingResponse".into()
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DutyKind {
+    Unspecified = 0,
+    /// Show the drawn leaves.
+    Reveal = 1,
+    /// Judge, and commit to a verdict.
+    Commit = 2,
+    /// Open the verdict.
+    Verdict = 3,
+}
+impl DutyKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DUTY_KIND_UNSPECIFIED",
+            Self::Reveal => "DUTY_KIND_REVEAL",
+            Self::Commit => "DUTY_KIND_COMMIT",
+            Self::Verdict => "DUTY_KIND_VERDICT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DUTY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DUTY_KIND_REVEAL" => Some(Self::Reveal),
+            "DUTY_KIND_COMMIT" => Some(Self::Commit),
+            "DUTY_KIND_VERDICT" => Some(Self::Verdict),
+            _ => None,
+        }
+    }
+}
 /// A duty message: any account may carry it, the receipt key authorises it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MsgSubmitReceipt {
@@ -562,5 +1373,313 @@ impl ::prost::Name for MsgUpdateParamsResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.MsgUpdateParamsResponse".into()
+    }
+}
+/// A model's publisher says what is still honest for it. Another profile begins with an empty pool.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgSetProfile {
+    #[prost(string, tag = "1")]
+    pub publisher: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub profile: ::core::option::Option<Profile>,
+}
+impl ::prost::Name for MsgSetProfile {
+    const NAME: &'static str = "MsgSetProfile";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetProfile".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetProfile".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgSetProfileResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgSetProfileResponse {
+    const NAME: &'static str = "MsgSetProfileResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetProfileResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetProfileResponse".into()
+    }
+}
+/// A provider says that it can repeat a model's inferences, and judge them by this profile.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgJoinPool {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    /// The one that stands: 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgJoinPool {
+    const NAME: &'static str = "MsgJoinPool";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgJoinPool".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgJoinPool".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgJoinPoolResponse {}
+impl ::prost::Name for MsgJoinPoolResponse {
+    const NAME: &'static str = "MsgJoinPoolResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgJoinPoolResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgJoinPoolResponse".into()
+    }
+}
+/// Takes no more seats. Those that it has stay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgLeavePool {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgLeavePool {
+    const NAME: &'static str = "MsgLeavePool";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgLeavePool".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgLeavePool".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgLeavePoolResponse {}
+impl ::prost::Name for MsgLeavePoolResponse {
+    const NAME: &'static str = "MsgLeavePoolResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgLeavePoolResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgLeavePoolResponse".into()
+    }
+}
+/// Forces the audit of a claim that is not settled. The loser pays.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgDispute {
+    #[prost(string, tag = "1")]
+    pub disputer: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    #[prost(string, tag = "3")]
+    pub bond_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MsgDispute {
+    const NAME: &'static str = "MsgDispute";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDispute".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDispute".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgDisputeResponse {}
+impl ::prost::Name for MsgDisputeResponse {
+    const NAME: &'static str = "MsgDisputeResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDisputeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDisputeResponse".into()
+    }
+}
+/// The provider asks for a larger jury.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgAppeal {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub audit_id: u64,
+    #[prost(string, tag = "3")]
+    pub bond_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MsgAppeal {
+    const NAME: &'static str = "MsgAppeal";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgAppeal".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgAppeal".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgAppealResponse {}
+impl ::prost::Name for MsgAppealResponse {
+    const NAME: &'static str = "MsgAppealResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgAppealResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgAppealResponse".into()
+    }
+}
+/// A leaf with what shows that it is under both roots.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LeafProof {
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// 770 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub leaf: ::prost::alloc::vec::Vec<u8>,
+    /// Neighbours from the leaf up, 32 bytes each: under the receipt's fingerprint_root.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub path: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Likewise of the leaf's fingerprint, under fingerprints_root.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub fingerprint_path: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+impl ::prost::Name for LeafProof {
+    const NAME: &'static str = "LeafProof";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.LeafProof".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.LeafProof".into()
+    }
+}
+/// A duty message: any account may carry it, the audited provider's receipt key authorises it: ed25519
+/// over sha256 of (xpl/reveal/v1, chain id, audit id be64, these bytes with carrier and signature
+/// empty), each be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgReveal {
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub audit_id: u64,
+    /// Root over the names of all fingerprints, 32 bytes: what the projections are seeded with.
+    #[prost(bytes = "vec", tag = "3")]
+    pub fingerprints_root: ::prost::alloc::vec::Vec<u8>,
+    /// Those that the audit names, in its order.
+    #[prost(message, repeated, tag = "4")]
+    pub leaves: ::prost::alloc::vec::Vec<LeafProof>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgReveal {
+    const NAME: &'static str = "MsgReveal";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgReveal".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgReveal".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgRevealResponse {}
+impl ::prost::Name for MsgRevealResponse {
+    const NAME: &'static str = "MsgRevealResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgRevealResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgRevealResponse".into()
+    }
+}
+/// A duty message: any account may carry it, the juror's receipt key authorises it: ed25519 over
+/// sha256 of (xpl/commit/v1, chain id, audit id be64, round be32, juror's 20 bytes, commitment), each
+/// be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgCommitVerdict {
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub audit_id: u64,
+    #[prost(string, tag = "3")]
+    pub juror: ::prost::alloc::string::String,
+    /// sha256 of (xpl/commitment/v1, chain id, audit id be64, round be32, juror's 20 bytes, the verdict's
+    /// deterministic bytes, salt), each be32 length-prefixed.
+    #[prost(bytes = "vec", tag = "4")]
+    pub commitment: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgCommitVerdict {
+    const NAME: &'static str = "MsgCommitVerdict";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgCommitVerdict".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgCommitVerdict".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgCommitVerdictResponse {}
+impl ::prost::Name for MsgCommitVerdictResponse {
+    const NAME: &'static str = "MsgCommitVerdictResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgCommitVerdictResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgCommitVerdictResponse".into()
+    }
+}
+/// A duty message: any account may carry it, the juror's receipt key authorises it: ed25519 over
+/// sha256 of (xpl/verdict/v1, chain id, audit id be64, round be32, juror's 20 bytes, the verdict's
+/// deterministic bytes, salt), each be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgRevealVerdict {
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub audit_id: u64,
+    #[prost(string, tag = "3")]
+    pub juror: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub verdict: ::core::option::Option<Verdict>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgRevealVerdict {
+    const NAME: &'static str = "MsgRevealVerdict";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgRevealVerdict".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgRevealVerdict".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgRevealVerdictResponse {}
+impl ::prost::Name for MsgRevealVerdictResponse {
+    const NAME: &'static str = "MsgRevealVerdictResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgRevealVerdictResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgRevealVerdictResponse".into()
     }
 }

@@ -286,6 +286,22 @@ pub struct AttestationGenesis {
     /// Of each validator that has one, in order of operators. The genesis vouches for them.
     #[prost(message, repeated, tag = "3")]
     pub beacon_keys: ::prost::alloc::vec::Vec<super::super::attestation::v1::BeaconKeys>,
+    /// In order of their keys.
+    #[prost(message, repeated, tag = "4")]
+    pub profiles: ::prost::alloc::vec::Vec<super::super::attestation::v1::ModelProfile>,
+    #[prost(message, repeated, tag = "5")]
+    pub pool_members: ::prost::alloc::vec::Vec<super::super::attestation::v1::PoolMember>,
+    #[prost(message, repeated, tag = "6")]
+    pub standings: ::prost::alloc::vec::Vec<super::super::attestation::v1::Standing>,
+    #[prost(message, repeated, tag = "7")]
+    pub payer_counts: ::prost::alloc::vec::Vec<super::super::attestation::v1::PayerCount>,
+    #[prost(message, repeated, tag = "8")]
+    pub audits: ::prost::alloc::vec::Vec<super::super::attestation::v1::Audit>,
+    #[prost(message, repeated, tag = "9")]
+    pub shown_leaves: ::prost::alloc::vec::Vec<super::super::attestation::v1::ShownLeaf>,
+    /// Those that may still select a claim, in order of heights.
+    #[prost(message, repeated, tag = "10")]
+    pub past_beacons: ::prost::alloc::vec::Vec<super::super::attestation::v1::PastBeacon>,
 }
 impl ::prost::Name for AttestationGenesis {
     const NAME: &'static str = "AttestationGenesis";

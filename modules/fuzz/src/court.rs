@@ -1,0 +1,239 @@
+//! A model whose claims are audited, and an audit in every phase.
+
+use ed25519_dalek::Signer;
+use plasma_modules::{
+    Address,
+    attestation::{
+        Fingerprint, Leaf,
+        audit::{self, commit_digest, commitment, profile_hash, reveal_digest, verdict_digest},
+        evidence_path, evidence_root, fingerprint_hash, leaf_count, leaf_hash,
+    },
+    market,
+    types::Hash,
+};
+use plasma_proto::plasma::{
+    attestation::v1::{
+        Audit, AuditParams, AuditState, LeafProof, Measures, MsgAppeal, MsgCommitVerdict,
+        MsgDispute, MsgJoinPool, MsgLeavePool, MsgReveal, MsgRevealVerdict, MsgSetProfile, Profile,
+        Verdict,
+    },
+    market::v1::{Job, JobState},
+};
+use prost_types::Any;
+
+use super::{
+    chain::{
+        ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address, any,
+        text,
+    },
+    traffic::{JUDGED, answer, manifest, publish, receipt_key, register_without_asks, submit},
+};
+
+const PROFILE: Profile = Profile {
+    exponent_mismatches_max: 14,
+    mantissa_mean_centi_max: 250,
+    mantissa_median_max: 2,
+    projection_ppm_max: 30_000,
+    margin_ppm_max: 20_000,
+    tokens_per_outlier: 256,
+};
+const JURORS: [u8; 2] = [GROUP, VALIDATOR_OPERATOR];
+const SALT: Hash = [7; 32];
+
+/// Juries of one, and phases that outlast what is tried on them.
+pub fn numbers() -> AuditParams {
+    AuditParams {
+        jury: 1,
+        threshold: 1,
+        appeal_jury: 1,
+        appeal_threshold: 1,
+        pool_min: 1,
+        leaves: 1,
+        reveal_blocks: 30,
+        reveal_s: 30,
+        commit_blocks: 30,
+        commit_s: 30,
+        verdict_blocks: 30,
+        verdict_s: 30,
+        appeal_blocks: 30,
+        appeal_s: 30,
+        ..audit::default_params()
+    }
+}
+
+fn model_id() -> Hash {
+    market::model_id(&manifest(JUDGED))
+}
+
+fn profile(margin_ppm_max: u32) -> Any {
+    any(&MsgSetProfile {
+        publisher: text(ALICE),
+        model_id: model_id().into(),
+        profile: Some(Profile { margin_ppm_max, ..PROFILE }),
+    })
+}
+
+fn join(seed: u8) -> Any {
+    any(&MsgJoinPool {
+        operator: text(seed),
+        model_id: model_id().into(),
+        profile_hash: profile_hash(&model_id(), &PROFILE).into(),
+    })
+}
+
+/// The evidence of a job with three tokens: two leaves that no other job has.
+fn leaves(job_id: u64) -> Vec<Vec<u8>> {
+    let leaf = |index: u32| {
+        let mut coefficients = [0; 128];
+        coefficients[0] = u16::try_from(job_id % 60_000).unwrap_or_default();
+        coefficients[1] = u16::try_from(index).unwrap_or_default();
+        let fingerprint = Fingerprint { modulus: 65_497, coefficients };
+        Leaf { fingerprint, projections: [[0; 8]; 32] }.to_bytes()
+    };
+    (0..leaf_count(3)).map(leaf).collect()
+}
+
+/// The root of a job's evidence.
+pub fn root(job_id: u64) -> Hash {
+    evidence_root(&leaves(job_id).iter().map(|leaf| leaf_hash(leaf)).collect::<Vec<_>>())
+}
+
+fn reveal(audit: &Audit) -> Any {
+    let leaves = leaves(audit.id);
+    let names: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    let prints: Vec<_> = leaves.iter().map(|leaf| fingerprint_hash(&leaf[..258])).collect();
+    let path = |hashes: &[Hash], index| {
+        let path = evidence_path(hashes, index).unwrap_or_default();
+        path.into_iter().map(Vec::from).collect()
+    };
+    let shown = audit.leaves.iter().map(|index| LeafProof {
+        index: *index,
+        leaf: leaves[usize::try_from(*index).unwrap_or_default()].clone(),
+        path: path(&names, *index),
+        fingerprint_path: path(&prints, *index),
+    });
+    let mut msg = MsgReveal {
+        carrier: text(BOB),
+        audit_id: audit.id,
+        fingerprints_root: evidence_root(&prints).into(),
+        leaves: shown.collect(),
+        signature: vec![],
+    };
+    msg.signature = receipt_key(OPERATOR).sign(&reveal_digest(CHAIN_ID, &msg)).to_vec();
+    any(&msg)
+}
+
+fn juror(audit: &Audit) -> u8 {
+    let sits = |seed: &&u8| {
+        audit.seats.iter().any(|seat| seat.round == audit.round && seat.juror == text(**seed))
+    };
+    *JURORS.iter().find(sits).expect("one of the jurors has the seat")
+}
+
+fn verdict(pass: bool) -> Verdict {
+    let measures = Measures { tokens: 3, is_ended_well: pass, ..Measures::default() };
+    Verdict { pass, measures: Some(measures) }
+}
+
+fn commit(audit: &Audit, pass: bool) -> Any {
+    let (seed, round) = (juror(audit), audit.round);
+    let who: Address = address(seed);
+    let commitment = commitment(CHAIN_ID, audit.id, round, who, &verdict(pass), &SALT);
+    let digest = commit_digest(CHAIN_ID, audit.id, round, who, &commitment);
+    any(&MsgCommitVerdict {
+        carrier: text(BOB),
+        audit_id: audit.id,
+        juror: who.text(),
+        commitment: commitment.into(),
+        signature: receipt_key(seed).sign(&digest).to_vec(),
+    })
+}
+
+fn open(audit: &Audit, pass: bool) -> Any {
+    let (seed, round) = (juror(audit), audit.round);
+    let who = address(seed);
+    let verdict = verdict(pass);
+    let digest = verdict_digest(CHAIN_ID, audit.id, round, who, &verdict, &SALT);
+    any(&MsgRevealVerdict {
+        carrier: text(BOB),
+        audit_id: audit.id,
+        juror: who.text(),
+        verdict: Some(verdict),
+        salt: SALT.into(),
+        signature: receipt_key(seed).sign(&digest).to_vec(),
+    })
+}
+
+/// Opens the pool, and leads an audit into each phase: jobs of a model of their own.
+pub fn sit(chain: &mut Chain, txs: &mut Vec<Vec<u8>>) {
+    let mut run = |chain: &mut Chain, seed, messages| carry_out(chain, txs, seed, messages);
+    run(chain, ALICE, vec![publish(JUDGED), profile(PROFILE.margin_ppm_max)]);
+    run(chain, OPERATOR, vec![super::traffic::serve_all(OPERATOR)]);
+    for seed in JURORS {
+        run(chain, seed, vec![register_without_asks(seed), join(seed)]);
+    }
+    run(chain, ALICE, vec![submit(JUDGED); 4]);
+    chain.run(&[]);
+    let answers = claims(chain);
+    assert_eq!(answers.len(), 4);
+    run(chain, OPERATOR, answers);
+    chain.run(&[]);
+    chain.run(&[]);
+    let at = |chain: &Chain, state: AuditState| -> Vec<Audit> {
+        let ids = (1..60).filter_map(|id| audit::audit(&chain.store, id));
+        ids.filter(|audit| audit.state() == state).collect()
+    };
+    let shown = at(chain, AuditState::Reveal);
+    run(chain, BOB, shown[1..].iter().map(reveal).collect());
+    let judging = at(chain, AuditState::Commit);
+    run(chain, BOB, judging[1..].iter().map(|audit| commit(audit, false)).collect());
+    let last = at(chain, AuditState::Verdict).pop().expect("an audit whose juror has committed");
+    run(chain, BOB, vec![open(&last, false)]);
+    run(chain, ALICE, vec![submit(JUDGED)]);
+    chain.run(&[]);
+}
+
+/// A claim that waits for its lot.
+pub fn claim(chain: &mut Chain, txs: &mut Vec<Vec<u8>>) {
+    let claims = claims(chain);
+    carry_out(chain, txs, OPERATOR, claims);
+}
+
+fn carry_out(chain: &mut Chain, txs: &mut Vec<Vec<u8>>, seed: u8, messages: Vec<Any>) {
+    let tx = chain.tx(seed, Terms::default(), messages);
+    let output = chain.run(&[&tx]);
+    assert_eq!(output.txs[0].code, 0, "the court sits well: {}", output.txs[0].log);
+    txs.push(tx);
+}
+
+/// Answers to the assigned jobs of the model that is judged.
+fn claims(chain: &Chain) -> Vec<Any> {
+    let judged = |job: &Job| job.model_id == model_id() && job.state() == JobState::Assigned;
+    let jobs = chain.jobs().filter(judged);
+    jobs.map(|job| any(&answer(&job, &receipt_key(OPERATOR), OPERATOR))).collect()
+}
+
+/// What would be done with the audits under way, and with their pool.
+pub fn messages(chain: &Chain) -> Vec<(u8, Any)> {
+    let leave = MsgLeavePool { operator: text(GROUP), model_id: model_id().into() };
+    let mut messages =
+        vec![(ALICE, profile(21_000)), (OPERATOR, join(OPERATOR)), (GROUP, any(&leave))];
+    for audit in (1..60).filter_map(|id| audit::audit(&chain.store, id)) {
+        let (audit_id, bond_uxpl) = (audit.id, (100 * XPL).to_string());
+        messages.extend(match audit.state() {
+            AuditState::Lot => {
+                let dispute = MsgDispute { disputer: text(BOB), job_id: audit_id, bond_uxpl };
+                Some((BOB, any(&dispute)))
+            }
+            AuditState::Reveal => Some((BOB, reveal(&audit))),
+            AuditState::Commit => Some((BOB, commit(&audit, true))),
+            AuditState::Verdict => Some((BOB, open(&audit, false))),
+            AuditState::Appeal => {
+                let appeal = MsgAppeal { operator: text(OPERATOR), audit_id, bond_uxpl };
+                Some((OPERATOR, any(&appeal)))
+            }
+            _ => None,
+        });
+    }
+    messages
+}

@@ -1,0 +1,98 @@
+//! What happens to audits at the end of a block.
+
+use alloc::string::ToString;
+
+use plasma_proto::plasma::attestation::v1::{Audit, AuditState, Finding};
+
+use super::{
+    Error, claim, ending,
+    event::Event,
+    state::{AUDITS, due, due_in, numbers, numbers_of},
+};
+use crate::{Ctx, Overlay};
+
+/// A step that could not be taken is tried again after this many blocks.
+const RETRY_BLOCKS: u64 = 100;
+
+/// Takes the audits whose phase is over a step further, as many as a block may; the rest stays first in
+/// line.
+pub fn end_block(ctx: &mut Ctx<'_>) {
+    claim::remember(ctx);
+    let steps_max = usize::try_from(numbers(ctx.store).steps_per_block_max).unwrap_or(usize::MAX);
+    for id in due(ctx.store, ctx.block, steps_max) {
+        let Some(mut audit) = AUDITS.get(ctx.store, &id) else { continue };
+        if audit.due_s > ctx.block.time_s {
+            audit.waits_for_time = true;
+            AUDITS.set(ctx.store, &id, &audit);
+            continue;
+        }
+        if let Err(error) = apart(ctx, |ctx| step(ctx, audit.clone())) {
+            ctx.emit(&Event::AuditStepFailed { audit_id: id, reason: error.to_string() });
+            due_in(&mut audit, ctx.block, RETRY_BLOCKS, 0);
+            AUDITS.set(ctx.store, &id, &audit);
+        }
+    }
+}
+
+/// Does `work` in an overlay of its own, so that what fails leaves nothing behind.
+fn apart(
+    ctx: &mut Ctx<'_>,
+    work: impl FnOnce(&mut Ctx<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (mut events, mut fee) = (ctx.events.alike(), *ctx.fee);
+    let mut above = Overlay::new(&*ctx.store);
+    work(&mut Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee })?;
+    for (key, value) in above.into_writes() {
+        ctx.store.set(key, value);
+    }
+    ctx.events.append(&mut events);
+    *ctx.fee = fee;
+    Ok(())
+}
+
+fn step(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
+    match audit.state() {
+        AuditState::Unspecified | AuditState::Ended => Ok(()),
+        AuditState::Lot => claim::decide(ctx, audit),
+        AuditState::Reveal if audit.is_revealed => {
+            begin_commit(ctx, audit);
+            Ok(())
+        }
+        AuditState::Reveal => ending::end(ctx, audit, Finding::Hidden),
+        AuditState::Commit => begin_verdict(ctx, audit),
+        AuditState::Verdict => ending::tally(ctx, audit),
+        AuditState::Appeal => end_appeal(ctx, audit),
+    }
+}
+
+fn begin_commit(ctx: &mut Ctx<'_>, mut audit: Audit) {
+    let numbers = numbers_of(&audit);
+    audit.state = AuditState::Commit.into();
+    due_in(&mut audit, ctx.block, numbers.commit_blocks, numbers.commit_s);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+}
+
+/// Those who committed open; where nobody has, there is nothing to open.
+fn begin_verdict(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+    let numbers = numbers_of(&audit);
+    let round = audit.round;
+    let committed =
+        audit.seats.iter().any(|seat| seat.round == round && !seat.commitment.is_empty());
+    audit.state = AuditState::Verdict.into();
+    if !committed {
+        return ending::tally(ctx, audit);
+    }
+    due_in(&mut audit, ctx.block, numbers.verdict_blocks, numbers.verdict_s);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+    Ok(())
+}
+
+/// Nobody appealed, or the larger jury is drawn.
+fn end_appeal(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+    let seats = numbers_of(&audit).appeal_jury;
+    if audit.round == 0 || !claim::seat_appeal(ctx, &mut audit, seats)? {
+        return ending::end(ctx, audit, Finding::Convicted);
+    }
+    begin_commit(ctx, audit);
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Which claims are audited, and who judges them.
+
+use alloc::vec::Vec;
+
+use plasma_proto::plasma::{
+    attestation::v1::{Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat},
+    market::v1::{Job, ProviderStatus},
+};
+
+use super::{
+    Error,
+    digests::drawn_leaves,
+    ending,
+    event::Event,
+    jury, lot, stakes,
+    state::{
+        AUDITS, BEACONS, MEMBERS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, share,
+        standing, stored_hash, terms,
+    },
+};
+use crate::{
+    Address, Amount, Ctx, Read,
+    attestation::leaf_count,
+    error::fault,
+    market,
+    types::{Hash, hash32},
+};
+
+/// Beacons that are kept: for a lot that comes late because a block has more of them than steps.
+const BEACONS_KEPT: u64 = 256;
+
+/// The last beacon that may select a claim, in blocks after its own: the lot is decided there.
+const LOT_BLOCKS: u64 = 33;
+const _: () = assert!(lot::FIRST_BLOCK + 32 == LOT_BLOCKS + 1 && lot::BEACONS == 32);
+
+/// A claim was made: of a verified model it waits for its lot, and is not settled meanwhile.
+pub(in crate::attestation) fn claim(ctx: &mut Ctx<'_>, job_id: u64) -> Result<(), Error> {
+    let numbers = numbers(ctx.store);
+    let job = market::job(ctx.store, job_id).ok_or(Error::UnknownJob(job_id))?;
+    let profile = PROFILES.get(ctx.store, &stored_hash(&job.model_id));
+    if profile.is_some_and(|profile| is_verified(&numbers, &profile)) {
+        let reason = reason(ctx, &numbers, Address::stored(&job.provider));
+        open(ctx, &numbers, &job, reason)?;
+    }
+    Ok(())
+}
+
+/// Why an operator's next claim is audited, if a beacon selects it or whatever they say.
+fn reason(ctx: &mut Ctx<'_>, numbers: &AuditParams, operator: Address) -> AuditReason {
+    let mut standing = standing(ctx.store, operator);
+    if standing.is_audited_next {
+        standing.is_audited_next = false;
+        STANDINGS.set(ctx.store, &operator, &standing);
+        return AuditReason::Again;
+    }
+    let carries = stakes::carries(&terms(numbers), market::free_bond(ctx.store, operator));
+    let at_risk = market::pending(ctx.store, operator);
+    if at_risk > carries { AuditReason::Risk } else { AuditReason::Lot }
+}
+
+/// A claim begins to wait for its lot.
+pub(super) fn open(
+    ctx: &mut Ctx<'_>,
+    numbers: &AuditParams,
+    job: &Job,
+    reason: AuditReason,
+) -> Result<Audit, Error> {
+    let operator = Address::stored(&job.provider);
+    let clean = Amount::stored(&standing(ctx.store, operator).clean_uxpl);
+    let mut audit = Audit {
+        id: job.id,
+        state: AuditState::Lot.into(),
+        reason: reason.into(),
+        provider: job.provider.clone(),
+        payer: job.requester.clone(),
+        model_id: job.model_id.clone(),
+        charge_uxpl: job.charge_uxpl.clone(),
+        rate_bps: stakes::rate_bps(&terms(numbers), clean),
+        claimed_height: ctx.block.height,
+        ..Audit::default()
+    };
+    let blocks = if is_sure(&audit) { lot::FIRST_BLOCK } else { LOT_BLOCKS };
+    due_in(&mut audit, ctx.block, blocks, 0);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+    market::hold(ctx, job.id)?;
+    Ok(audit)
+}
+
+/// Whether a claim is selected whatever the beacons say.
+fn is_sure(audit: &Audit) -> bool {
+    audit.reason() != AuditReason::Lot || lot::selects(&[], audit.id, audit.rate_bps)
+}
+
+/// Keeps the beacon of this block, and forgets the one that selects nothing any more.
+pub(super) fn remember(ctx: &mut Ctx<'_>) {
+    let height = ctx.block.height;
+    BEACONS.set(ctx.store, &height, &PastBeacon { height, beacon: ctx.block.beacon.into() });
+    if let Some(old) = height.checked_sub(BEACONS_KEPT) {
+        BEACONS.remove(ctx.store, &old);
+    }
+}
+
+/// The beacons that may select a claim of block `claimed`.
+fn beacons(store: &dyn Read, claimed: u64) -> Vec<Hash> {
+    let first = claimed.saturating_add(lot::FIRST_BLOCK);
+    let kept = BEACONS.iter_from(store, &first).take(lot::BEACONS);
+    kept.take_while(|(height, _)| *height <= claimed.saturating_add(LOT_BLOCKS))
+        .filter_map(|(_, past)| hash32(&past.beacon))
+        .collect()
+}
+
+/// The lot of a claim: its jury is drawn, or it goes on as if nothing had been.
+pub(super) fn decide(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
+    let selected = is_sure(&audit)
+        || lot::selects(&beacons(ctx.store, audit.claimed_height), audit.id, audit.rate_bps);
+    if !selected {
+        AUDITS.remove(ctx.store, &audit.id);
+        market::release(ctx, audit.id)?;
+        return Ok(());
+    }
+    seat(ctx, audit)
+}
+
+/// Draws the jury of a claim that is selected, and fixes what is at stake.
+fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+    let numbers = numbers(ctx.store);
+    let profile = PROFILES.get(ctx.store, &stored_hash(&audit.model_id));
+    let operator = Address::stored(&audit.provider);
+    let at_risk = market::pending(ctx.store, operator);
+    let bond = market::provider(ctx.store, operator)
+        .map(|provider| Amount::stored(&provider.bond_uxpl))
+        .unwrap_or_else(|| fault("a claim of nobody", &audit.id.to_be_bytes()));
+    let slash = stakes::slash(&terms(&numbers), audit.rate_bps, at_risk, bond);
+    let locked = stakes::seat(slash, at_risk, numbers.seat_min_uxpl.into());
+    audit.params = Some(numbers);
+    audit.at_risk_uxpl = at_risk.text();
+    audit.slash_uxpl = slash.text();
+    audit.seat_uxpl = locked.text();
+    let profile = profile.filter(|profile| is_verified(&numbers, profile));
+    audit.profile = profile.and_then(|profile| profile.profile);
+    let jury = audit.profile.and_then(|_| draw(ctx, &audit, numbers.jury));
+    let Some(jury) = jury else { return ending::end(ctx, audit, Finding::NoJury) };
+
+    take_seats(ctx, &mut audit, &jury)?;
+    let count = leaf_count(job_of(ctx.store, &audit).n_out);
+    audit.leaves = drawn_leaves(&ctx.block.beacon, audit.id, count, numbers.leaves);
+    audit.selected_height = ctx.block.height;
+    audit.state = AuditState::Reveal.into();
+    due_in(&mut audit, ctx.block, numbers.reveal_blocks, numbers.reveal_s);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+    let reason = audit.reason();
+    ctx.emit(&Event::AuditOpened { audit_id: audit.id, provider: operator, reason, jury, slash });
+    Ok(())
+}
+
+/// The larger jury of an appeal; `false` if there are too few operators by now.
+pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit, seats: u32) -> Result<bool, Error> {
+    let Some(jury) = draw(ctx, audit, seats) else { return Ok(false) };
+    take_seats(ctx, audit, &jury)?;
+    Ok(true)
+}
+
+fn take_seats(ctx: &mut Ctx<'_>, audit: &mut Audit, jury: &[Address]) -> Result<(), Error> {
+    for juror in jury {
+        let locked = Amount::stored(&audit.seat_uxpl);
+        market::lock_duty(ctx.store, *juror, locked)?;
+        audit.seats.push(Seat {
+            juror: juror.text(),
+            round: audit.round,
+            locked_uxpl: locked.text(),
+            ..Seat::default()
+        });
+    }
+    Ok(())
+}
+
+/// Draws by this block's beacon among those who can take a seat.
+fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32) -> Option<Vec<Address>> {
+    let members = candidates(ctx.store, audit);
+    // A round of its own number, so that an appeal is another draw.
+    let beacon = crate::types::digest(&[&ctx.block.beacon, &audit.round.to_be_bytes()]);
+    jury::draw(&beacon, audit.id, &members, usize::try_from(seats).ok()?)
+}
+
+/// Operators of the pool that a seat may go to, with their bonds: who has no interest in the claim, and
+/// the seat's bond free. In an appeal none that judged before.
+pub(super) fn candidates(store: &dyn Read, audit: &Audit) -> Vec<(Address, Amount)> {
+    let model_id = stored_hash(&audit.model_id);
+    let Some(stands) = PROFILES.get(store, &model_id) else { return Vec::new() };
+    let publisher = market::model(store, &model_id).map(|model| model.publisher);
+    let judged = audit.seats.iter().map(|seat| seat.juror.as_str());
+    let apart: Vec<&str> = [&audit.provider, &audit.payer, &audit.disputer]
+        .into_iter()
+        .chain(publisher.as_ref())
+        .map(alloc::string::String::as_str)
+        .chain(judged)
+        .collect();
+    let seat = Amount::stored(&audit.seat_uxpl);
+    MEMBERS
+        .map()
+        .iter_prefix(store, &(model_id, stored_hash(&stands.profile_hash)))
+        .filter(|(_, member)| !apart.contains(&member.operator.as_str()))
+        .filter_map(|((_, _, operator), _)| {
+            let provider = market::provider(store, operator)?;
+            let stays = provider.status() == ProviderStatus::Active;
+            let can = stays && market::free_bond(store, operator) >= seat;
+            can.then(|| (operator, Amount::stored(&provider.bond_uxpl)))
+        })
+        .collect()
+}
+
+/// What jurors share of a clean claim, from the provider's part of its charge.
+pub(super) fn fee(audit: &Audit, numbers: &AuditParams) -> Amount {
+    share(Amount::stored(&audit.charge_uxpl), numbers.fee_bps)
+}

@@ -1,0 +1,126 @@
+//! What duties are signed over, so that nodes and the chain compute the same.
+
+use alloc::{string::String, vec::Vec};
+
+use plasma_proto::plasma::attestation::v1::{MsgReveal, Verdict};
+use prost::Message;
+
+use crate::{
+    Address,
+    types::{Hash, digest},
+};
+
+/// What the audited provider's receipt key signs.
+pub fn reveal_digest(chain_id: &str, reveal: &MsgReveal) -> Hash {
+    let bare = MsgReveal { carrier: String::new(), signature: Vec::new(), ..reveal.clone() };
+    let (id, bytes) = (reveal.audit_id.to_be_bytes(), bare.encode_to_vec());
+    digest(&[b"xpl/reveal/v1", chain_id.as_bytes(), &id, &bytes])
+}
+
+/// What a juror commits to: nobody else can open it, and nobody without the salt tells what it says.
+pub fn commitment(
+    chain_id: &str,
+    audit_id: u64,
+    round: u32,
+    juror: Address,
+    verdict: &Verdict,
+    salt: &Hash,
+) -> Hash {
+    opened(b"xpl/commitment/v1", chain_id, audit_id, round, juror, verdict, salt)
+}
+
+/// What a juror's receipt key signs to commit.
+pub fn commit_digest(
+    chain_id: &str,
+    audit_id: u64,
+    round: u32,
+    juror: Address,
+    commitment: &Hash,
+) -> Hash {
+    let (id, round) = (audit_id.to_be_bytes(), round.to_be_bytes());
+    digest(&[b"xpl/commit/v1", chain_id.as_bytes(), &id, &round, &juror.0, commitment])
+}
+
+/// What a juror's receipt key signs to open its verdict.
+pub fn verdict_digest(
+    chain_id: &str,
+    audit_id: u64,
+    round: u32,
+    juror: Address,
+    verdict: &Verdict,
+    salt: &Hash,
+) -> Hash {
+    opened(b"xpl/verdict/v1", chain_id, audit_id, round, juror, verdict, salt)
+}
+
+fn opened(
+    domain: &[u8],
+    chain_id: &str,
+    audit_id: u64,
+    round: u32,
+    juror: Address,
+    verdict: &Verdict,
+    salt: &Hash,
+) -> Hash {
+    let (id, round) = (audit_id.to_be_bytes(), round.to_be_bytes());
+    let verdict = verdict.encode_to_vec();
+    digest(&[domain, chain_id.as_bytes(), &id, &round, &juror.0, &verdict, salt])
+}
+
+/// The leaves that are to be shown next to the prompt's: `wanted` distinct ones of `1..count`, in order;
+/// all of them if there are no more.
+pub fn drawn_leaves(beacon: &Hash, audit_id: u64, count: u32, wanted: u32) -> Vec<u32> {
+    let mut left: Vec<u32> = (1..count).collect();
+    let mut drawn = Vec::from([0]);
+    for turn in 0..wanted {
+        let hash =
+            digest(&[b"xpl/leaves/v1", beacon, &audit_id.to_be_bytes(), &turn.to_be_bytes()]);
+        let head = hash.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+        let len = u64::try_from(left.len()).unwrap_or(u64::MAX);
+        let Some(at) = head.checked_rem(len) else { break };
+        drawn.push(left.swap_remove(usize::try_from(at).unwrap_or_default()));
+    }
+    drawn.sort_unstable();
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::hex;
+
+    #[test]
+    fn digests_are_golden() {
+        let verdict = Verdict { pass: true, measures: None };
+        let juror = Address([3; 20]);
+        let reveal = MsgReveal { audit_id: 7, carrier: "x".into(), ..MsgReveal::default() };
+        let found = [
+            hex(&reveal_digest("plasma-1", &reveal)),
+            hex(&commitment("plasma-1", 7, 1, juror, &verdict, &[4; 32])),
+            hex(&commit_digest("plasma-1", 7, 1, juror, &[5; 32])),
+            hex(&verdict_digest("plasma-1", 7, 1, juror, &verdict, &[4; 32])),
+        ];
+        assert_eq!(found, GOLDEN);
+        let other = MsgReveal { carrier: "y".into(), signature: [1].into(), ..reveal.clone() };
+        assert_eq!(reveal_digest("plasma-1", &reveal), reveal_digest("plasma-1", &other));
+    }
+
+    #[test]
+    fn leaves_are_distinct_and_the_prompts_is_among_them() {
+        assert_eq!(drawn_leaves(&[1; 32], 7, 2, 4), [0, 1]);
+        assert_eq!(drawn_leaves(&[1; 32], 7, 1, 4), [0]);
+        for id in 0..50 {
+            let drawn = drawn_leaves(&[1; 32], id, 40, 4);
+            assert_eq!((drawn.len(), drawn[0]), (5, 0));
+            assert!(drawn.is_sorted_by(|a, b| a < b) && drawn[4] < 40, "{drawn:?}");
+        }
+        assert_ne!(drawn_leaves(&[1; 32], 7, 40, 4), drawn_leaves(&[2; 32], 7, 40, 4));
+    }
+
+    const GOLDEN: [&str; 4] = [
+        "bbed0aa579bf7ada2ea031e91e17d87be7f640296c600231a4b2b8a32f1aab20",
+        "7485fea1c93e9f8ca6e5c73b2a5b1a2d13b02b6bca0edcb3e5327010b2a02a78",
+        "88886e1bf853cc9dbcb10415e6c82f8fdcd50dc23c1fb76e6007c8df50215131",
+        "ecb34f0d426bf0c3307cb185c3223b965a19736830e6f9905294d9b56ecfaeac",
+    ];
+}

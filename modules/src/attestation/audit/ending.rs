@@ -1,0 +1,264 @@
+//! What a jury finds, and what follows from it.
+
+use plasma_proto::plasma::attestation::v1::{
+    Audit, AuditState, Carried, Finding, PayerCount, Seat, Verdict,
+};
+
+use super::{
+    Error, claim,
+    event::Event,
+    stakes,
+    state::{
+        AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
+        standing, sum, terms,
+    },
+};
+use crate::{Address, Amount, Ctx, market, token};
+
+/// Of a slash: what jurors share, and what goes to who disputed the claim; the rest is burned.
+const SLASH_PART_BPS: u32 = 1_000;
+/// Of the bond of a dispute that was lost: what jurors share; the rest is the provider's.
+const LOST_DISPUTE_BPS: u32 = 5_000;
+
+/// Counts the verdicts of the round under way.
+pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+    let numbers = numbers_of(&audit);
+    let (jury, threshold) = match audit.round {
+        0 => (numbers.jury, numbers.threshold),
+        _ => (numbers.appeal_jury, numbers.appeal_threshold),
+    };
+    let count = |pass: bool| {
+        let says = |seat: &&Seat| seat.round == audit.round && says(seat) == Some(pass);
+        u32::try_from(audit.seats.iter().filter(says).count()).unwrap_or(u32::MAX)
+    };
+    let (pass, fail) = (count(true), count(false));
+    ctx.emit(&Event::VerdictsCounted { audit_id: audit.id, round: audit.round, pass, fail });
+    // So many keep a claim from being found clean.
+    let blocks = jury.saturating_sub(threshold).saturating_add(1);
+    if fail >= threshold && audit.round == 0 {
+        audit.state = AuditState::Appeal.into();
+        due_in(&mut audit, ctx.block, numbers.appeal_blocks, numbers.appeal_s);
+        AUDITS.set(ctx.store, &audit.id, &audit);
+        return Ok(());
+    }
+    let finding = if fail >= threshold {
+        Finding::Convicted
+    } else if pass >= threshold {
+        Finding::Clean
+    } else if fail >= blocks || audit.round > 0 {
+        // What one jury convicted, silence does not make clean.
+        Finding::Hung
+    } else {
+        Finding::Silent
+    };
+    end(ctx, audit, finding)
+}
+
+fn says(seat: &Seat) -> Option<bool> {
+    seat.verdict.as_ref().map(|verdict| verdict.pass)
+}
+
+/// Money that an audit hands out, all of it in the module account.
+struct Pot {
+    shared: Amount,
+    burned: Amount,
+}
+
+/// Ends an audit: the claim, the bonds, the seats, the standing, and who is paid.
+pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Result<(), Error> {
+    let provider = Address::stored(&audit.provider);
+    let mut pot = Pot { shared: end_claim(ctx, &audit, finding)?, burned: Amount::ZERO };
+    let mut slashed = Amount::ZERO;
+    if is_guilty(finding) {
+        let wanted = Amount::stored(&audit.slash_uxpl);
+        slashed = market::slash_bond(ctx, provider, wanted, account())?;
+        share_slash(ctx, &audit, slashed, &mut pot)?;
+    }
+    end_bonds(ctx, &audit, finding, &mut pot)?;
+    end_seats(ctx, &mut audit, finding, &mut pot)?;
+    pay(ctx, &mut audit, finding, &mut pot)?;
+    if pot.burned != Amount::ZERO {
+        token::burn(ctx, account(), pot.burned)?;
+    }
+    count(ctx, &audit, finding);
+    forget_leaves(ctx.store, &audit);
+    audit.state = AuditState::Ended.into();
+    audit.finding = finding.into();
+    audit.slashed_uxpl = slashed.text();
+    audit.ended_height = ctx.block.height;
+    audit.ended_s = ctx.block.time_s;
+    AUDITS.set(ctx.store, &audit.id, &audit);
+    let shared = Amount::stored(&audit.shared_uxpl);
+    ctx.emit(&Event::AuditEnded { audit_id: audit.id, provider, finding, slashed, shared });
+    Ok(())
+}
+
+fn is_guilty(finding: Finding) -> bool {
+    matches!(finding, Finding::Convicted | Finding::Hidden)
+}
+
+/// What becomes of the claim. Of a clean one, the jurors' fee.
+fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amount, Error> {
+    match finding {
+        Finding::Clean => {
+            let most = market::audit_fee_max(ctx.store, audit.id)?;
+            let fee = claim::fee(audit, &numbers_of(audit)).min(most);
+            market::set_audit_fee(ctx.store, audit.id, fee)?;
+            let released = market::settle_held(ctx, audit.id)?;
+            Ok(if released == market::Released::Settled { fee } else { Amount::ZERO })
+        }
+        Finding::Convicted | Finding::Hidden | Finding::Hung => {
+            market::void_held(ctx, audit.id)?;
+            Ok(Amount::ZERO)
+        }
+        Finding::Silent | Finding::NoJury | Finding::Unspecified => {
+            market::release(ctx, audit.id)?;
+            Ok(Amount::ZERO)
+        }
+    }
+}
+
+/// A tenth is the jurors', a tenth goes to who found the cheat, the rest is burned.
+fn share_slash(
+    ctx: &mut Ctx<'_>,
+    audit: &Audit,
+    slashed: Amount,
+    pot: &mut Pot,
+) -> Result<(), Error> {
+    let part = share(slashed, SLASH_PART_BPS);
+    pot.shared = sum(pot.shared, part);
+    let mut left = rest(slashed, part);
+    if !audit.disputer.is_empty() {
+        token::transfer(ctx, account(), Address::stored(&audit.disputer), part)?;
+        left = rest(left, part);
+    }
+    pot.burned = sum(pot.burned, left);
+    Ok(())
+}
+
+/// The loser's bond pays, the others return.
+fn end_bonds(
+    ctx: &mut Ctx<'_>,
+    audit: &Audit,
+    finding: Finding,
+    pot: &mut Pot,
+) -> Result<(), Error> {
+    let provider = Address::stored(&audit.provider);
+    let bond = Amount::stored(&audit.dispute_bond_uxpl);
+    if !audit.disputer.is_empty() {
+        if finding == Finding::Clean {
+            let part = share(bond, LOST_DISPUTE_BPS);
+            pot.shared = sum(pot.shared, part);
+            token::transfer(ctx, account(), provider, rest(bond, part))?;
+        } else {
+            token::transfer(ctx, account(), Address::stored(&audit.disputer), bond)?;
+        }
+    }
+    let bond = Amount::stored(&audit.appeal_bond_uxpl);
+    // Convicted without a larger jury: it could not be drawn, so nobody found the appeal wrong.
+    let judged = audit.seats.iter().any(|seat| seat.round == 1);
+    if finding == Finding::Convicted && judged {
+        pot.shared = sum(pot.shared, bond);
+    } else {
+        token::transfer(ctx, account(), provider, bond)?;
+    }
+    Ok(())
+}
+
+/// Every seat's bond is free again, but for what silence and a verdict that was found wrong cost.
+fn end_seats(
+    ctx: &mut Ctx<'_>,
+    audit: &mut Audit,
+    finding: Finding,
+    pot: &mut Pot,
+) -> Result<(), Error> {
+    let numbers = numbers_of(audit);
+    let (judged, id) = (audit.is_revealed, audit.id);
+    let overturned = finding == Finding::Clean && audit.round == 1;
+    for seat in &mut audit.seats {
+        let juror = Address::stored(&seat.juror);
+        let locked = Amount::stored(&seat.locked_uxpl);
+        let part_bps = match &seat.verdict {
+            None if judged => numbers.silent_bps,
+            Some(Verdict { pass: false, .. }) if overturned && seat.round == 0 => numbers.wrong_bps,
+            _ => 0,
+        };
+        let lost = share(locked, part_bps);
+        market::unlock_duty(ctx.store, juror, rest(locked, lost))?;
+        if lost != Amount::ZERO {
+            market::slash_duty(ctx, juror, lost, account())?;
+            pot.shared = sum(pot.shared, lost);
+            ctx.emit(&Event::JurorSlashed { audit_id: id, juror, lost });
+        }
+        seat.lost_uxpl = lost.text();
+    }
+    Ok(())
+}
+
+/// Carriers get back what they are owed as far as it goes; jurors of the outcome's opinion share the
+/// rest alike, those who spoke where there is none. What cannot be divided is burned.
+fn pay(ctx: &mut Ctx<'_>, audit: &mut Audit, finding: Finding, pot: &mut Pot) -> Result<(), Error> {
+    let mut left = pot.shared;
+    for Carried { carrier, owed_uxpl } in &mut audit.carried {
+        let back = Amount::stored(owed_uxpl).min(left);
+        token::transfer(ctx, account(), Address::stored(carrier), back)?;
+        left = rest(left, back);
+        *owed_uxpl = rest(Amount::stored(owed_uxpl), back).text();
+    }
+    let earns = |seat: &Seat| match finding {
+        Finding::Clean => says(seat) == Some(true),
+        Finding::Convicted => says(seat) == Some(false),
+        _ => says(seat).is_some(),
+    };
+    let earning = audit.seats.iter().filter(|seat| earns(seat)).count();
+    let earning = u128::try_from(earning).unwrap_or(u128::MAX);
+    let each = Amount::new(left.units().checked_div(earning).unwrap_or_default());
+    for seat in audit.seats.iter_mut().filter(|seat| earns(seat)) {
+        token::transfer(ctx, account(), Address::stored(&seat.juror), each)?;
+        left = rest(left, each);
+        seat.earned_uxpl = each.text();
+    }
+    pot.burned = sum(pot.burned, left);
+    audit.shared_uxpl = rest(pot.shared, left).text();
+    Ok(())
+}
+
+/// What the finding says of the operator.
+fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
+    let operator = Address::stored(&audit.provider);
+    let mut standing = standing(ctx.store, operator);
+    match finding {
+        Finding::Clean => {
+            standing.audits_clean = standing.audits_clean.saturating_add(1);
+            let payer = Address::stored(&audit.payer);
+            let before = COUNTS.get(ctx.store, &(operator, payer));
+            let before = before.filter(|before| before.era == standing.era);
+            let counted = before.map_or(Amount::ZERO, |count| Amount::stored(&count.counted_uxpl));
+            let clean = Amount::stored(&standing.clean_uxpl);
+            let charge = Amount::stored(&audit.charge_uxpl);
+            let more = stakes::counts(&terms(&numbers_of(audit)), charge, clean, counted);
+            standing.clean_uxpl = sum(clean, more).text();
+            let count = PayerCount {
+                operator: operator.text(),
+                payer: payer.text(),
+                counted_uxpl: sum(counted, more).text(),
+                era: standing.era,
+            };
+            COUNTS.set(ctx.store, &(operator, payer), &count);
+        }
+        Finding::Convicted | Finding::Hidden => {
+            standing.audits_convicted = standing.audits_convicted.saturating_add(1);
+            standing.clean_uxpl = Amount::ZERO.text();
+            standing.era = standing.era.saturating_add(1);
+        }
+        Finding::Hung => {
+            standing.audits_open_ended = standing.audits_open_ended.saturating_add(1);
+            standing.is_audited_next = true;
+        }
+        Finding::Silent => {
+            standing.audits_open_ended = standing.audits_open_ended.saturating_add(1);
+        }
+        Finding::NoJury | Finding::Unspecified => return,
+    }
+    STANDINGS.set(ctx.store, &operator, &standing);
+}

@@ -1,0 +1,88 @@
+//! Who checks a claim: distinct operators, drawn by their bonds.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use crate::{
+    Address, Amount,
+    types::{Hash, digest},
+};
+
+/// The most that one operator weighs, percent of the whole pool.
+const WEIGHT_MAX_PERCENT: u128 = 20;
+
+/// Draws `seats` distinct members with weights of their bonds, none above a fifth of what all bonds
+/// sum to. `None` if there are fewer. The order of `members` is part of what is agreed on.
+pub fn draw(
+    beacon: &Hash,
+    audit: u64,
+    members: &[(Address, Amount)],
+    seats: usize,
+) -> Option<Vec<Address>> {
+    let distinct: BTreeSet<_> = members.iter().map(|(operator, _)| *operator).collect();
+    if distinct.len() != members.len() || members.len() < seats {
+        return None;
+    }
+    let whole = members.iter().fold(0u128, |sum, (_, bond)| sum.saturating_add(bond.units()));
+    let most = whole.saturating_mul(WEIGHT_MAX_PERCENT).div_ceil(100).max(1);
+    let mut left: Vec<(Address, u128)> =
+        members.iter().map(|(operator, bond)| (*operator, bond.units().clamp(1, most))).collect();
+    let mut jury = Vec::with_capacity(seats);
+    for seat in 0..u64::try_from(seats).ok()? {
+        let total = left.iter().fold(0u128, |sum, (_, weight)| sum.saturating_add(*weight));
+        let hash = digest(&[b"xpl/jury/v1", beacon, &audit.to_be_bytes(), &seat.to_be_bytes()]);
+        let head = hash.first_chunk().map_or(0, |head| u128::from_be_bytes(*head));
+        let mut point = head.checked_rem(total)?;
+        let at = left.iter().position(|(_, weight)| match point.checked_sub(*weight) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })?;
+        jury.push(left.remove(at).0);
+    }
+    Some(jury)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(bonds: &[u128]) -> Vec<(Address, Amount)> {
+        let member = |(at, bond): (usize, &u128)| (Address([at as u8; 20]), Amount::new(*bond));
+        bonds.iter().enumerate().map(member).collect()
+    }
+
+    #[test]
+    fn a_jury_is_distinct_and_repeatable() {
+        let pool = pool(&[100; 30]);
+        for audit in 0..200 {
+            let jury = draw(&[7; 32], audit, &pool, 7).unwrap();
+            let distinct: BTreeSet<_> = jury.iter().collect();
+            assert_eq!(distinct.len(), 7);
+            assert_eq!(draw(&[7; 32], audit, &pool, 7).unwrap(), jury);
+        }
+        assert_ne!(draw(&[7; 32], 1, &pool, 7), draw(&[8; 32], 1, &pool, 7));
+        assert!(draw(&[7; 32], 1, &pool[..6], 7).is_none());
+        assert!(draw(&[7; 32], 1, &[pool[0], pool[0]], 1).is_none());
+    }
+
+    #[test]
+    fn twice_the_bond_is_drawn_twice_as_often_up_to_a_fifth() {
+        let mut bonds = [100u128; 20];
+        bonds[0] = 200;
+        // As large as all others: weighs a fifth of the whole.
+        bonds[1] = 2_100;
+        let pool = pool(&bonds);
+        let mut drawn = [0u32; 20];
+        for audit in 0..20_000 {
+            let one = draw(&[3; 32], audit, &pool, 1).unwrap()[0];
+            drawn[usize::from(one.0[0])] += 1;
+        }
+        // Weights: 840 for the largest, 200, and 18 times 100.
+        let share = |count: u32| count * 1_000 / 20_000;
+        assert!((275..=315).contains(&share(drawn[1])), "{drawn:?}");
+        assert!((60..=81).contains(&share(drawn[0])), "{drawn:?}");
+        assert!((26..=45).contains(&share(drawn[5])), "{drawn:?}");
+    }
+}

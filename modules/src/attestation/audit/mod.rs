@@ -1,0 +1,45 @@
+#![doc = include_str!("README.md")]
+
+mod block;
+mod claim;
+mod digests;
+mod dispute;
+mod duty;
+mod ending;
+mod error;
+mod event;
+mod genesis;
+mod invariant;
+pub mod jury;
+pub mod lot;
+mod msg;
+mod params;
+mod pool;
+mod profile;
+mod query;
+pub mod stakes;
+mod state;
+
+pub use block::end_block;
+pub(super) use claim::claim;
+pub use digests::{commit_digest, commitment, drawn_leaves, reveal_digest, verdict_digest};
+pub use dispute::{appeal, dispute};
+pub use duty::{commit_verdict, reveal, reveal_verdict};
+pub use error::Error;
+pub(super) use genesis::{export, init};
+pub(super) use invariant::check_invariants;
+pub use invariant::{
+    duty_locks_are_sum_of_seats, held_jobs_are_those_of_audits, leaves_are_those_of_open_audits,
+    profiles_count_their_pools, the_account_holds_the_bonds_of_open_audits,
+};
+pub use msg::{
+    Appeal, CommitVerdict, Dispute, JoinPool, LEAVES_SHOWN_MAX, LeavePool, Reveal, RevealVerdict,
+    SetProfile,
+};
+pub use params::default_params;
+pub(super) use params::{check_together, rows};
+pub use pool::{join_pool, leave_pool, set_profile};
+pub use profile::{profile_hash, within};
+pub(super) use query::routes;
+pub(super) use state::rebuild_derived;
+pub use state::{audit, audit_key, model_profile, standing};

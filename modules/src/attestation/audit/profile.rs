@@ -1,0 +1,116 @@
+//! What is still honest for a model, and whether measures are within it.
+
+use plasma_proto::plasma::attestation::v1::{Measures, Profile};
+use prost::Message;
+
+use crate::types::{Hash, digest};
+
+/// The name of a model's profile.
+pub fn profile_hash(model_id: &Hash, profile: &Profile) -> Hash {
+    digest(&[b"xpl/profile/v1", model_id, &profile.encode_to_vec()])
+}
+
+/// Whether measures are those of honest work: every one is within the profile, and the output ends as it
+/// says.
+pub fn within(measures: &Measures, profile: &Profile) -> bool {
+    let Measures {
+        exponent_mismatches,
+        mantissa_mean_centi,
+        mantissa_median,
+        projection_ppm,
+        margin_ppm,
+        outliers,
+        tokens,
+        is_ended_well,
+    } = *measures;
+    exponent_mismatches <= profile.exponent_mismatches_max
+        && mantissa_mean_centi <= profile.mantissa_mean_centi_max
+        && mantissa_median <= profile.mantissa_median_max
+        && projection_ppm <= profile.projection_ppm_max
+        && margin_ppm <= profile.margin_ppm_max
+        && outliers <= tokens.div_ceil(profile.tokens_per_outlier.max(1))
+        && is_ended_well
+}
+
+fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
+    let Profile {
+        exponent_mismatches_max,
+        mantissa_mean_centi_max,
+        mantissa_median_max,
+        projection_ppm_max,
+        margin_ppm_max,
+        tokens_per_outlier,
+    } = *profile;
+    [
+        ("exponent_mismatches_max", exponent_mismatches_max),
+        ("mantissa_mean_centi_max", mantissa_mean_centi_max),
+        ("mantissa_median_max", mantissa_median_max),
+        ("projection_ppm_max", projection_ppm_max),
+        ("margin_ppm_max", margin_ppm_max),
+        ("tokens_per_outlier", tokens_per_outlier),
+    ]
+}
+
+/// The first number of a profile that is below `floor` or above `ceiling`, with what it is and may be.
+pub(super) fn outside(
+    profile: &Profile,
+    floor: &Profile,
+    ceiling: &Profile,
+) -> Option<(&'static str, u32, u32, u32)> {
+    let bounds = fields(floor).into_iter().zip(fields(ceiling));
+    let found = fields(profile).into_iter().zip(bounds);
+    found
+        .map(|((name, value), ((_, least), (_, most)))| (name, value, least, most))
+        .find(|(_, value, least, most)| value < least || value > most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: Profile = Profile {
+        exponent_mismatches_max: 14,
+        mantissa_mean_centi_max: 250,
+        mantissa_median_max: 2,
+        projection_ppm_max: 30_000,
+        margin_ppm_max: 20_000,
+        tokens_per_outlier: 256,
+    };
+
+    #[test]
+    fn each_measure_must_be_within() {
+        let good = Measures {
+            exponent_mismatches: 14,
+            mantissa_mean_centi: 250,
+            mantissa_median: 2,
+            projection_ppm: 30_000,
+            margin_ppm: 20_000,
+            outliers: 1,
+            tokens: 40,
+            is_ended_well: true,
+        };
+        assert!(within(&good, &PROFILE));
+        for bad in [
+            Measures { exponent_mismatches: 15, ..good },
+            Measures { mantissa_mean_centi: 251, ..good },
+            Measures { mantissa_median: 3, ..good },
+            Measures { projection_ppm: 30_001, ..good },
+            Measures { margin_ppm: 20_001, ..good },
+            Measures { outliers: 2, ..good },
+            Measures { is_ended_well: false, ..good },
+        ] {
+            assert!(!within(&bad, &PROFILE), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_for_each_number() {
+        let wider = Profile { projection_ppm_max: 30_001, ..PROFILE };
+        assert_eq!(outside(&PROFILE, &PROFILE, &PROFILE), None);
+        let found = Some(("projection_ppm_max", 30_001, 30_000, 30_000));
+        assert_eq!(outside(&wider, &PROFILE, &PROFILE), found);
+        assert!(outside(&PROFILE, &wider, &wider).is_some());
+        assert_ne!(profile_hash(&[1; 32], &PROFILE), profile_hash(&[2; 32], &PROFILE));
+        assert_ne!(profile_hash(&[1; 32], &PROFILE), profile_hash(&[1; 32], &wider));
+    }
+}

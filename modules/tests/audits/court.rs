@@ -1,0 +1,358 @@
+//! A market with a verified model, a pool of jurors, and what they do.
+
+pub use plasma_modules::{
+    attestation::{
+        Fingerprint, Leaf,
+        audit::{
+            self, commit_digest, commitment, default_params, profile_hash, reveal_digest,
+            verdict_digest,
+        },
+        evidence_path, evidence_root, fingerprint_hash, leaf_count, leaf_hash,
+    },
+    types::Hash,
+};
+pub use plasma_proto::plasma::attestation::v1::*;
+
+pub use crate::net::*;
+
+/// Who serves the model, and is audited.
+pub const PROVIDER: Address = OPERATORS[0];
+pub const DISPUTER: Address = USERS[1];
+/// Bond of the provider and of each juror.
+pub const BOND: u128 = 1_000 * XPL;
+
+pub const PROFILE: Profile = Profile {
+    exponent_mismatches_max: 14,
+    mantissa_mean_centi_max: 250,
+    mantissa_median_max: 2,
+    projection_ppm_max: 30_000,
+    margin_ppm_max: 20_000,
+    tokens_per_outlier: 256,
+};
+
+/// Measures of honest work, and of none.
+pub fn measures(pass: bool) -> Measures {
+    let margin_ppm = if pass { 3_000 } else { 400_000 };
+    Measures { margin_ppm, tokens: 40, is_ended_well: true, ..Measures::default() }
+}
+
+pub fn verdict(pass: bool) -> Verdict {
+    Verdict { pass, measures: Some(measures(pass)) }
+}
+
+pub fn salt(juror: Address) -> Hash {
+    plasma_modules::types::sha256(&juror.0)
+}
+
+/// Small juries and short windows.
+pub fn numbers() -> AuditParams {
+    AuditParams {
+        jury: 3,
+        threshold: 2,
+        appeal_jury: 5,
+        appeal_threshold: 3,
+        pool_min: 6,
+        pool_max: 30,
+        leaves: 2,
+        reveal_blocks: 3,
+        reveal_s: 6,
+        commit_blocks: 3,
+        commit_s: 6,
+        verdict_blocks: 3,
+        verdict_s: 6,
+        appeal_blocks: 3,
+        appeal_s: 6,
+        ..default_params()
+    }
+}
+
+pub struct Court {
+    pub net: Net,
+    pub jurors: Vec<Address>,
+}
+
+impl Court {
+    /// One provider, and `jurors` in the pool of its model.
+    pub fn new(numbers: AuditParams, jurors: u8) -> Self {
+        Self::with(numbers, jurors, |_| ())
+    }
+
+    /// As [`Self::new`], from a genesis that `change` has changed.
+    pub fn with(numbers: AuditParams, jurors: u8, change: impl FnOnce(&mut GenesisState)) -> Self {
+        let jurors: Vec<_> = (0..jurors).map(|at| Address([0x21 + at; 20])).collect();
+        let mut genesis = genesis(params());
+        let balances = &mut genesis.token.as_mut().unwrap().balances;
+        let coins = balances[0].coins.clone();
+        let balance = |juror: &Address| Balance { address: juror.text(), coins: coins.clone() };
+        balances.extend(jurors.iter().map(balance));
+        balances.sort_by_key(|balance| Address::parse(&balance.address).unwrap());
+        for balance in balances.iter_mut() {
+            if balance.address != Address::of_module("bonded_tokens_pool").text() {
+                balance.coins[0].amount = START.to_string();
+            }
+        }
+        let attestation = genesis.attestation.as_mut().unwrap();
+        attestation.params.as_mut().unwrap().audits = Some(numbers);
+        change(&mut genesis);
+        let mut store = Memory::default();
+        chain::init(&mut store, CHAIN, 1_000, &genesis).unwrap();
+        let net = Net { store, block: block(1, 1_000), events: vec![], fee_units: 0 };
+        let mut court = Self { net, jurors };
+        let model = court.net.publish("base", 200).unwrap();
+        court.net.register(PROVIDER, BOND, vec![ask(&model, 16)]).unwrap();
+        court.set_profile(PROFILE).unwrap();
+        for juror in court.jurors.clone() {
+            court.net.register(juror, BOND, vec![]).unwrap();
+            court.join(juror).unwrap();
+        }
+        court
+    }
+
+    pub fn model(&self) -> Hash {
+        self.net.model().try_into().unwrap()
+    }
+
+    pub fn set_profile(&mut self, profile: Profile) -> Result<(), Refusal> {
+        let msg = audit::SetProfile::new(MsgSetProfile {
+            publisher: PUBLISHER.text(),
+            model_id: self.model().into(),
+            profile: Some(profile),
+        })?;
+        self.net.run(PUBLISHER, |ctx| audit::set_profile(ctx, msg)).map(drop)
+    }
+
+    pub fn join(&mut self, operator: Address) -> Result<(), Refusal> {
+        self.join_for(operator, profile_hash(&self.model(), &PROFILE))
+    }
+
+    pub fn join_for(&mut self, operator: Address, profile: Hash) -> Result<(), Refusal> {
+        let msg = audit::JoinPool::new(MsgJoinPool {
+            operator: operator.text(),
+            model_id: self.model().into(),
+            profile_hash: profile.into(),
+        })?;
+        self.net.run(operator, |ctx| audit::join_pool(ctx, msg)).map(drop)
+    }
+
+    pub fn leave(&mut self, operator: Address) -> Result<(), Refusal> {
+        let msg = audit::LeavePool::new(MsgLeavePool {
+            operator: operator.text(),
+            model_id: self.model().into(),
+        })?;
+        self.net.run(operator, |ctx| audit::leave_pool(ctx, msg)).map(drop)
+    }
+
+    /// Ends blocks of two seconds each.
+    pub fn end(&mut self, blocks: u64) {
+        for _ in 0..blocks {
+            self.end_quickly();
+            chain::check_invariants(&self.net.store).unwrap();
+        }
+    }
+
+    /// One block, whose invariants nobody checks.
+    pub fn end_quickly(&mut self) {
+        self.net
+            .run(Address::default(), |ctx| {
+                market::end_block(ctx);
+                market::take_settled(ctx.store);
+                attestation::end_block(ctx);
+                Ok::<_, Refusal>(())
+            })
+            .unwrap();
+        let Block { height, time_s, .. } = self.net.block;
+        self.net.block = block(height + 1, time_s + 2);
+    }
+
+    /// What goes on from an export is what was exported.
+    pub fn check_export(&self) {
+        let mut store = Memory::default();
+        let genesis = chain::export(&self.net.store);
+        chain::init(&mut store, CHAIN, self.net.block.time_s, &genesis).unwrap();
+        assert_eq!(chain::export(&store), genesis);
+        chain::check_invariants(&store).unwrap();
+        use plasma_modules::Read;
+        for table in
+            [0x72u8, 0x73, 0x74, 0x75, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x80]
+        {
+            let pairs = |store: &Memory| store.scan(&[table]).collect::<Vec<_>>();
+            assert_eq!(pairs(&store), pairs(&self.net.store), "{table:#x}");
+        }
+    }
+
+    /// A claim of the provider for a job of `payer`.
+    pub fn claim_of(&mut self, payer: Address) -> u64 {
+        let id = self.net.submit(job_for(payer, &self.net.model())).unwrap();
+        self.end_quickly();
+        self.end_quickly();
+        let job = self.net.job(id);
+        let mut msg = self.net.answer(&job, 40);
+        msg.receipt.as_mut().unwrap().fingerprint_root = evidence_root(&names(&leaves(id))).into();
+        let msg = signed(msg, PROVIDER);
+        self.net.receipt(PROVIDER, msg).unwrap();
+        id
+    }
+
+    pub fn claim(&mut self) -> u64 {
+        self.claim_of(USERS[0])
+    }
+
+    /// A claim whose jury is drawn.
+    pub fn audited(&mut self) -> u64 {
+        let id = self.claim();
+        self.end(3);
+        assert_eq!(self.audit(id).state(), AuditState::Reveal);
+        id
+    }
+
+    pub fn audit(&self, id: u64) -> Audit {
+        audit::audit(&self.net.store, id).unwrap()
+    }
+
+    /// The jurors of the round under way.
+    pub fn jury(&self, id: u64) -> Vec<Address> {
+        let Audit { seats, round, .. } = self.audit(id);
+        let seats = seats.iter().filter(|seat| seat.round == round);
+        seats.map(|seat| Address::parse(&seat.juror).unwrap()).collect()
+    }
+
+    pub fn reveal_msg(&self, id: u64) -> MsgReveal {
+        let leaves = leaves(id);
+        let prints: Vec<_> = leaves.iter().map(|leaf| fingerprint_hash(&leaf[..258])).collect();
+        let names = names(&leaves);
+        let bytes = |path: Vec<Hash>| path.into_iter().map(Vec::from).collect();
+        let shown = self.audit(id).leaves.into_iter().map(|index| LeafProof {
+            index,
+            leaf: leaves[index as usize].clone(),
+            path: bytes(evidence_path(&names, index).unwrap()),
+            fingerprint_path: bytes(evidence_path(&prints, index).unwrap()),
+        });
+        sign_reveal(MsgReveal {
+            carrier: USERS[2].text(),
+            audit_id: id,
+            fingerprints_root: evidence_root(&prints).into(),
+            leaves: shown.collect(),
+            signature: vec![],
+        })
+    }
+
+    pub fn reveal_as(&mut self, msg: MsgReveal) -> Result<(), Refusal> {
+        let msg = audit::Reveal::new(msg)?;
+        self.net.run(msg.signer(), |ctx| audit::reveal(ctx, msg)).map(drop)
+    }
+
+    pub fn reveal(&mut self, id: u64) {
+        self.reveal_as(self.reveal_msg(id)).unwrap();
+        self.end(1);
+        assert_eq!(self.audit(id).state(), AuditState::Commit);
+    }
+
+    pub fn commit_msg(&self, id: u64, juror: Address, pass: bool) -> MsgCommitVerdict {
+        let round = self.audit(id).round;
+        let commitment = commitment(CHAIN, id, round, juror, &verdict(pass), &salt(juror));
+        let digest = commit_digest(CHAIN, id, round, juror, &commitment);
+        MsgCommitVerdict {
+            carrier: USERS[2].text(),
+            audit_id: id,
+            juror: juror.text(),
+            commitment: commitment.into(),
+            signature: key_of(juror).sign(&digest).to_bytes().into(),
+        }
+    }
+
+    pub fn commit_as(&mut self, msg: MsgCommitVerdict) -> Result<(), Refusal> {
+        let msg = audit::CommitVerdict::new(msg)?;
+        self.net.run(msg.signer(), |ctx| audit::commit_verdict(ctx, msg)).map(drop)
+    }
+
+    pub fn verdict_msg(&self, id: u64, juror: Address, verdict: Verdict) -> MsgRevealVerdict {
+        let round = self.audit(id).round;
+        let digest = verdict_digest(CHAIN, id, round, juror, &verdict, &salt(juror));
+        MsgRevealVerdict {
+            carrier: USERS[2].text(),
+            audit_id: id,
+            juror: juror.text(),
+            verdict: Some(verdict),
+            salt: salt(juror).into(),
+            signature: key_of(juror).sign(&digest).to_bytes().into(),
+        }
+    }
+
+    pub fn open_as(&mut self, msg: MsgRevealVerdict) -> Result<(), Refusal> {
+        let msg = audit::RevealVerdict::new(msg)?;
+        self.net.run(msg.signer(), |ctx| audit::reveal_verdict(ctx, msg)).map(drop)
+    }
+
+    /// Jurors in the order of their seats say this, or nothing; then the count.
+    pub fn judge(&mut self, id: u64, says: &[Option<bool>]) {
+        let jury = self.jury(id);
+        assert_eq!(jury.len(), says.len());
+        for (juror, says) in jury.iter().zip(says) {
+            if let Some(pass) = says {
+                self.commit_as(self.commit_msg(id, *juror, *pass)).unwrap();
+            }
+        }
+        self.end(if says.contains(&None) { 4 } else { 1 });
+        for (juror, says) in jury.iter().zip(says) {
+            if let Some(pass) = says {
+                self.open_as(self.verdict_msg(id, *juror, verdict(*pass))).unwrap();
+            }
+        }
+        self.end(1);
+    }
+
+    /// A claim on which the jury says this; its audit has ended, or waits for an appeal.
+    pub fn judged(&mut self, says: &[Option<bool>]) -> u64 {
+        let id = self.audited();
+        self.reveal(id);
+        self.judge(id, says);
+        id
+    }
+
+    pub fn appeal(&mut self, id: u64, by: Address, bond: u128) -> Result<(), Refusal> {
+        let msg = audit::Appeal::new(MsgAppeal {
+            operator: by.text(),
+            audit_id: id,
+            bond_uxpl: bond.to_string(),
+        })?;
+        self.net.run(by, |ctx| audit::appeal(ctx, msg)).map(drop)
+    }
+
+    pub fn dispute(&mut self, job_id: u64, bond: u128) -> Result<(), Refusal> {
+        let msg = audit::Dispute::new(MsgDispute {
+            disputer: DISPUTER.text(),
+            job_id,
+            bond_uxpl: bond.to_string(),
+        })?;
+        self.net.run(DISPUTER, |ctx| audit::dispute(ctx, msg)).map(drop)
+    }
+
+    pub fn standing(&self) -> Standing {
+        audit::standing(&self.net.store, PROVIDER)
+    }
+
+    pub fn bond(&self, operator: Address) -> u128 {
+        self.net.provider(operator).unwrap().bond_uxpl.parse().unwrap()
+    }
+}
+
+pub fn sign_reveal(mut msg: MsgReveal) -> MsgReveal {
+    msg.signature = key_of(PROVIDER).sign(&reveal_digest(CHAIN, &msg)).to_bytes().into();
+    msg
+}
+
+/// The evidence of a job with 40 tokens: three leaves that no other job has.
+pub fn leaves(job_id: u64) -> Vec<Vec<u8>> {
+    let leaf = |index: u32| {
+        let mut coefficients = [0; 128];
+        coefficients[0] = u16::try_from(job_id % 60_000).unwrap();
+        coefficients[1] = u16::try_from(index).unwrap();
+        let fingerprint = Fingerprint { modulus: 65_497, coefficients };
+        Leaf { fingerprint, projections: [[0; 8]; 32] }.to_bytes()
+    };
+    (0..leaf_count(40)).map(leaf).collect()
+}
+
+pub fn names(leaves: &[Vec<u8>]) -> Vec<Hash> {
+    leaves.iter().map(|leaf| leaf_hash(leaf)).collect()
+}

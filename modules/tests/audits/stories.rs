@@ -1,0 +1,331 @@
+use crate::court::*;
+
+const P: Option<bool> = Some(true);
+const F: Option<bool> = Some(false);
+
+fn ended(court: &Court, id: u64) -> Audit {
+    let audit = court.audit(id);
+    assert_eq!(audit.state(), AuditState::Ended);
+    audit
+}
+
+#[test]
+fn a_claim_found_clean_is_paid_and_its_jurors_share_the_fee() {
+    let mut court = Court::new(numbers(), 8);
+    let before = court.net.balance(PROVIDER);
+    let supply = court.net.supply();
+    let id = court.claim();
+    court.check_export();
+    assert!(court.net.job(id).held);
+    court.end(20);
+    assert_eq!(court.audit(id).finding(), Finding::Hidden, "nobody showed anything");
+
+    let id = court.audited();
+    assert_eq!(court.audit(id).leaves, [0, 1, 2]);
+    let jury = court.jury(id);
+    let locked = court.net.provider(jury[0]).unwrap().duty_locked_uxpl;
+    assert_eq!(locked, court.audit(id).seat_uxpl);
+    court.check_export();
+    court.reveal(id);
+    court.check_export();
+    court.judge(id, &[P, P, P]);
+    court.check_export();
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Clean);
+    let job = court.net.job(id);
+    assert_eq!(job.state(), JobState::Settled);
+    let charge: u128 = job.charge_uxpl.parse().unwrap();
+    let fee = charge / 10;
+    assert_eq!(job.payout.as_ref().unwrap().audit_uxpl, fee.to_string());
+    for seat in &audit.seats {
+        assert_eq!(
+            (seat.earned_uxpl.clone(), seat.lost_uxpl.as_str()),
+            ((fee / 3).to_string(), "0")
+        );
+        let juror = Address::parse(&seat.juror).unwrap();
+        assert_eq!(court.net.provider(juror).unwrap().duty_locked_uxpl, "0");
+    }
+    let earned: u128 = job.payout.unwrap().provider_uxpl.parse().unwrap();
+    assert_eq!(court.net.balance(PROVIDER), before + earned);
+    assert_eq!(court.standing().clean_uxpl, charge.to_string());
+    assert_eq!(court.standing().era, 1, "it was convicted once");
+    assert!(court.net.supply() < supply);
+}
+
+#[test]
+fn a_cheat_is_voided_refunded_and_slashed() {
+    let mut court = Court::new(numbers(), 8);
+    let payer = court.net.balance(USERS[0]);
+    let id = court.judged(&[F, P, F]);
+    assert_eq!(court.audit(id).state(), AuditState::Appeal);
+    assert_eq!(court.bond(PROVIDER), BOND, "not before the time to appeal is over");
+    court.check_export();
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Convicted);
+    assert_eq!(audit.slashed_uxpl, (20 * XPL).to_string());
+    assert_eq!(court.bond(PROVIDER), BOND - 20 * XPL);
+    let job = court.net.job(id);
+    assert_eq!((job.state(), job.outcome()), (JobState::Refunded, Outcome::Voided));
+    assert_eq!(court.net.balance(USERS[0]), payer, "no duty fee was paid");
+    // A tenth of the slash, to those who found it.
+    let earned: Vec<_> = audit.seats.iter().map(|seat| seat.earned_uxpl.as_str()).collect();
+    assert_eq!(earned, ["1000000", "", "1000000"]);
+    let Standing { era, audits_convicted, .. } = court.standing();
+    assert_eq!((era, audits_convicted), (1, 1));
+}
+
+#[test]
+fn what_is_not_shown_in_time_is_false() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    let msg = court.reveal_msg(id);
+    // The chain stalls: the height has not come, so the window is still open.
+    court.net.block.time_s += 1_000;
+    court.end(2);
+    assert_eq!(court.audit(id).state(), AuditState::Reveal);
+    court.end(1);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Hidden);
+    assert_eq!(court.bond(PROVIDER), BOND - 20 * XPL);
+    assert!(audit.seats.iter().all(|seat| seat.lost_uxpl == "0"), "jurors had nothing to judge");
+    refused(court.reveal_as(msg), "audit", 20);
+}
+
+#[test]
+fn silent_jurors_pay_and_the_claim_is_settled() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.judged(&[P, None, None]);
+    // The verdicts' window must pass too: a commitment may come to be opened up to its end.
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Silent);
+    let seat: u128 = audit.seat_uxpl.parse().unwrap();
+    for (at, seat_of) in audit.seats.iter().enumerate() {
+        let lost = if at == 0 { 0 } else { seat / 10 };
+        assert_eq!(seat_of.lost_uxpl, lost.to_string());
+        assert_eq!(court.bond(Address::parse(&seat_of.juror).unwrap()), BOND - lost);
+    }
+    assert_eq!(audit.seats[0].earned_uxpl, (2 * (seat / 10)).to_string(), "who spoke has it");
+    court.end(20);
+    assert_eq!(court.net.job(id).state(), JobState::Settled);
+    assert_eq!(court.net.job(id).payout.unwrap().audit_uxpl, "0");
+}
+
+#[test]
+fn who_committed_and_does_not_open_is_silent() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    court.reveal(id);
+    let jury = court.jury(id);
+    for juror in &jury {
+        court.commit_as(court.commit_msg(id, *juror, true)).unwrap();
+    }
+    court.end(1);
+    court.open_as(court.verdict_msg(id, jury[0], verdict(true))).unwrap();
+    court.open_as(court.verdict_msg(id, jury[1], verdict(true))).unwrap();
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Clean);
+    assert_ne!(audit.seats[2].lost_uxpl, "0");
+}
+
+#[test]
+fn a_jury_that_cannot_agree_voids_and_the_next_claim_is_audited() {
+    let mut court = Court::new(AuditParams { jury: 5, threshold: 4, ..numbers() }, 8);
+    let payer = court.net.balance(USERS[0]);
+    let id = court.judged(&[P, F, P, F, P]);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Hung);
+    assert_eq!(court.net.job(id).outcome(), Outcome::Voided);
+    assert_eq!(court.net.balance(USERS[0]), payer);
+    assert_eq!(court.bond(PROVIDER), BOND, "nobody is slashed");
+    assert!(court.standing().is_audited_next);
+    let next = court.claim();
+    assert_eq!(court.audit(next).reason(), AuditReason::Again);
+    assert!(!court.standing().is_audited_next);
+}
+
+#[test]
+fn a_larger_jury_overturns_and_who_was_wrong_pays() {
+    let mut court = Court::new(numbers(), 9);
+    let before = court.net.balance(PROVIDER);
+    let id = court.judged(&[F, F, P]);
+    let first = court.jury(id);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.check_export();
+    court.end(3);
+    assert_eq!(court.audit(id).state(), AuditState::Commit);
+    let second = court.jury(id);
+    assert_eq!(second.len(), 5);
+    assert!(second.iter().all(|juror| !first.contains(juror)), "none that judged before");
+    court.judge(id, &[P, P, F, P, P]);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Clean);
+    assert_eq!(court.net.job(id).state(), JobState::Settled);
+    assert!(court.net.balance(PROVIDER) > before, "the bond came back");
+    let seat: u128 = audit.seat_uxpl.parse().unwrap();
+    let lost: Vec<u128> = audit.seats.iter().map(|seat| seat.lost_uxpl.parse().unwrap()).collect();
+    assert_eq!(lost, [seat / 2, seat / 2, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(court.bond(PROVIDER), BOND);
+}
+
+#[test]
+fn a_larger_jury_confirms_and_the_appeal_pays() {
+    let mut court = Court::new(numbers(), 9);
+    let before = court.net.balance(PROVIDER);
+    let id = court.judged(&[F, F, P]);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.judge(id, &[F, F, F, P, P]);
+    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
+    assert_eq!(court.net.balance(PROVIDER), before - 50 * XPL);
+    assert_eq!(court.bond(PROVIDER), BOND - 20 * XPL);
+    let id = court.judged(&[F, F, P]);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.judge(id, &[P, P, F, F, None]);
+    court.end(4);
+    assert_eq!(ended(&court, id).finding(), Finding::Hung, "silence does not make it clean");
+    assert_eq!(court.bond(PROVIDER), BOND - 20 * XPL);
+}
+
+#[test]
+fn the_loser_of_a_dispute_pays() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.claim();
+    let (disputer, provider) = (court.net.balance(DISPUTER), court.net.balance(PROVIDER));
+    court.dispute(id, 10 * XPL).unwrap();
+    refused(court.dispute(id, 10 * XPL), "audit", 17);
+    court.end(3);
+    assert_eq!(court.audit(id).reason(), AuditReason::Dispute);
+    court.check_export();
+    court.reveal(id);
+    court.judge(id, &[P, P, F]);
+    assert_eq!(ended(&court, id).finding(), Finding::Clean);
+    assert_eq!(court.net.balance(DISPUTER), disputer - 10 * XPL);
+    assert!(court.net.balance(PROVIDER) > provider + 5 * XPL, "half of the bond");
+    assert!(ended(&court, id).shared_uxpl.parse::<u128>().unwrap() >= 5 * XPL - 1);
+
+    let id = court.claim();
+    court.dispute(id, 10 * XPL).unwrap();
+    court.end(3);
+    court.reveal(id);
+    court.judge(id, &[F, F, F]);
+    court.end(4);
+    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
+    assert_eq!(court.net.balance(DISPUTER), disputer - 10 * XPL + 2 * XPL, "a tenth of the slash");
+}
+
+#[test]
+fn a_claim_that_no_beacon_selected_can_be_disputed() {
+    let mut court = known(numbers(), 8);
+    let id = loop {
+        let id = court.claim();
+        assert_eq!(court.audit(id).reason(), AuditReason::Lot);
+        court.end(34);
+        if audit::audit(&court.net.store, id).is_none() {
+            break id;
+        }
+    };
+    assert_eq!(court.net.job(id).state(), JobState::Settled, "as if nothing had been");
+    refused(court.dispute(id, 10 * XPL), "audit", 15);
+}
+
+/// The provider is one whose rate is down to the least.
+fn known(numbers: AuditParams, jurors: u8) -> Court {
+    Court::with(numbers, jurors, |genesis| {
+        genesis.attestation.as_mut().unwrap().standings = vec![Standing {
+            operator: PROVIDER.text(),
+            clean_uxpl: (500 * XPL).to_string(),
+            ..Standing::default()
+        }];
+    })
+}
+
+#[test]
+fn of_a_known_provider_a_tenth_is_audited() {
+    let mut court = known(numbers(), 8);
+    let mut audited = 0;
+    for at in 0..120 {
+        let id = court.claim_of(USERS[at % 3]);
+        for _ in 0..34 {
+            court.end_quickly();
+        }
+        if audit::audit(&court.net.store, id).is_some() {
+            audited += 1;
+            court.reveal(id);
+            court.judge(id, &[P, P, P]);
+        }
+        assert_eq!(court.net.job(id).state(), JobState::Settled);
+    }
+    chain::check_invariants(&court.net.store).unwrap();
+    assert!((5..=22).contains(&audited), "{audited} of 120");
+}
+
+#[test]
+fn whoever_has_more_at_risk_than_its_bond_carries_is_audited() {
+    let numbers =
+        AuditParams { kappa_bps: 100_000, rate_min_bps: 100, detection_bps: 1_000, ..numbers() };
+    let mut court = known(numbers, 8);
+    // A thousandth is found, and a slash is ten times what is needed: 10,000 times the value must be bond.
+    let free: u128 = court.bond(PROVIDER);
+    court.net.withdraw(PROVIDER, free - 2 * XPL).unwrap();
+    let id = court.claim();
+    assert_eq!(court.audit(id).reason(), AuditReason::Risk);
+    assert_eq!(court.audit(id).due_height, court.net.block.height + 2);
+}
+
+#[test]
+fn of_an_unverified_model_nothing_is_audited() {
+    let mut court = Court::new(numbers(), 6);
+    let juror = court.jurors[0];
+    court.leave(juror).unwrap();
+    let id = court.claim();
+    assert!(audit::audit(&court.net.store, id).is_none());
+    assert!(!court.net.job(id).held);
+    refused(court.dispute(id, 10 * XPL), "audit", 16);
+    court.join(juror).unwrap();
+    let id = court.claim();
+    assert!(court.net.job(id).held);
+    // It ceases to be one before the jury is drawn.
+    court.leave(juror).unwrap();
+    court.end(3);
+    assert_eq!(court.audit(id).finding(), Finding::NoJury);
+    court.end(20);
+    assert_eq!(court.net.job(id).state(), JobState::Settled);
+}
+
+#[test]
+fn another_profile_begins_with_an_empty_pool() {
+    let mut court = Court::new(numbers(), 8);
+    let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    let id = court.audited();
+    court.set_profile(wider).unwrap();
+    assert_eq!(audit::model_profile(&court.net.store, &court.model()).unwrap().members, 0);
+    assert_eq!(court.audit(id).profile, Some(PROFILE), "an audit keeps its own");
+    let later = court.claim();
+    assert!(!court.net.job(later).held);
+    let juror = court.jurors[0];
+    refused(court.join(juror), "audit", 7);
+    court.join_for(juror, profile_hash(&court.model(), &wider)).unwrap();
+    assert_eq!(audit::model_profile(&court.net.store, &court.model()).unwrap().members, 1);
+    court.set_profile(PROFILE).unwrap();
+    let members = audit::model_profile(&court.net.store, &court.model()).unwrap().members;
+    assert_eq!(members, 7, "one is in the other's pool");
+    court.end(1);
+}
+
+#[test]
+fn the_money_of_carriers_comes_back_as_far_as_the_fee_goes() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    court.net.fee_units = 3;
+    let carrier = court.net.balance(USERS[2]);
+    court.reveal(id);
+    court.judge(id, &[P, P, P]);
+    let audit = ended(&court, id);
+    assert_eq!(court.net.balance(USERS[2]), carrier + 7 * 3);
+    let fee: u128 = court.net.job(id).payout.unwrap().audit_uxpl.parse().unwrap();
+    assert_eq!(audit.seats[0].earned_uxpl, ((fee - 21) / 3).to_string());
+}
