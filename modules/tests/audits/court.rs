@@ -96,7 +96,13 @@ impl Court {
         change(&mut genesis);
         let mut store = Memory::default();
         chain::init(&mut store, CHAIN, 1_000, &genesis).unwrap();
-        let net = Net { store, block: block(1, 1_000), events: vec![], fee_units: 0 };
+        let net = Net {
+            store,
+            block: block(1, 1_000),
+            events: vec![],
+            fee_units: 0,
+            plays_audits: false,
+        };
         let mut court = Self { net, jurors };
         let model = court.net.publish("base", 200).unwrap();
         court.net.register(PROVIDER, BOND, vec![ask(&model, 16)]).unwrap();

@@ -232,6 +232,7 @@ fn play(acts: Vec<Act>) {
     let least = 30_000;
     let tight = Params { bond_min_uxpl: 30_000, unbond_blocks: 2, unbond_s: 8, ..params() };
     let mut net = Net::new(tight);
+    net.plays_audits = true;
     let model_id = net.publish("base", 200).unwrap();
     let supply = net.supply();
     let mut model = Model::default();

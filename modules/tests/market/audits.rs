@@ -4,9 +4,14 @@ use crate::net::*;
 
 const PURSE: Address = Address([77; 20]);
 
+/// A market whose test plays attestation.
+fn market() -> Net {
+    Net { plays_audits: true, ..Net::open(params()) }
+}
+
 /// A market with a delivered job, and who delivered it.
 fn delivered() -> (Net, Job, Address) {
-    let mut net = Net::open(params());
+    let mut net = market();
     let job = net.assigned();
     let operator = Address::parse(&job.provider).unwrap();
     let answer = net.answer(&job, 64);
@@ -20,15 +25,14 @@ fn uxpl(units: u128) -> Amount {
 }
 
 fn export_and_back(net: &Net) {
-    let exported = chain::export(&net.store);
-    let mut again = Memory::default();
-    chain::init(&mut again, CHAIN, net.block.time_s, &exported).unwrap();
-    assert_eq!(chain::export(&again), exported);
+    let exported = market::export(&net.store);
+    let again = net.market_from(&exported).unwrap();
+    assert_eq!(market::export(&again), exported);
 }
 
 #[test]
 fn a_bond_for_a_duty_is_not_withdrawn_locked_again_or_given_work() {
-    let mut net = Net::open(params());
+    let mut net = market();
     let who = OPERATORS[0];
     let lock =
         |net: &mut Net, units| net.run(who, |ctx| market::lock_duty(ctx.store, who, uxpl(units)));
@@ -55,7 +59,7 @@ fn a_bond_for_a_duty_is_not_withdrawn_locked_again_or_given_work() {
 
 #[test]
 fn nobody_leaves_before_its_duties_are_done() {
-    let mut net = Net::open(params());
+    let mut net = market();
     let who = OPERATORS[0];
     net.run(who, |ctx| market::lock_duty(ctx.store, who, uxpl(7))).unwrap();
     net.leave(who).unwrap();
@@ -104,7 +108,7 @@ fn a_slash_takes_what_is_free_then_the_newest_withdrawals_and_no_promise() {
 
 #[test]
 fn who_was_slashed_below_the_least_bond_gets_no_work() {
-    let mut net = Net::open(params());
+    let mut net = market();
     let model_id = net.model().try_into().unwrap();
     for who in OPERATORS {
         assert_eq!(market::bonded_slots(&net.store, &model_id, who), 4);
@@ -121,7 +125,7 @@ fn who_was_slashed_below_the_least_bond_gets_no_work() {
 
 #[test]
 fn a_juror_loses_only_what_stands_for_its_duty() {
-    let mut net = Net::open(params());
+    let mut net = market();
     let who = OPERATORS[0];
     net.run(who, |ctx| market::lock_duty(ctx.store, who, uxpl(100))).unwrap();
     let slash =
@@ -240,13 +244,12 @@ fn a_genesis_that_promises_a_bond_twice_or_holds_what_is_not_delivered_is_refuse
     let (mut net, job, who) = delivered();
     net.run(PURSE, |ctx| market::hold(ctx, job.id)).unwrap();
     net.end(1, 1);
-    let good = chain::export(&net.store);
+    let good = market::export(&net.store);
     let with = |change: &dyn Fn(&mut Provider, &mut Job)| {
         let mut genesis = good.clone();
-        let market = genesis.market.as_mut().unwrap();
-        let provider = market.providers.iter_mut().find(|one| one.operator == who.text()).unwrap();
-        change(provider, &mut market.jobs[0]);
-        chain::init(&mut Memory::default(), CHAIN, 1, &genesis).map_err(|error| error.to_string())
+        let provider = genesis.providers.iter_mut().find(|one| one.operator == who.text()).unwrap();
+        change(provider, &mut genesis.jobs[0]);
+        net.market_from(&genesis).map(drop).map_err(|error| error.to_string())
     };
     with(&|_, _| {}).unwrap();
     let bad: [(&dyn Fn(&mut Provider, &mut Job), &str); 6] = [
