@@ -196,8 +196,13 @@ fn a_record_goes_on_from_its_export_in_the_middle_of_a_round() {
     let exported = price::export(&net.store);
     assert!(!exported.round.as_ref().unwrap().model_id.is_empty());
     assert!(!exported.closing.as_ref().unwrap().model_id.is_empty());
-    let mut twin =
-        Net { store: Memory::default(), block: net.block.clone(), events: vec![], fee_units: 0 };
+    let mut twin = Net {
+        store: Memory::default(),
+        block: net.block.clone(),
+        events: vec![],
+        fee_units: 0,
+        plays_audits: false,
+    };
     for (key, value) in net.store.scan(&[]).filter(|(key, _)| !(0x58..0x60).contains(&key[0])) {
         twin.store.set(key, Some(value));
     }

@@ -232,8 +232,13 @@ fn rewards_go_on_from_their_export_in_the_middle_of_paying() {
     end(&mut net, 1, &payments);
     let exported = reward::export(&net.store);
     assert_ne!(exported.paying.unwrap().epoch, 0);
-    let mut twin =
-        Net { store: Memory::default(), block: net.block.clone(), events: vec![], fee_units: 0 };
+    let mut twin = Net {
+        store: Memory::default(),
+        block: net.block.clone(),
+        events: vec![],
+        fee_units: 0,
+        plays_audits: false,
+    };
     for (key, value) in net.store.scan(&[]).filter(|(key, _)| !(0x60..0x70).contains(&key[0])) {
         twin.store.set(key, Some(value));
     }
