@@ -239,20 +239,23 @@ fn a_voided_job_is_refunded_and_its_audit_unpaid() {
     assert!(market::payload(&net.store, job.id).is_none());
 }
 
+/// What is done to a good genesis.
+type Change<'a> = &'a dyn Fn(&mut Provider, &mut Job);
+
 #[test]
 fn a_genesis_that_promises_a_bond_twice_or_holds_what_is_not_delivered_is_refused() {
     let (mut net, job, who) = delivered();
     net.run(PURSE, |ctx| market::hold(ctx, job.id)).unwrap();
     net.end(1, 1);
     let good = market::export(&net.store);
-    let with = |change: &dyn Fn(&mut Provider, &mut Job)| {
+    let with = |change: Change<'_>| {
         let mut genesis = good.clone();
         let provider = genesis.providers.iter_mut().find(|one| one.operator == who.text()).unwrap();
         change(provider, &mut genesis.jobs[0]);
         net.market_from(&genesis).map(drop).map_err(|error| error.to_string())
     };
     with(&|_, _| {}).unwrap();
-    let bad: [(&dyn Fn(&mut Provider, &mut Job), &str); 6] = [
+    let bad: [(Change<'_>, &str); 6] = [
         (&|provider, _| provider.duty_locked_uxpl = (10 * XPL).to_string(), "two promises"),
         (&|provider, _| provider.pending_uxpl = "1".into(), "pending"),
         (&|provider, _| provider.duty_locked_uxpl = "x".into(), "no amount"),
