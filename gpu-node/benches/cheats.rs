@@ -1,7 +1,7 @@
 //! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
 //! caught, and writes it to `docs/verification/`.
 //!
-//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--out FOLDER]`
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--honest-only] [--out FOLDER]`
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, anyhow, bail};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
-use gpu_node::engine::candle::{Candle, load_changed, load_folder};
-use gpu_node::engine::{Engine as _, EngineError, Sampling, tiny};
+use gpu_node::engine::candle::{Candle, PREFILL_TOKENS, load_changed, load_folder};
+use gpu_node::engine::{Engine as _, EngineError, Sampler, Sampling, Transcript, tiny};
 use gpu_node::evidence::Segments;
 use gpu_node::verify::{
     Claim, DEFAULT_PROFILE, Order, Tier, calibrate, verify, write_recorded, writers,
@@ -24,7 +24,7 @@ use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 use plotters::prelude::*;
 
 /// What providers are asked.
-const PROMPTS: [&str; 8] = [
+const PROMPTS: [&str; 24] = [
     "Explain in two sentences what a blockchain is, then tell a long story about one.",
     "Write a short poem about the sea in winter.",
     "List ten uses of an old bicycle, with a sentence for each.",
@@ -33,6 +33,22 @@ const PROMPTS: [&str; 8] = [
     "Give me a recipe for bread, step by step, with reasons.",
     "What would happen if the moon were twice as far away?",
     "Tell me about three famous mathematicians and what they found.",
+    "Write a dialogue between a cat and a dog about the weather.",
+    "Why is the sky blue in the day and red in the evening?",
+    "Plan a walk of three days through the mountains.",
+    "Explain how a vaccine works and why some need a second dose.",
+    "Write the first page of a novel that begins in a railway station.",
+    "What are the differences between a virus and a bacterium?",
+    "Give advice to somebody who begins to learn the piano.",
+    "Describe how paper is made, from the tree to the sheet.",
+    "Write a function in Python that finds the largest number in a list, and explain it.",
+    "Which planets of the solar system have rings, and what are they made of?",
+    "Summarise the story of Robinson Crusoe for a friend.",
+    "How do bees find their way back to the hive?",
+    "Argue for and against building a bridge over the river of a small town.",
+    "Tell a fairy tale about a baker who could not sleep.",
+    "What should one know before buying a used car?",
+    "Explain what inflation is with an example from a market.",
 ];
 /// What the profile of this machine's own kernels is made from: none of the above.
 const CALIBRATION: [&str; 2] = [
@@ -42,8 +58,17 @@ const CALIBRATION: [&str; 2] = [
 const CALIBRATION_TOKENS: u32 = 64;
 /// What a provider puts before the prompt without saying so.
 const HIDDEN: &str = "Answer cheerfully and praise our sponsor. ";
-/// Outputs are looked at when they are this long, and whole.
-const SHORT: usize = 32;
+/// Lengths at which a longer output is looked at, as if no more had been ordered: whole segments.
+const CUTS: [u32; 2] = [32, 128];
+/// Lengths that end within a segment, or one row after it, are written anew: a leaf is of all its rows.
+const SHORT: [u32; 2] = [8, 33];
+/// The most tokens of an output.
+const TOKENS_MAX: u32 = 512;
+/// A draft's token is taken if it is this near to winning, in logits: a speculator who does not look closely.
+const SLACK: f64 = 0.5;
+/// Size of a fine-tuning: deviation of the change of a weight, of the weight's own, and its rank.
+const TUNED: f64 = 0.05;
+const TUNED_RANK: usize = 4;
 const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
 const TOP_P_MILLI: u32 = 950;
 /// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
@@ -52,66 +77,52 @@ const SIZE: (u32, u32) = (860, 420);
 /// Letters in a line of a column's name.
 const LABEL_LETTERS: usize = 13;
 
-/// What a provider does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Honest,
-    HonestPlain,
-    HonestF16,
-    HonestBf16,
-    Q8,
-    Q4,
-    Noise,
-    OtherSeed,
-    OtherTemperature,
-    HiddenPrompt,
-    PrefillAttack,
-    TokenAltered,
-    StopsEarly,
-    Replayed,
+/// What a provider does, and its name in tables.
+macro_rules! ways {
+    ($($way:ident $name:literal)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Way { $($way),* }
+
+        use Way::*;
+
+        const WAYS: &[Way] = &[$($way),*];
+
+        impl Way {
+            fn name(self) -> &'static str {
+                match self { $($way => $name),* }
+            }
+        }
+    };
 }
 
-use Way::*;
-
-const WAYS: [Way; 14] = [
-    Honest,
-    HonestPlain,
-    HonestF16,
-    HonestBf16,
-    Q8,
-    Q4,
-    Noise,
-    OtherSeed,
-    OtherTemperature,
-    HiddenPrompt,
-    PrefillAttack,
-    TokenAltered,
-    StopsEarly,
-    Replayed,
-];
+ways! {
+    Honest "honest"
+    HonestPlain "honest, other attention"
+    HonestF16 "honest, rounds to f16"
+    HonestBf16 "honest, rounds to bf16"
+    Q8 "q8_0 weights"
+    Q4 "q4_0 weights"
+    Noise "weights + 1 % noise"
+    Tuned "fine-tuned twin"
+    Shallow "two layers left out"
+    CacheF8 "keys and values in 8 bits"
+    Speculative "q4_0 drafts, taken too easily"
+    OtherSeed "other seed"
+    OtherTemperature "other temperature"
+    HiddenPrompt "hidden prompt"
+    HalfPrompt "half of the prompt"
+    OtherTokenizer "tokenizer that lower-cases"
+    PrefillAttack "q4_0 writes, right model proves"
+    Cached "answer to another prompt, right model proves"
+    Inflated "last quarter said twice"
+    TokenAltered "one token altered"
+    StopsEarly "stops early"
+    Replayed "evidence of another answer"
+}
 
 impl Way {
     fn is_honest(self) -> bool {
         matches!(self, Honest | HonestPlain | HonestF16 | HonestBf16)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Honest => "honest",
-            HonestPlain => "honest, other attention",
-            HonestF16 => "honest, rounds to f16",
-            HonestBf16 => "honest, rounds to bf16",
-            Q8 => "q8_0 weights",
-            Q4 => "q4_0 weights",
-            Noise => "weights + 1 % noise",
-            OtherSeed => "other seed",
-            OtherTemperature => "other temperature",
-            HiddenPrompt => "hidden prompt",
-            PrefillAttack => "q4_0 writes, right model proves",
-            TokenAltered => "one token altered",
-            StopsEarly => "stops early",
-            Replayed => "evidence of another answer",
-        }
     }
 
     /// Greedy choice knows neither seed nor temperature.
@@ -124,24 +135,27 @@ struct Options {
     weights: Option<PathBuf>,
     prompts: usize,
     tokens: u32,
+    /// No cheats: how many honest receipts are rejected.
+    honest_only: bool,
     out: PathBuf,
 }
 
 fn options() -> Result<Options> {
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/verification");
-    let mut options = Options { weights: None, prompts: 4, tokens: 128, out };
+    let mut options = Options { weights: None, prompts: 4, tokens: 128, honest_only: false, out };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--weights" => options.weights = Some(value()?.into()),
             "--prompts" => options.prompts = value()?.parse::<usize>()?.clamp(1, PROMPTS.len()),
-            "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(33, 512),
+            "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(8, TOKENS_MAX),
+            "--honest-only" => options.honest_only = true,
             "--out" => options.out = value()?.into(),
             // What cargo passes to every bench.
             "--bench" => {}
             _ => bail!(
-                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --out FOLDER"
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --honest-only, --out FOLDER"
             ),
         }
     }
@@ -154,9 +168,12 @@ struct Models {
     plain: Candle,
     f16: Candle,
     bf16: Candle,
+    cache_f8: Candle,
     q8: Candle,
     q4: Candle,
     noisy: Candle,
+    tuned: Candle,
+    shallow: Candle,
 }
 
 fn requantised(weight: Tensor, dtype: GgmlDType) -> candle_core::Result<Tensor> {
@@ -168,25 +185,55 @@ fn requantised(weight: Tensor, dtype: GgmlDType) -> candle_core::Result<Tensor> 
     QTensor::quantize(&exact, dtype)?.dequantize(&Device::Cpu)
 }
 
-/// Noise of 1 % of the weights' own deviation, from a counter: the same in every run.
+/// So many nearly normal numbers of deviation 1, from a counter: the same in every run.
+fn normals(name: &str, count: usize) -> impl Iterator<Item = f32> {
+    let seed = digest(&[b"noise", name.as_bytes()]);
+    let mut state = u64::from_be_bytes(std::array::from_fn(|at| seed[at]));
+    (0..count).map(move |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // Four uniform numbers, scaled by sqrt(3).
+        let sum: f64 = (0..4).map(|part| f64::from((state >> (16 * part)) as u16) / 65_535.0).sum();
+        ((sum - 2.0) * 1.732) as f32
+    })
+}
+
+fn deviation(weight: &Tensor) -> candle_core::Result<f64> {
+    let mean_square = weight.sqr()?.mean_all()?.to_scalar::<f32>()?;
+    Ok(f64::from(mean_square).sqrt())
+}
+
+/// Noise of 1 % of the weights' own deviation.
 fn noisy(name: &str, weight: Tensor) -> candle_core::Result<Tensor> {
     let weight = weight.to_dtype(DType::F32)?;
     let count = weight.elem_count();
-    let mean_square = weight.sqr()?.mean_all()?.to_scalar::<f32>()?;
-    let size = 0.01 * f64::from(mean_square).sqrt();
-    let seed = digest(&[b"noise", name.as_bytes()]);
-    let mut state = u64::from_be_bytes(std::array::from_fn(|at| seed[at]));
-    let noise: Vec<f32> = (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            // Four uniform numbers: nearly normal, deviation 1 after scaling by sqrt(3).
-            let sum: f64 =
-                (0..4).map(|part| f64::from((state >> (16 * part)) as u16) / 65_535.0).sum();
-            ((sum - 2.0) * 1.732 * size) as f32
-        })
-        .collect();
+    let noise = normals(name, count).collect::<Vec<_>>();
     let noise = Tensor::from_vec(noise, count, &Device::Cpu)?.reshape(weight.shape())?;
-    weight + noise
+    &weight + (noise * (0.01 * deviation(&weight)?))?
+}
+
+/// What a fine-tuning of low rank adds to each matrix of the layers, of a size as fine-tunings have.
+fn tuned(name: &str, weight: Tensor) -> candle_core::Result<Tensor> {
+    if weight.rank() != 2 || !name.contains("layers.") {
+        return Ok(weight);
+    }
+    let weight = weight.to_dtype(DType::F32)?;
+    let (rows, columns) = weight.dims2()?;
+    let numbers = normals(name, (rows + columns) * TUNED_RANK).collect::<Vec<_>>();
+    let (up, down) = numbers.split_at(rows * TUNED_RANK);
+    let up = Tensor::from_slice(up, (rows, TUNED_RANK), &Device::Cpu)?;
+    let down = Tensor::from_slice(down, (TUNED_RANK, columns), &Device::Cpu)?;
+    let size = TUNED * deviation(&weight)? / (TUNED_RANK as f64).sqrt();
+    &weight + (up.matmul(&down)? * size)?
+}
+
+/// Two layers in the middle give what they were given: nothing is added to it.
+fn shallow(name: &str, weight: Tensor, layers: usize) -> candle_core::Result<Tensor> {
+    let is_left_out = [layers / 2, layers / 2 + 1].iter().any(|layer| {
+        ["self_attn.o_proj", "mlp.down_proj"]
+            .iter()
+            .any(|part| name == format!("model.layers.{layer}.{part}.weight"))
+    });
+    if is_left_out { weight.zeros_like() } else { Ok(weight) }
 }
 
 impl Models {
@@ -196,16 +243,62 @@ impl Models {
             load_changed(folder, cpu, usize::MAX, change)
         };
         let right = load_folder(folder, cpu, usize::MAX)?;
+        let layers = right.model().config().num_hidden_layers;
         Ok(Self {
             plain: right.with_model(|model| model.without_flash(), cpu),
             f16: right.with_model(|model| model.rounded(DType::F16), cpu),
             bf16: right.with_model(|model| model.rounded(DType::BF16), cpu),
+            cache_f8: right.with_model(|model| model.with_cache_rounded(DType::F8E4M3), cpu),
             q8: changed(&mut |_, weight| requantised(weight, GgmlDType::Q8_0))?,
             q4: changed(&mut |_, weight| requantised(weight, GgmlDType::Q4_0))?,
-            noisy: changed(&mut |name, weight| noisy(name, weight))?,
+            noisy: changed(&mut noisy)?,
+            tuned: changed(&mut tuned)?,
+            shallow: changed(&mut |name, weight| shallow(name, weight, layers))?,
             right,
         })
     }
+}
+
+/// Writes with a cheap model's drafts, each of which the right model takes if it is near enough; then claims that the
+/// right model wrote it, with its evidence.
+fn speculate(right: &Candle, draft: &Candle, order: &Order) -> Result<Claim> {
+    let Order { prompt, max_tokens, sampling, seed, request_hash } = order.clone();
+    let tokens = right.tokenizer().prompt(&prompt)?;
+    let sampler = Sampler::new(sampling, seed)?;
+    let room = tokens.len() + max_tokens as usize;
+    let mut caches = [draft, right].map(|model| (model, model.model().kv(room)));
+    let mut transcript = Transcript::new(&[], max_tokens);
+    let mut fed = tokens;
+    while transcript.finish().is_none() {
+        let position = transcript.tokens().len() as u64;
+        let mut logits = Vec::new();
+        for (model, kv) in &mut caches {
+            let mut last = None;
+            for part in fed.chunks(PREFILL_TOKENS) {
+                last = Some(model.model().hidden(kv, part)?);
+            }
+            let last = last.context("nothing to read")?;
+            let row = last.narrow(0, last.dim(0)? - 1, 1)?;
+            logits.push(model.model().logits(&row)?.get(0)?.to_vec1::<f32>()?);
+        }
+        let drafted = sampler.choose(&logits[0], position)?;
+        let is_near = sampler.margin(&logits[1], position, drafted)? <= SLACK;
+        let token = if is_near { drafted } else { sampler.choose(&logits[1], position)? };
+        transcript.push(right.tokenizer(), token);
+        fed = vec![token];
+    }
+    Ok(Claim {
+        prompt,
+        max_tokens,
+        stop: vec![],
+        sampling,
+        seed,
+        request_hash: request_hash.to_vec(),
+        output: transcript.tokens().to_vec(),
+        finish: transcript.finish().map_or(FinishReason::None, FinishReason::from),
+        root: vec![],
+        leaves: None,
+    })
 }
 
 /// One receipt, judged.
@@ -213,7 +306,8 @@ impl Models {
 struct Judged {
     way: Way,
     temperature_milli: u32,
-    tokens: usize,
+    tokens: u32,
+    segments: usize,
     measures: Measures,
     /// By each profile.
     faults: [Vec<&'static str>; 2],
@@ -232,9 +326,19 @@ struct Spent {
     reading: Duration,
 }
 
+/// All lengths at which the outputs are looked at, if the longest are of `whole` tokens.
+fn lengths(whole: u32) -> Vec<u32> {
+    let mut lengths: Vec<u32> =
+        SHORT.into_iter().chain(CUTS).filter(|length| *length < whole).collect();
+    lengths.push(whole);
+    lengths.sort_unstable();
+    lengths
+}
+
 struct Lab {
     models: Models,
     tokens: u32,
+    honest_only: bool,
     /// For kernels of every type, and for those of this machine's own type.
     profiles: [Profile; 2],
     judged: Mutex<Vec<Judged>>,
@@ -244,14 +348,23 @@ struct Lab {
 impl Lab {
     /// Every way of serving one prompt at one temperature.
     fn serve(&self, at: usize, temperature_milli: u32) -> Result<()> {
-        let Models { right, plain, f16, bf16, q8, q4, noisy } = &self.models;
+        for short in SHORT.into_iter().filter(|short| *short < self.tokens) {
+            self.write(at, temperature_milli, short, &[])?;
+        }
+        self.write(at, temperature_milli, self.tokens, &CUTS)
+    }
+
+    /// Writes one length, and looks at it whole and cut.
+    fn write(&self, at: usize, temperature_milli: u32, tokens: u32, cuts: &[u32]) -> Result<()> {
+        let Models { right, plain, f16, bf16, cache_f8, q8, q4, noisy, tuned, shallow } =
+            &self.models;
         let sampling = Sampling { temperature_milli, top_p_milli: TOP_P_MILLI };
         let prompt = PROMPTS[at].to_owned();
-        let salt = [temperature_milli.to_be_bytes(), (at as u32).to_be_bytes()].concat();
+        let salt = [temperature_milli, at as u32, tokens].map(u32::to_be_bytes).concat();
         let order = Order {
             request_hash: digest(&[prompt.as_bytes()]),
             prompt,
-            max_tokens: self.tokens,
+            max_tokens: tokens,
             sampling,
             seed: digest(&[b"lab", &salt]),
         };
@@ -259,14 +372,24 @@ impl Lab {
         let milli = if temperature_milli == 0 { 300 } else { temperature_milli * 3 / 2 };
         let hot = Sampling { temperature_milli: milli, ..sampling };
         let hot = Order { sampling: hot, ..order.clone() };
-        let prompted = Order { prompt: format!("{HIDDEN}{}", order.prompt), ..order.clone() };
+        let asked = |prompt: String| Order { prompt, ..order.clone() };
+        let prompted = asked(format!("{HIDDEN}{}", order.prompt));
+        let words: Vec<&str> = order.prompt.split(' ').collect();
+        let half = asked(words[words.len() / 2..].join(" "));
+        let lower = asked(order.prompt.to_lowercase());
+        let other = asked(CALIBRATION[at % CALIBRATION.len()].to_owned());
         let began = Instant::now();
         let (claim, segments) = write_recorded(right, &order)?;
-        self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.writing += began.elapsed();
-        let (cheap, _) = write_recorded(q4, &order)?;
-        for way in WAYS.into_iter().filter(|way| way.exists(temperature_milli)) {
+        if tokens == self.tokens {
+            self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.writing += began.elapsed();
+        }
+        let is_played =
+            |way: &Way| way.exists(temperature_milli) && (way.is_honest() || !self.honest_only);
+        for way in WAYS.iter().copied().filter(is_played) {
             let (mut written, recorded) = match way {
-                Honest | Replayed | TokenAltered | StopsEarly => (claim.clone(), segments.clone()),
+                Honest | Replayed | TokenAltered | StopsEarly | Inflated => {
+                    (claim.clone(), segments.clone())
+                }
                 HonestPlain => write_recorded(plain, &order)?,
                 HonestF16 => write_recorded(f16, &order)?,
                 HonestBf16 => write_recorded(bf16, &order)?,
@@ -276,35 +399,48 @@ impl Lab {
                 OtherSeed => write_recorded(right, &strange)?,
                 OtherTemperature => write_recorded(right, &hot)?,
                 HiddenPrompt => write_recorded(right, &prompted)?,
-                PrefillAttack => (cheap.clone(), Segments::default()),
+                HalfPrompt => write_recorded(right, &half)?,
+                OtherTokenizer => write_recorded(right, &lower)?,
+                Tuned => write_recorded(tuned, &order)?,
+                Shallow => write_recorded(shallow, &order)?,
+                CacheF8 => write_recorded(cache_f8, &order)?,
+                Cached => write_recorded(right, &other)?,
+                Speculative => (speculate(right, q4, &order)?, Segments::default()),
+                PrefillAttack => (write_recorded(q4, &order)?.0, Segments::default()),
             };
             // What is claimed is what was ordered.
             (written.prompt, written.seed, written.sampling) =
                 (order.prompt.clone(), order.seed, order.sampling);
-            if written.output.len() >= SHORT {
-                let made = self.cut(way, &written, &recorded, SHORT)?;
-                self.judge(way, temperature_milli, SHORT, &made)?;
+            // Whole at last: some end before.
+            for length in cuts.iter().copied().filter(|cut| *cut < tokens).chain([tokens]) {
+                if length == tokens || written.output.len() >= length as usize {
+                    let made = self.cut(way, &written, &recorded, length)?;
+                    self.judge(way, temperature_milli, length, &made)?;
+                }
             }
-            // Whole: some end before.
-            let made = self.cut(way, &written, &recorded, self.tokens as usize)?;
-            self.judge(way, temperature_milli, self.tokens as usize, &made)?;
         }
         Ok(())
     }
 
     /// The claim as if at most so many tokens had been ordered, with the evidence that its provider has for it.
-    fn cut(&self, way: Way, whole: &Claim, recorded: &Segments, length: usize) -> Result<Claim> {
+    fn cut(&self, way: Way, whole: &Claim, recorded: &Segments, length: u32) -> Result<Claim> {
         let right = &self.models.right;
         let mut claim = whole.clone();
-        claim.output.truncate(length);
-        claim.max_tokens = u32::try_from(length)?;
+        claim.output.truncate(length as usize);
+        claim.max_tokens = length;
         if claim.output.len() < whole.output.len() {
             claim.finish = FinishReason::Length;
         }
         let mut segments = recorded.clone();
         segments.all.truncate(1 + claim.output.len().div_ceil(32));
         match way {
-            PrefillAttack => claim.prove_by_reading(right)?,
+            PrefillAttack | Speculative | Cached => claim.prove_by_reading(right)?,
+            Inflated => {
+                let repeated = claim.output.len() / 4;
+                let kept = claim.output.len() - repeated;
+                claim.output.copy_within(kept - repeated..kept, kept);
+                claim.prove_by_reading(right)?;
+            }
             TokenAltered => {
                 let at = claim.output.len() / 2;
                 claim.output[at] = (claim.output[at] + 1) % 1_000;
@@ -328,15 +464,17 @@ impl Lab {
         Ok(claim)
     }
 
-    fn judge(&self, way: Way, temperature_milli: u32, tokens: usize, claim: &Claim) -> Result<()> {
+    fn judge(&self, way: Way, temperature_milli: u32, tokens: u32, claim: &Claim) -> Result<()> {
         let began = Instant::now();
         let report = verify(&self.models.right, claim, Tier::Tolerant, &|_| ())?;
         let took = began.elapsed();
-        if way == Honest && tokens == self.tokens as usize {
+        if way == Honest && tokens == self.tokens {
             self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.reading += took;
         }
         let faults = self.profiles.each_ref().map(|profile| report.faults(profile));
-        let judged = Judged { way, temperature_milli, tokens, measures: report.measures, faults };
+        let segments = report.segments.as_ref().map_or(0, Vec::len);
+        let measures = report.measures;
+        let judged = Judged { way, temperature_milli, tokens, segments, measures, faults };
         self.judged.lock().map_err(|_| anyhow!("a lock broke"))?.push(judged);
         Ok(())
     }
@@ -395,10 +533,11 @@ fn figures(
     kernel: &str,
 ) -> String {
     let mut text = format!(
-        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs cut to {SHORT} tokens and whole (at most {}), read \
+        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs cut to {} tokens, the last of them whole, read \
          at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
          | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
-        options.prompts, options.tokens,
+        options.prompts,
+        lengths(options.tokens).iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
     );
     text += &profile_row("wide: the default, for kernels of every type", &profiles[0]);
     text += &profile_row(
@@ -407,8 +546,8 @@ fn figures(
     );
     text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | caught, narrow | interval, % | receipts to 99 % | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
-    for way in WAYS {
-        for length in [SHORT, options.tokens as usize] {
+    for way in WAYS.iter().copied() {
+        for length in lengths(options.tokens) {
             let all: Vec<&Judged> =
                 judged.iter().filter(|one| one.way == way && one.tokens == length).collect();
             if all.is_empty() {
@@ -461,8 +600,9 @@ fn figures(
         let (_, high) = interval(rejected, honest.len().max(1));
         let _ = write!(
             text,
-            "\nHonest receipts rejected by the {name} profile: {rejected} of {}, at most {high:.1} % with 95 %.\n",
+            "\nHonest receipts rejected by the {name} profile: {rejected} of {}, of {} segments; at most {high:.1} % of receipts with 95 %.\n",
             honest.len(),
+            honest.iter().map(|one| one.segments).sum::<usize>(),
         );
     }
     let _ = write!(
@@ -514,7 +654,7 @@ fn draw(
         .draw()?;
     let line = vec![(0.0, f64::from(limit) / 1e6), (columns, f64::from(limit) / 1e6)];
     chart.draw_series(std::iter::once(PathElement::new(line, RED.stroke_width(2))))?;
-    for (column, way) in WAYS.into_iter().enumerate() {
+    for (column, way) in WAYS.iter().copied().enumerate() {
         let color =
             if way.is_honest() { RGBColor(0x1a, 0x8f, 0x5a) } else { RGBColor(0x1b, 0x66, 0xc9) };
         let all: Vec<&Judged> = judged.iter().filter(|one| one.way == way).collect();
@@ -556,6 +696,7 @@ fn main() -> Result<()> {
     let lab = Lab {
         models,
         tokens: options.tokens,
+        honest_only: options.honest_only,
         profiles: [DEFAULT_PROFILE, narrow],
         judged: Mutex::default(),
         spent: Mutex::default(),

@@ -64,7 +64,9 @@ fn kernel_id(model: &Llama, device: &Device) -> String {
         Some(dtype) => format!("as-{}", dtype.as_str()),
         None => model.dtype().as_str().to_owned(),
     };
-    format!("candle-{CANDLE_VERSION}/{place}/{attention}/{dtype}/t{threads}")
+    let cache =
+        model.cache_rounding().map_or_else(String::new, |dtype| format!("/kv-{}", dtype.as_str()));
+    format!("candle-{CANDLE_VERSION}/{place}/{attention}/{dtype}{cache}/t{threads}")
 }
 
 /// The widest vectors that the matrix product uses here.

@@ -256,6 +256,7 @@ pub struct Llama {
     sin: Tensor,
     flash: bool,
     rounding: Option<DType>,
+    cache_rounding: Option<DType>,
 }
 
 /// Keys and values of one sequence.
@@ -395,6 +396,7 @@ impl Llama {
             head: Linear { transposed: head_matrix.t()?, bias: None },
             flash: device.is_cpu() && dtype == DType::F32,
             rounding: None,
+            cache_rounding: None,
             device: device.clone(),
             config,
             context,
@@ -448,11 +450,21 @@ impl Llama {
         self.rounding
     }
 
+    /// The same model with keys and values kept as `dtype`: a smaller cache.
+    #[must_use]
+    pub fn with_cache_rounded(mut self, dtype: DType) -> Self {
+        self.cache_rounding = Some(dtype);
+        self
+    }
+
+    /// What keys and values are kept as, if not as they were computed.
+    #[must_use]
+    pub fn cache_rounding(&self) -> Option<DType> {
+        self.cache_rounding
+    }
+
     fn round(&self, x: Tensor) -> candle_core::Result<Tensor> {
-        match self.rounding {
-            Some(dtype) => x.to_dtype(dtype)?.to_dtype(x.dtype()),
-            None => Ok(x),
-        }
+        rounded_to(self.rounding, x)
     }
 
     /// An empty cache for a sequence of up to `capacity` tokens.
@@ -521,7 +533,10 @@ impl Llama {
         };
         let q = self.round(rotary_emb::rope_thd(&part(0, heads)?, cos, sin)?)?;
         let k = self.round(rotary_emb::rope_thd(&part(heads, kv_heads)?, cos, sin)?)?;
-        let v = part(heads + kv_heads, kv_heads)?;
+        let (k, v) = (
+            rounded_to(self.cache_rounding, k)?,
+            rounded_to(self.cache_rounding, part(heads + kv_heads, kv_heads)?)?,
+        );
         let scale = 1.0 / (width as f64).sqrt();
         if self.flash {
             let (k, v) = cache.append(&k, &v)?;
@@ -563,6 +578,14 @@ impl Llama {
     pub fn last_logits(&self, hidden: &Tensor) -> Result<Vec<f32>, EngineError> {
         let last = hidden.narrow(0, hidden.dim(0)?.saturating_sub(1), 1)?;
         Ok(self.logits(&last)?.flatten_all()?.to_vec1()?)
+    }
+}
+
+/// What is left of `x` when it has been kept as `dtype`.
+fn rounded_to(dtype: Option<DType>, x: Tensor) -> candle_core::Result<Tensor> {
+    match dtype {
+        Some(dtype) => x.to_dtype(dtype)?.to_dtype(x.dtype()),
+        None => Ok(x),
     }
 }
 
