@@ -26,7 +26,9 @@ use super::{
         ALICE, BOB, CHAIN_ID, Chain, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL, address, any,
         text,
     },
-    traffic::{JUDGED, answer, manifest, publish, receipt_key, register_without_asks, submit},
+    traffic::{
+        JUDGED, Opening, answer, manifest, publish, receipt_key, register_without_asks, submit,
+    },
 };
 
 const PROFILE: Profile = Profile {
@@ -39,6 +41,8 @@ const PROFILE: Profile = Profile {
 };
 const JURORS: [u8; 2] = [GROUP, VALIDATOR_OPERATOR];
 const SALT: Hash = [7; 32];
+/// What disputes and appeals put down.
+const BOND_UXPL: u128 = 100 * XPL;
 
 /// Juries of one, and phases that outlast what is tried on them.
 pub fn numbers() -> AuditParams {
@@ -165,45 +169,69 @@ fn open(audit: &Audit, pass: bool) -> Any {
 }
 
 /// Opens the pool, and leads an audit into each phase: jobs of a model of their own.
-pub fn sit(chain: &mut Chain, txs: &mut Vec<Vec<u8>>) {
-    let mut run = |chain: &mut Chain, seed, messages| carry_out(chain, txs, seed, messages);
-    run(chain, ALICE, vec![publish(JUDGED), profile(PROFILE.margin_ppm_max)]);
-    run(chain, OPERATOR, vec![super::traffic::serve_all(OPERATOR)]);
+pub fn sit(chain: &mut Chain, blocks: &mut Opening) {
+    carry_out(chain, blocks, ALICE, vec![publish(JUDGED), profile(PROFILE.margin_ppm_max)]);
+    carry_out(chain, blocks, OPERATOR, vec![super::traffic::serve_all(OPERATOR)]);
     for seed in JURORS {
-        run(chain, seed, vec![register_without_asks(seed), join(seed)]);
+        carry_out(chain, blocks, seed, vec![register_without_asks(seed), join(seed)]);
     }
-    run(chain, ALICE, vec![submit(JUDGED); 4]);
-    chain.run(&[]);
+    carry_out(chain, blocks, ALICE, vec![submit(JUDGED); 5]);
+    pass(chain, blocks);
     let answers = claims(chain);
-    assert_eq!(answers.len(), 4);
-    run(chain, OPERATOR, answers);
-    chain.run(&[]);
-    chain.run(&[]);
+    assert_eq!(answers.len(), 5);
+    carry_out(chain, blocks, OPERATOR, answers);
+    pass(chain, blocks);
+    pass(chain, blocks);
     let at = |chain: &Chain, state: AuditState| -> Vec<Audit> {
-        let ids = (1..60).filter_map(|id| audit::audit(&chain.store, id));
-        ids.filter(|audit| audit.state() == state).collect()
+        audits(chain).into_iter().filter(|audit| audit.state() == state).collect()
     };
     let shown = at(chain, AuditState::Reveal);
-    run(chain, BOB, shown[1..].iter().map(reveal).collect());
+    carry_out(chain, blocks, BOB, shown[1..].iter().map(reveal).collect());
     let judging = at(chain, AuditState::Commit);
-    run(chain, BOB, judging[1..].iter().map(|audit| commit(audit, false)).collect());
-    let last = at(chain, AuditState::Verdict).pop().expect("an audit whose juror has committed");
-    run(chain, BOB, vec![open(&last, false)]);
-    run(chain, ALICE, vec![submit(JUDGED)]);
-    chain.run(&[]);
+    carry_out(chain, blocks, BOB, judging[1..].iter().map(|audit| commit(audit, false)).collect());
+    let judged = at(chain, AuditState::Verdict);
+    let found = judged[judged.len() - 2..].iter().map(|audit| open(audit, false)).collect();
+    carry_out(chain, blocks, BOB, found);
+    let convicted = at(chain, AuditState::Appeal);
+    carry_out(chain, blocks, OPERATOR, vec![appeal(convicted[0].id)]);
+    carry_out(chain, blocks, ALICE, vec![submit(JUDGED); 2]);
+    pass(chain, blocks);
 }
 
-/// A claim that waits for its lot.
-pub fn claim(chain: &mut Chain, txs: &mut Vec<Vec<u8>>) {
+/// Two claims that wait for their lot, one of them disputed.
+pub fn claim(chain: &mut Chain, blocks: &mut Opening) {
     let claims = claims(chain);
-    carry_out(chain, txs, OPERATOR, claims);
+    assert_eq!(claims.len(), 2);
+    carry_out(chain, blocks, OPERATOR, claims);
+    let audits = audits(chain);
+    let disputed = audits.iter().find(|audit| audit.state() == AuditState::Lot);
+    carry_out(chain, blocks, BOB, vec![dispute(disputed.expect("a claim waits").id)]);
 }
 
-fn carry_out(chain: &mut Chain, txs: &mut Vec<Vec<u8>>, seed: u8, messages: Vec<Any>) {
+fn dispute(job_id: u64) -> Any {
+    any(&MsgDispute { disputer: text(BOB), job_id, bond_uxpl: BOND_UXPL.to_string() })
+}
+
+fn appeal(audit_id: u64) -> Any {
+    any(&MsgAppeal { operator: text(OPERATOR), audit_id, bond_uxpl: BOND_UXPL.to_string() })
+}
+
+fn audits(chain: &Chain) -> Vec<Audit> {
+    (1..60).filter_map(|id| audit::audit(&chain.store, id)).collect()
+}
+
+/// A block with one transaction, which is carried out.
+pub fn carry_out(chain: &mut Chain, blocks: &mut Opening, seed: u8, messages: Vec<Any>) {
     let tx = chain.tx(seed, Terms::default(), messages);
     let output = chain.run(&[&tx]);
-    assert_eq!(output.txs[0].code, 0, "the court sits well: {}", output.txs[0].log);
-    txs.push(tx);
+    assert_eq!(output.txs[0].code, 0, "the chain begins well: {}", output.txs[0].log);
+    blocks.push(vec![tx]);
+}
+
+/// A block with none.
+fn pass(chain: &mut Chain, blocks: &mut Opening) {
+    chain.run(&[]);
+    blocks.push(vec![]);
 }
 
 /// Answers to the assigned jobs of the model that is judged.
@@ -218,20 +246,13 @@ pub fn messages(chain: &Chain) -> Vec<(u8, Any)> {
     let leave = MsgLeavePool { operator: text(GROUP), model_id: model_id().into() };
     let mut messages =
         vec![(ALICE, profile(21_000)), (OPERATOR, join(OPERATOR)), (GROUP, any(&leave))];
-    for audit in (1..60).filter_map(|id| audit::audit(&chain.store, id)) {
-        let (audit_id, bond_uxpl) = (audit.id, (100 * XPL).to_string());
+    for audit in audits(chain) {
         messages.extend(match audit.state() {
-            AuditState::Lot => {
-                let dispute = MsgDispute { disputer: text(BOB), job_id: audit_id, bond_uxpl };
-                Some((BOB, any(&dispute)))
-            }
+            AuditState::Lot => Some((BOB, dispute(audit.id))),
             AuditState::Reveal => Some((BOB, reveal(&audit))),
             AuditState::Commit => Some((BOB, commit(&audit, true))),
             AuditState::Verdict => Some((BOB, open(&audit, false))),
-            AuditState::Appeal => {
-                let appeal = MsgAppeal { operator: text(OPERATOR), audit_id, bond_uxpl };
-                Some((OPERATOR, any(&appeal)))
-            }
+            AuditState::Appeal => Some((OPERATOR, appeal(audit.id))),
             _ => None,
         });
     }

@@ -54,7 +54,7 @@ use prost::{Message, Name};
 use prost_types::{Any, Duration, Timestamp};
 
 use super::chain::{
-    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GRANTS, GROUP, OPERATOR, Terms, VALIDATOR_OPERATOR, XPL,
+    ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GRANTS, GROUP, OPERATOR, VALIDATOR_OPERATOR, XPL,
     address, any, coin, text,
 };
 use super::court;
@@ -520,24 +520,24 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
     messages
 }
 
-/// A chain on which the story has happened, each transaction with what it became.
-pub fn begin(signs: bool) -> (Chain, Vec<Vec<u8>>) {
+/// The transactions of each block, from the first on, a second apart.
+pub type Opening = Vec<Vec<Vec<u8>>>;
+
+/// A chain on which the story has happened, with the blocks that made it what it became.
+pub fn begin(signs: bool) -> (Chain, Opening) {
     let mut chain = Chain::new(signs);
-    let mut txs = Vec::new();
+    let mut blocks = Opening::new();
     let story = story();
     // Proposals come last: they do not wait for long.
     let proposals = story.len().saturating_sub(2);
     for (at, (seed, message)) in story.into_iter().enumerate() {
         if at == proposals {
-            court::sit(&mut chain, &mut txs);
+            court::sit(&mut chain, &mut blocks);
         }
-        let tx = chain.tx(seed, Terms::default(), vec![message]);
-        let output = chain.run(&[&tx]);
-        assert_eq!(output.txs[0].code, 0, "the story begins well: {}", output.txs[0].log);
-        txs.push(tx);
+        court::carry_out(&mut chain, &mut blocks, seed, vec![message]);
     }
-    court::claim(&mut chain, &mut txs);
-    (chain, txs)
+    court::claim(&mut chain, &mut blocks);
+    (chain, blocks)
 }
 
 /// The type of a message that was carried out, for counting.
