@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::ops::{Deref, DerefMut};
 
-use crate::{Address, Amount, Read, Write};
+use crate::{Address, Amount, Overlay, Read, Write};
 
 /// The block being executed, as consensus agreed on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,24 @@ impl Ctx<'_> {
         if !self.events.silent {
             self.events.push(Recorded { kind: event.kind(), attributes: event.attributes() });
         }
+    }
+
+    /// Does `work` in an overlay of its own, so that what fails leaves nothing behind.
+    pub fn apart<T, E>(&mut self, work: impl FnOnce(&mut Ctx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let (mut events, mut fee) = (self.events.alike(), *self.fee);
+        let mut above = Overlay::new(&*self.store);
+        let done = work(&mut Ctx {
+            store: &mut above,
+            block: self.block,
+            events: &mut events,
+            fee: &mut fee,
+        })?;
+        for (key, value) in above.into_writes() {
+            self.store.set(key, value);
+        }
+        self.events.append(&mut events);
+        *self.fee = fee;
+        Ok(done)
     }
 }
 

@@ -9,8 +9,10 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use crate::error::fault;
+
 pub use address::{Address, HRP, HRP_CONSENSUS, HRP_OPERATOR};
-pub use amount::Amount;
+pub use amount::{Amount, rest, sum};
 pub use dec::{Dec, mul_div, mul_div_up};
 pub use denom::Denom;
 
@@ -40,6 +42,11 @@ pub fn sha256(bytes: &[u8]) -> Hash {
 /// 32 bytes, if that is what they are.
 pub fn hash32(bytes: &[u8]) -> Option<Hash> {
     bytes.try_into().ok()
+}
+
+/// A stored 32-byte id.
+pub fn stored_hash(bytes: &[u8]) -> Hash {
+    hash32(bytes).unwrap_or_else(|| fault("not 32 bytes", bytes))
 }
 
 /// `bytes` in lower-case hexadecimal.

@@ -16,7 +16,7 @@ use super::{
     state::{PROPOSALS, STAGES, authority, due, params, period, timestamp},
     tally::{self, Outcome},
 };
-use crate::{Ctx, FeePaid, Overlay, Refusal, msg::Msg, staking::ballot, token};
+use crate::{Ctx, Refusal, msg::Msg, staking::ballot, token};
 
 /// Proposals whose stage ends in one block, at most.
 pub const ENDINGS_PER_BLOCK_MAX: usize = 4;
@@ -105,25 +105,20 @@ fn carry_out(
     messages: &[Any],
     dispatch: Dispatch,
 ) -> Result<(), (usize, Refusal)> {
-    let (mut events, mut fee) = (ctx.events.alike(), FeePaid::default());
-    let mut above = Overlay::new(&*ctx.store);
-    let mut inner = Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee };
-    let before = token::balance(inner.store, authority());
-    for (at, any) in messages.iter().enumerate() {
-        let from = inner.events.len();
-        let msg = Msg::from_any(any).map_err(|refusal| (at, refusal))?;
-        dispatch(&mut inner, msg).map_err(|refusal| (at, refusal))?;
-        for event in inner.events.iter_mut().skip(from) {
-            event.attributes.push(("proposal_msg_index", at.to_string()));
+    ctx.apart(|ctx| {
+        let before = token::balance(ctx.store, authority());
+        for (at, any) in messages.iter().enumerate() {
+            let from = ctx.events.len();
+            let msg = Msg::from_any(any).map_err(|refusal| (at, refusal))?;
+            dispatch(ctx, msg).map_err(|refusal| (at, refusal))?;
+            for event in ctx.events.iter_mut().skip(from) {
+                event.attributes.push(("proposal_msg_index", at.to_string()));
+            }
         }
-    }
-    let after = token::balance(inner.store, authority());
-    if after != before {
-        return Err((messages.len(), Error::MovesDeposits { before, after }.into()));
-    }
-    for (key, value) in above.into_writes() {
-        ctx.store.set(key, value);
-    }
-    ctx.events.append(&mut events);
-    Ok(())
+        let after = token::balance(ctx.store, authority());
+        if after != before {
+            return Err((messages.len(), Error::MovesDeposits { before, after }.into()));
+        }
+        Ok(())
+    })
 }

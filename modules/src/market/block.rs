@@ -11,7 +11,7 @@ use super::{
     state::{JOBS, WITHDRAWALS, params},
     timer,
 };
-use crate::{Address, Ctx, Overlay};
+use crate::{Address, Ctx};
 
 /// An appointment that could not be kept is tried again after this many blocks.
 const RETRY_BLOCKS: u64 = 100;
@@ -21,7 +21,7 @@ pub fn end_block(ctx: &mut Ctx<'_>) {
     let steps_max = params(ctx.store).timers_per_block_max;
     let steps_max = usize::try_from(steps_max).unwrap_or(usize::MAX);
     for timer in timer::take_due(ctx.store, ctx.block, steps_max) {
-        if let Err(error) = apart(ctx, |ctx| fire(ctx, &timer)) {
+        if let Err(error) = ctx.apart(|ctx| fire(ctx, &timer)) {
             ctx.emit(&Event::TimerFailed {
                 kind: timer.kind,
                 id: timer.id,
@@ -31,22 +31,6 @@ pub fn end_block(ctx: &mut Ctx<'_>) {
         }
     }
     matching::match_jobs(ctx);
-}
-
-/// Does `work` in an overlay of its own, so that what fails leaves nothing behind.
-pub(super) fn apart(
-    ctx: &mut Ctx<'_>,
-    work: impl FnOnce(&mut Ctx<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let (mut events, mut fee) = (ctx.events.alike(), *ctx.fee);
-    let mut above = Overlay::new(&*ctx.store);
-    work(&mut Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee })?;
-    for (key, value) in above.into_writes() {
-        ctx.store.set(key, value);
-    }
-    ctx.events.append(&mut events);
-    *ctx.fee = fee;
-    Ok(())
 }
 
 /// Keeps one appointment. One whose object has moved on is dropped.
@@ -90,7 +74,7 @@ fn waiting(ctx: &Ctx<'_>, timer: &Timer) -> Option<Job> {
 fn recover(ctx: &mut Ctx<'_>, timer: Timer) {
     if timer.kind() == TimerKind::Settle
         && let Some(job) = waiting(ctx, &timer)
-        && apart(ctx, |ctx| handler::void(ctx, job)).is_ok()
+        && ctx.apart(|ctx| handler::void(ctx, job)).is_ok()
     {
         return;
     }

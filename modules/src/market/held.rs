@@ -6,7 +6,6 @@ use plasma_proto::plasma::market::v1::{Job, JobState, TimerKind};
 
 use super::{
     Error,
-    block::apart,
     event::Event,
     handler,
     price::Shares,
@@ -81,7 +80,7 @@ pub fn void_held(ctx: &mut Ctx<'_>, job_id: u64) -> Result<(), Error> {
 /// As a settlement by appointment: a job that cannot be paid is voided instead.
 fn pay(ctx: &mut Ctx<'_>, job: Job) -> Result<Released, Error> {
     ctx.emit(&Event::JobReleased { job_id: job.id });
-    let Err(error) = apart(ctx, |ctx| handler::settle(ctx, job.clone())) else {
+    let Err(error) = ctx.apart(|ctx| handler::settle(ctx, job.clone())) else {
         return Ok(Released::Settled);
     };
     let reason = error.to_string();

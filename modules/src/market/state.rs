@@ -6,11 +6,13 @@ use plasma_proto::plasma::market::v1::{
 
 use super::timer;
 use crate::{
-    Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, Write,
+    Address, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, Write,
     error::fault,
     store::{Order, prefix_end},
     types::Hash,
 };
+
+pub(super) use crate::types::{rest, stored_hash, sum};
 
 /// Module account that holds what open jobs may cost.
 pub const ESCROW: &str = "market_escrow";
@@ -210,21 +212,6 @@ pub(super) fn counted(store: &dyn Read, model: Model) -> Model {
 /// The totals, zero at first.
 pub(super) fn totals(store: &dyn Read) -> Totals {
     TOTALS.get(store).unwrap_or_default()
-}
-
-/// A stored 32-byte id.
-pub(super) fn stored_hash(bytes: &[u8]) -> Hash {
-    crate::types::hash32(bytes).unwrap_or_else(|| fault("not 32 bytes", bytes))
-}
-
-/// Sums of money never pass the supply, so they fit.
-pub(super) fn sum(a: Amount, b: Amount) -> Amount {
-    a.plus(b).unwrap_or_else(|| fault("a sum of money passed the largest amount", b""))
-}
-
-/// What was counted in before can be counted out.
-pub(super) fn rest(a: Amount, b: Amount) -> Amount {
-    a.minus(b).unwrap_or_else(|| fault("less than nothing would be left", b""))
 }
 
 /// A count that went up before goes down.

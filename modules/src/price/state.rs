@@ -3,10 +3,10 @@ use alloc::vec::Vec;
 use plasma_proto::plasma::price::v1::{Capacity, Closing, Hour, Params, Price, Round, Volume};
 
 use crate::{
-    Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table,
-    error::fault,
-    types::{Hash, hash32},
+    Address, Amount, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, error::fault, types::Hash,
 };
+
+pub(super) use crate::types::stored_hash;
 
 pub(super) const PARAMS: Item<Params> = Item::new(Table::PriceParams);
 pub(super) const PRICES: Map<Hash, Price> = Map::new(Table::PricePrices);
@@ -65,11 +65,6 @@ pub fn hour(store: &dyn Read, model_id: &Hash, hour: u64) -> Option<Hour> {
 /// Where a model's price is stored, and proven.
 pub fn price_key(model_id: &Hash) -> Vec<u8> {
     PRICES.path(model_id)
-}
-
-/// A stored 32-byte id.
-pub(super) fn stored_hash(bytes: &[u8]) -> Hash {
-    hash32(bytes).unwrap_or_else(|| fault("not 32 bytes", bytes))
 }
 
 /// A stored operator or payer, where a round stands.

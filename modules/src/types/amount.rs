@@ -71,6 +71,17 @@ impl fmt::Display for Amount {
     }
 }
 
+/// Sums of money never pass the supply, so they fit.
+pub fn sum(a: Amount, b: Amount) -> Amount {
+    a.plus(b)
+        .unwrap_or_else(|| crate::error::fault("a sum of money passed the largest amount", b""))
+}
+
+/// What was counted in before can be counted out.
+pub fn rest(a: Amount, b: Amount) -> Amount {
+    a.minus(b).unwrap_or_else(|| crate::error::fault("less than nothing would be left", b""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use super::{
     event::Event,
     state::{AUDITS, due, due_in, numbers, numbers_of},
 };
-use crate::{Ctx, Overlay};
+use crate::Ctx;
 
 /// A step that could not be taken is tried again after this many blocks.
 const RETRY_BLOCKS: u64 = 100;
@@ -26,28 +26,12 @@ pub fn end_block(ctx: &mut Ctx<'_>) {
             AUDITS.set(ctx.store, &id, &audit);
             continue;
         }
-        if let Err(error) = apart(ctx, |ctx| step(ctx, audit.clone())) {
+        if let Err(error) = ctx.apart(|ctx| step(ctx, audit.clone())) {
             ctx.emit(&Event::AuditStepFailed { audit_id: id, reason: error.to_string() });
             due_in(&mut audit, ctx.block, RETRY_BLOCKS, 0);
             AUDITS.set(ctx.store, &id, &audit);
         }
     }
-}
-
-/// Does `work` in an overlay of its own, so that what fails leaves nothing behind.
-fn apart(
-    ctx: &mut Ctx<'_>,
-    work: impl FnOnce(&mut Ctx<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let (mut events, mut fee) = (ctx.events.alike(), *ctx.fee);
-    let mut above = Overlay::new(&*ctx.store);
-    work(&mut Ctx { store: &mut above, block: ctx.block, events: &mut events, fee: &mut fee })?;
-    for (key, value) in above.into_writes() {
-        ctx.store.set(key, value);
-    }
-    ctx.events.append(&mut events);
-    *ctx.fee = fee;
-    Ok(())
 }
 
 fn step(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {

@@ -8,12 +8,10 @@ use plasma_proto::plasma::attestation::v1::{
 use super::stakes::Terms;
 use crate::{
     Address, Amount, Block, IndexEntry, IndexedMap, Key, Map, Order, Read, Table, Write,
-    attestation::state,
-    error::fault,
-    market,
-    store::prefix_end,
-    types::{Hash, hash32},
+    attestation::state, error::fault, market, store::prefix_end, types::Hash,
 };
+
+pub(super) use crate::types::{rest, stored_hash, sum};
 
 /// The module account that holds the bonds of disputes and appeals.
 pub(super) fn account() -> Address {
@@ -193,20 +191,6 @@ pub(super) fn due_in(audit: &mut Audit, block: &Block, blocks: u64, seconds: u64
 pub(super) fn job_of(store: &dyn Read, audit: &Audit) -> plasma_proto::plasma::market::v1::Job {
     let job = market::job(store, audit.id);
     job.unwrap_or_else(|| fault("an audit of no job", &audit.id.to_be_bytes()))
-}
-
-pub(super) fn stored_hash(bytes: &[u8]) -> Hash {
-    hash32(bytes).unwrap_or_else(|| fault("not 32 bytes", bytes))
-}
-
-/// Sums of money never pass the supply, so they fit.
-pub(super) fn sum(a: Amount, b: Amount) -> Amount {
-    a.plus(b).unwrap_or_else(|| fault("a sum of money passed the largest amount", b""))
-}
-
-/// What was counted in before can be counted out.
-pub(super) fn rest(a: Amount, b: Amount) -> Amount {
-    a.minus(b).unwrap_or_else(|| fault("less than nothing would be left", b""))
 }
 
 /// Basis points of an amount, rounded down.
