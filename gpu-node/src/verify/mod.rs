@@ -21,6 +21,8 @@ use plasma_modules::attestation::{
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
+pub use plasma_modules::attestation::audit::{fingerprint_holds, projection_holds, tokens_hold};
+
 pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
 pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
 pub use provider::{Order, write, write_recorded};
@@ -190,27 +192,6 @@ impl Report {
     }
 }
 
-/// Measure A within a profile.
-#[must_use]
-pub fn fingerprint_holds(measures: &Measures, profile: &Profile) -> bool {
-    measures.exponent_mismatches <= profile.exponent_mismatches_max
-        && measures.mantissa_mean_centi <= profile.mantissa_mean_centi_max
-        && measures.mantissa_median <= profile.mantissa_median_max
-}
-
-/// Measure B within a profile.
-#[must_use]
-pub fn projection_holds(measures: &Measures, profile: &Profile) -> bool {
-    measures.projection_ppm <= profile.projection_ppm_max
-}
-
-/// Measure C within a profile.
-#[must_use]
-pub fn tokens_hold(measures: &Measures, profile: &Profile) -> bool {
-    measures.margin_ppm <= profile.margin_ppm_max
-        && measures.outliers <= measures.tokens.div_ceil(profile.tokens_per_outlier.max(1))
-}
-
 /// What the model computes over a claim.
 struct Reading {
     prompt_tokens: Vec<u32>,
@@ -310,21 +291,19 @@ fn parse(leaves: &[Vec<u8>], claim: &Claim, n_in: usize) -> Result<Vec<Leaf>, Ba
     if evidence_root(&names)[..] != claim.root[..] {
         return Err(BadLeaves::Root);
     }
-    let parsed = (0..).zip(leaves).map(|(at, leaf)| {
-        let rows = leaf_rows(at, n_in as u64, n_out).unwrap_or(0);
-        Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(at, error))
-    });
-    parsed.collect()
+    (0..).zip(leaves).map(|(at, leaf)| parse_one(at, leaf, n_in, n_out)).collect()
+}
+
+fn parse_one(at: u32, leaf: &[u8], n_in: usize, n_out: u32) -> Result<Leaf, BadLeaves> {
+    let rows = leaf_rows(at, n_in as u64, n_out).unwrap_or(0);
+    Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(at, error))
 }
 
 /// Drawn leaves as the chain reads them.
 fn parse_drawn(shown: &Shown, claim: &Claim, n_in: usize) -> Result<Vec<(u32, Leaf)>, BadLeaves> {
     let n_out = u32::try_from(claim.output.len()).unwrap_or(u32::MAX);
-    let parsed = shown.leaves.iter().map(|(at, leaf)| {
-        let rows = leaf_rows(*at, n_in as u64, n_out).unwrap_or(0);
-        let leaf = Leaf::parse(leaf, rows).map_err(|error| BadLeaves::Malformed(*at, error))?;
-        Ok((*at, leaf))
-    });
+    let parsed =
+        shown.leaves.iter().map(|(at, leaf)| Ok((*at, parse_one(*at, leaf, n_in, n_out)?)));
     parsed.collect()
 }
 

@@ -37,7 +37,7 @@ pub fn submit_receipt(
     }
     check_evidence(ctx, &msg.receipt)?;
 
-    let SubmitReceipt { carrier, receipt, charge, output, .. } = msg;
+    let SubmitReceipt { carrier, receipt, model_id, charge, output, .. } = msg;
     let outcome = receipt.outcome();
     ctx.emit(&Event::ReceiptAccepted { job_id, receipt_hash: hash, outcome, carrier });
     match outcome {
@@ -62,7 +62,7 @@ pub fn submit_receipt(
     };
     RECEIPTS.set(ctx.store, &job_id, &accepted);
     if outcome == Outcome::Ok {
-        audit::claim(ctx, job_id)?;
+        audit::claim(ctx, job_id, &model_id)?;
     }
     Ok(MsgSubmitReceiptResponse { receipt_hash: hash.into() })
 }

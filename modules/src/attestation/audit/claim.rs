@@ -34,11 +34,15 @@ const LOT_BLOCKS: u64 = 33;
 const _: () = assert!(lot::FIRST_BLOCK + 32 == LOT_BLOCKS + 1 && lot::BEACONS == 32);
 
 /// A claim was made: of a verified model it waits for its lot, and is not settled meanwhile.
-pub(in crate::attestation) fn claim(ctx: &mut Ctx<'_>, job_id: u64) -> Result<(), Error> {
+pub(in crate::attestation) fn claim(
+    ctx: &mut Ctx<'_>,
+    job_id: u64,
+    model_id: &Hash,
+) -> Result<(), Error> {
+    let Some(profile) = PROFILES.get(ctx.store, model_id) else { return Ok(()) };
     let numbers = numbers(ctx.store);
-    let job = market::job(ctx.store, job_id).ok_or(Error::UnknownJob(job_id))?;
-    let profile = PROFILES.get(ctx.store, &stored_hash(&job.model_id));
-    if profile.is_some_and(|profile| is_verified(&numbers, &profile)) {
+    if is_verified(&numbers, &profile) {
+        let job = market::job(ctx.store, job_id).ok_or(Error::UnknownJob(job_id))?;
         let reason = reason(ctx, &numbers, Address::stored(&job.provider));
         open(ctx, &numbers, &job, reason)?;
     }

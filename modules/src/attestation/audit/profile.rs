@@ -10,26 +10,31 @@ pub fn profile_hash(model_id: &Hash, profile: &Profile) -> Hash {
     digest(&[b"xpl/profile/v1", model_id, &profile.encode_to_vec()])
 }
 
+/// Measure A within a profile.
+pub fn fingerprint_holds(measures: &Measures, profile: &Profile) -> bool {
+    measures.exponent_mismatches <= profile.exponent_mismatches_max
+        && measures.mantissa_mean_centi <= profile.mantissa_mean_centi_max
+        && measures.mantissa_median <= profile.mantissa_median_max
+}
+
+/// Measure B within a profile.
+pub fn projection_holds(measures: &Measures, profile: &Profile) -> bool {
+    measures.projection_ppm <= profile.projection_ppm_max
+}
+
+/// Measure C within a profile.
+pub fn tokens_hold(measures: &Measures, profile: &Profile) -> bool {
+    measures.margin_ppm <= profile.margin_ppm_max
+        && measures.outliers <= measures.tokens.div_ceil(profile.tokens_per_outlier.max(1))
+}
+
 /// Whether measures are those of honest work: every one is within the profile, and the output ends as it
 /// says.
 pub fn within(measures: &Measures, profile: &Profile) -> bool {
-    let Measures {
-        exponent_mismatches,
-        mantissa_mean_centi,
-        mantissa_median,
-        projection_ppm,
-        margin_ppm,
-        outliers,
-        tokens,
-        is_ended_well,
-    } = *measures;
-    exponent_mismatches <= profile.exponent_mismatches_max
-        && mantissa_mean_centi <= profile.mantissa_mean_centi_max
-        && mantissa_median <= profile.mantissa_median_max
-        && projection_ppm <= profile.projection_ppm_max
-        && margin_ppm <= profile.margin_ppm_max
-        && outliers <= tokens.div_ceil(profile.tokens_per_outlier.max(1))
-        && is_ended_well
+    fingerprint_holds(measures, profile)
+        && projection_holds(measures, profile)
+        && tokens_hold(measures, profile)
+        && measures.is_ended_well
 }
 
 fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
