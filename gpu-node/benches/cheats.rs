@@ -262,12 +262,12 @@ impl Models {
 /// Writes with a cheap model's drafts, each of which the right model takes if it is near enough; then claims that the
 /// right model wrote it, with its evidence.
 fn speculate(right: &Candle, draft: &Candle, order: &Order) -> Result<Claim> {
-    let Order { prompt, max_tokens, sampling, seed, request_hash } = order.clone();
-    let tokens = right.tokenizer().prompt(&prompt)?;
-    let sampler = Sampler::new(sampling, seed)?;
-    let room = tokens.len() + max_tokens as usize;
+    let Order { prompt, max_tokens, sampling, seed, request_hash: _ } = order;
+    let tokens = right.tokenizer().prompt(prompt)?;
+    let sampler = Sampler::new(*sampling, *seed)?;
+    let room = tokens.len() + *max_tokens as usize;
     let mut caches = [draft, right].map(|model| (model, model.model().kv(room)));
-    let mut transcript = Transcript::new(&[], max_tokens);
+    let mut transcript = Transcript::new(&[], *max_tokens);
     let mut fed = tokens;
     while transcript.finish().is_none() {
         let position = transcript.tokens().len() as u64;
@@ -287,18 +287,7 @@ fn speculate(right: &Candle, draft: &Candle, order: &Order) -> Result<Claim> {
         transcript.push(right.tokenizer(), token);
         fed = vec![token];
     }
-    Ok(Claim {
-        prompt,
-        max_tokens,
-        stop: vec![],
-        sampling,
-        seed,
-        request_hash: request_hash.to_vec(),
-        output: transcript.tokens().to_vec(),
-        finish: transcript.finish().map_or(FinishReason::None, FinishReason::from),
-        root: vec![],
-        leaves: None,
-    })
+    Ok(order.claim(&transcript))
 }
 
 /// One receipt, judged.

@@ -24,6 +24,26 @@ pub struct Order {
     pub request_hash: Hash,
 }
 
+impl Order {
+    /// What is claimed of what was written, without evidence yet.
+    #[must_use]
+    pub fn claim(&self, written: &Transcript) -> Claim {
+        let Self { prompt, max_tokens, sampling, seed, request_hash } = self.clone();
+        Claim {
+            prompt,
+            max_tokens,
+            stop: vec![],
+            sampling,
+            seed,
+            request_hash: request_hash.to_vec(),
+            output: written.tokens().to_vec(),
+            finish: written.finish().map_or(FinishReason::None, FinishReason::from),
+            root: vec![],
+            leaves: None,
+        }
+    }
+}
+
 /// Does an order as a node does, and claims what it wrote, leaves included.
 ///
 /// # Errors
@@ -37,29 +57,18 @@ pub fn write(model: &Candle, order: &Order) -> Result<Claim, EngineError> {
 /// # Errors
 /// As [`write`].
 pub fn write_recorded(model: &Candle, order: &Order) -> Result<(Claim, Segments), EngineError> {
-    let Order { prompt, max_tokens, sampling, seed, request_hash } = order.clone();
-    let prompt_tokens = model.tokenizer().prompt(&prompt)?;
-    let sampler = Sampler::new(sampling, seed)?;
-    let capacity = prompt_tokens.len().saturating_add(max_tokens as usize);
+    let Order { prompt, max_tokens, sampling, seed, request_hash: _ } = order;
+    let prompt_tokens = model.tokenizer().prompt(prompt)?;
+    let sampler = Sampler::new(*sampling, *seed)?;
+    let capacity = prompt_tokens.len().saturating_add(*max_tokens as usize);
     let mut sequence = model.open(&prompt_tokens, capacity)?;
-    let (mut recorder, mut transcript) = (Recorder::new(), Transcript::new(&[], max_tokens));
+    let (mut recorder, mut transcript) = (Recorder::new(), Transcript::new(&[], *max_tokens));
     while transcript.finish().is_none() {
         if let Step::Token(token) = sequence.step(&sampler, Some(&mut recorder))? {
             transcript.push(model.tokenizer(), token);
         }
     }
-    let mut claim = Claim {
-        prompt,
-        max_tokens,
-        stop: vec![],
-        sampling,
-        seed,
-        request_hash: request_hash.to_vec(),
-        output: transcript.tokens().to_vec(),
-        finish: transcript.finish().map_or(FinishReason::None, FinishReason::from),
-        root: vec![],
-        leaves: None,
-    };
+    let mut claim = order.claim(&transcript);
     let segments = recorder.segments();
     claim.prove(&segments)?;
     Ok((claim, segments))
