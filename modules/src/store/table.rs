@@ -204,6 +204,18 @@ pub enum Table {
     AttestationStandings = 0x7f,
     /// `Map<(operator, payer), attestation.PayerCount>`
     AttestationPayerCounts = 0x80,
+    /// `Map<ModelId, attestation.RefereeModel>`
+    AttestationReferees = 0x81,
+    /// `Map<u64, attestation.Game>`: by job.
+    AttestationGames = 0x82,
+    /// Derived: (stage, when, job id), of games under way.
+    AttestationGamesByDue = 0x83,
+    /// Derived: (state, job id), of games.
+    AttestationGamesByState = 0x84,
+    /// Derived: (operator, job id), of games about that operator's claims.
+    AttestationGamesByProvider = 0x85,
+    /// Derived: (challenger, job id), of games by their last challenger.
+    AttestationGamesByChallenger = 0x86,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -277,7 +289,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 33] = [
+    pub const DERIVED: [Self; 37] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -308,6 +320,10 @@ impl Table {
         Self::AttestationAuditsByJuror,
         Self::AttestationDuties,
         Self::AttestationPoolsByOperator,
+        Self::AttestationGamesByDue,
+        Self::AttestationGamesByState,
+        Self::AttestationGamesByProvider,
+        Self::AttestationGamesByChallenger,
         Self::GrantsByRecipient,
         Self::GrantsByStatus,
         Self::GrantsDue,

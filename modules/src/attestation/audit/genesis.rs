@@ -44,6 +44,8 @@ pub(in crate::attestation) fn init(
         audits,
         shown_leaves,
         past_beacons,
+        referees: _,
+        games: _,
     } = genesis;
     let (mut models, mut members, mut operators) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
