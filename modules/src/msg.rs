@@ -205,6 +205,10 @@ messages! {
     Defend: attestation_pb::MsgDefend, game::Defend, game::defend;
     /// A player gives the children of the node that it stands on.
     Descend: attestation_pb::MsgDescend, game::Descend, game::descend;
+    /// A player shows what the tile is made from at which the players differ.
+    Prove: attestation_pb::MsgProve, game::Prove, game::prove;
+    /// A challenger shows a token that the provider's own trace gives.
+    ShowToken: attestation_pb::MsgShowToken, game::ShowToken, game::show_token;
     /// Asks the stakers to carry out messages.
     SubmitProposal: gov::MsgSubmitProposal, governance::SubmitProposal, governance::submit_proposal;
     /// Adds to a proposal's deposit.

@@ -863,7 +863,7 @@ pub enum GameReason {
     Token = 3,
     /// The output does not end where it ends.
     OutputEnd = 4,
-    /// The prompt's tokens are not as many as the receipt says.
+    /// The prompt's tokens are not as many as the receipt says, or one is none of the model's.
     Prompt = 5,
     /// The provider was silent.
     Silent = 6,
@@ -2227,5 +2227,110 @@ impl ::prost::Name for MsgDescendResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.MsgDescendResponse".into()
+    }
+}
+/// Numbers, and what shows that they are under a root.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Opening {
+    /// Bits of f32: of whole tiles, or of a whole leaf of the weights.
+    #[prost(fixed32, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<u32>,
+    /// Neighbours, 32 bytes each. Of a leaf of the weights: from the leaf up. Of tiles: those of the range in the
+    /// tree of its operator, then of the operator in that of its token, then of the token in that of the trace.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+impl ::prost::Name for Opening {
+    const NAME: &'static str = "Opening";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Opening".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Opening".into()
+    }
+}
+/// A player shows what the tile is made from at which the players differ, and the chain computes it. The
+/// challenger is the sender; for the provider any account sends, and the provider's receipt key authorises it:
+/// ed25519 over sha256 of (xpl/prove/v1, chain id, job id be64, these bytes with sender and signature empty),
+/// each be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgProve {
+    #[prost(string, tag = "1")]
+    pub sender: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// The way down to the tile, as the game has it.
+    #[prost(uint32, repeated, tag = "3")]
+    pub path: ::prost::alloc::vec::Vec<u32>,
+    /// Earlier tiles, under the player's own root, in the order in which the tile reads them.
+    #[prost(message, repeated, tag = "4")]
+    pub inputs: ::prost::alloc::vec::Vec<Opening>,
+    /// Leaves of the weights, under the model's root, likewise.
+    #[prost(message, repeated, tag = "5")]
+    pub rows: ::prost::alloc::vec::Vec<Opening>,
+    /// All tokens of the prompt if the tile is made from one of them, else none.
+    #[prost(uint32, repeated, tag = "6")]
+    pub prompt_tokens: ::prost::alloc::vec::Vec<u32>,
+    /// Empty if the sender is the challenger.
+    #[prost(bytes = "vec", tag = "7")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgProve {
+    const NAME: &'static str = "MsgProve";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgProve".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgProve".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgProveResponse {}
+impl ::prost::Name for MsgProveResponse {
+    const NAME: &'static str = "MsgProveResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgProveResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgProveResponse".into()
+    }
+}
+/// The challenger shows an output token that the provider's own trace gives, and the claim does not.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgShowToken {
+    #[prost(string, tag = "1")]
+    pub challenger: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// Which output token, from 0.
+    #[prost(uint32, tag = "3")]
+    pub index: u32,
+    /// Of the tile that chooses it, under the provider's root.
+    #[prost(message, optional, tag = "4")]
+    pub choice: ::core::option::Option<Opening>,
+}
+impl ::prost::Name for MsgShowToken {
+    const NAME: &'static str = "MsgShowToken";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgShowToken".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgShowToken".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgShowTokenResponse {}
+impl ::prost::Name for MsgShowTokenResponse {
+    const NAME: &'static str = "MsgShowTokenResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgShowTokenResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgShowTokenResponse".into()
     }
 }

@@ -1,7 +1,10 @@
 use alloc::string::String;
 
-use super::super::audit;
-use crate::{Amount, Coded, Sdk, market, token};
+use crate::{
+    Amount, Coded, Sdk,
+    attestation::{audit, referee::RefereeError},
+    market, token,
+};
 
 /// Why something about referee games was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +35,9 @@ pub enum Error {
     /// Somebody else published the model.
     #[error("the model's publisher alone says how it is recomputed")]
     NotPublisher,
-    /// A shape that the chain does not recompute.
-    #[error("the shape: {0}")]
-    BadShape(String),
+    /// As the referee says: of a shape, of numbers of tokens, of what was shown of a tile.
+    #[error(transparent)]
+    Referee(#[from] RefereeError),
     /// It was said before, and providers rely on it.
     #[error("how the model is recomputed was said at height {0}, and stays")]
     IsSet(u64),
@@ -53,15 +56,13 @@ pub enum Error {
     /// Drawn, not computed.
     #[error("the job's temperature is {0}/1000, games are about greedy jobs: a jury judges it")]
     NotGreedy(u32),
-    /// An inference that has no prompt, no output, or more positions than the model's table.
-    #[error("{n_prompt} tokens of prompt and {n_out} of output are not recomputed: there must be one of each at least, and {rows} together at most")]
-    WrongLength {
+    /// A prompt that cannot be shown in one transaction.
+    #[error("the prompt has {n_prompt} tokens, games are about {most} at most: a jury judges it")]
+    LongPrompt {
         /// Of the prompt.
         n_prompt: u32,
-        /// Of the output.
-        n_out: u32,
-        /// Of the shape.
-        rows: u32,
+        /// That are shown at once.
+        most: u32,
     },
     /// An audit or a game has the claim.
     #[error("the claim of job {0} is audited or challenged")]
@@ -98,17 +99,26 @@ pub enum Error {
     /// The player has given them.
     #[error("the player has given the children of this node")]
     HasGiven,
-    /// Another number of children than the node has.
-    #[error("the node has {wanted} children, not {given}")]
-    WrongCount {
-        /// Of the node.
-        wanted: u32,
-        /// Given.
-        given: usize,
-    },
     /// The children of another node than the one that the player stands on.
     #[error("the children are not those of the node that the player stands on")]
     WrongChildren,
+    /// Tokens that nobody asks for.
+    #[error("the tile is not made from a token of the prompt")]
+    PromptNotRead,
+    /// Another prompt than the receipt's.
+    #[error("the tokens are not those of the receipt's prompt_tokens_hash")]
+    WrongPrompt,
+    /// No such token of the output.
+    #[error("there is no output token {index}, the claim has {n_out}")]
+    NoToken {
+        /// Asked for.
+        index: u32,
+        /// There are.
+        n_out: u32,
+    },
+    /// The trace gives what the claim says.
+    #[error("output token {0} is the one that the trace gives")]
+    SameToken(u32),
     /// A genesis that is not well formed.
     #[error("genesis: {0}")]
     BadGenesis(String),
@@ -134,14 +144,14 @@ impl Coded for Error {
             Self::BadField { .. } => 2,
             Self::UnknownModel(_) => 3,
             Self::NotPublisher => 4,
-            Self::BadShape(_) => 5,
+            Self::Referee(_) => 5,
             Self::IsSet(_) => 6,
             Self::UnknownJob(_) => 7,
             Self::NotDelivered(_) => 8,
             Self::NoReferee => 9,
             Self::OtherKernel(_) => 10,
             Self::NotGreedy(_) => 11,
-            Self::WrongLength { .. } => 12,
+            Self::LongPrompt { .. } => 12,
             Self::IsHeld(_) => 13,
             Self::OwnClaim => 14,
             Self::SmallBond { .. } => 15,
@@ -152,9 +162,12 @@ impl Coded for Error {
             Self::NotPlayer => 20,
             Self::WrongNode(_) => 21,
             Self::HasGiven => 22,
-            Self::WrongCount { .. } => 23,
-            Self::WrongChildren => 24,
-            Self::BadGenesis(_) => 25,
+            Self::WrongChildren => 23,
+            Self::PromptNotRead => 24,
+            Self::WrongPrompt => 25,
+            Self::NoToken { .. } => 26,
+            Self::SameToken(_) => 27,
+            Self::BadGenesis(_) => 28,
         }
     }
 }

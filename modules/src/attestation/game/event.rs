@@ -57,6 +57,15 @@ pub enum Event {
         /// Whether this is a tile.
         is_tile: bool,
     },
+    /// The chain has computed the tile at which the players differ.
+    TileComputed {
+        /// Of which.
+        game_id: u64,
+        /// From what the challenger showed, or else the provider.
+        by_challenger: bool,
+        /// The tile's name.
+        tile: Hash,
+    },
     /// A challenger lost; the claim waits for another.
     ChallengeLost {
         /// Of which.
@@ -98,6 +107,7 @@ impl crate::Event for Event {
             Self::ClaimDefended { .. } => "claim_defended",
             Self::ChildrenGiven { .. } => "children_given",
             Self::GameDescended { .. } => "game_descended",
+            Self::TileComputed { .. } => "tile_computed",
             Self::ChallengeLost { .. } => "challenge_lost",
             Self::GameEnded { .. } => "game_ended",
             Self::GameStepFailed { .. } => "game_step_failed",
@@ -128,6 +138,11 @@ impl crate::Event for Event {
                 ("game_id", game_id.to_string()),
                 ("path", way(path)),
                 ("is_tile", is_tile.to_string()),
+            ],
+            Self::TileComputed { game_id, by_challenger, tile } => vec![
+                ("game_id", game_id.to_string()),
+                ("by_challenger", by_challenger.to_string()),
+                ("tile", hex(tile)),
             ],
             Self::ChallengeLost { game_id, challenger, reason, bond } => vec![
                 ("game_id", game_id.to_string()),

@@ -7,8 +7,8 @@ use plasma_proto::plasma::{
 
 use super::{
     Error,
+    node::{node_at, shape_of, trace_of},
     state::{GAMES, REFEREES},
-    tree::{self, Layout},
 };
 use crate::{
     Address, Amount, Read, Write, market,
@@ -37,7 +37,7 @@ pub(in crate::attestation) fn init(
         if market::model(store, &id).is_none() || !models.insert(id) {
             return Err(bad("how a model is recomputed is there twice, or of no model"));
         }
-        tree::check(&shape.ok_or_else(|| bad("a shape is missing"))?)?;
+        shape_of(&shape.ok_or_else(|| bad("a shape is missing"))?).check()?;
         REFEREES.set(store, &id, referee);
     }
     let mut ids = BTreeSet::new();
@@ -71,8 +71,10 @@ fn check_game(store: &dyn Read, game: &Game) -> Result<(), Error> {
         return Ok(());
     }
     let shape = REFEREES.get(store, &model_id).and_then(|referee| referee.shape);
-    let layout = shape.and_then(|shape| Layout::new(&shape, game.n_prompt, game.n_out));
-    let layout = layout.ok_or_else(|| bad(format!("game {id} is about what has no referee")))?;
+    let trace = shape.and_then(|shape| trace_of(&shape, game.n_prompt, game.n_out).ok());
+    let trace = trace.ok_or_else(|| bad(format!("game {id} is about what has no referee")))?;
+    let node = node_at(&trace, &game.path);
+    let node = node.ok_or_else(|| bad(format!("game {id} is at no node")))?;
     let claimed = market::payload(store, id).is_some_and(|payload| payload.output.is_some());
     if !claimed || crate::attestation::receipt(store, id).is_none() {
         return Err(bad(format!("game {id} is about no claim")));
@@ -83,13 +85,13 @@ fn check_game(store: &dyn Read, game: &Game) -> Result<(), Error> {
     if matches!(state, GameState::Descend | GameState::Prove) {
         hash(&game.challenger_node)?;
         hash(&game.provider_node)?;
-        let children = tree::children(&layout, &game.path);
+        let children = trace.children(&node).map_or(0, |children| children.len());
         let fits = |given: &[Vec<u8>]| {
             given.iter().all(|child| child.len() == 32)
-                && (given.is_empty() || u32::try_from(given.len()).ok() == children)
+                && (given.is_empty() || given.len() == children)
         };
-        let at_tile = state == GameState::Prove;
-        if at_tile != children.is_none()
+        let is_tile = trace.tile_of(&node).is_some();
+        if is_tile != (state == GameState::Prove)
             || !fits(&game.challenger_children)
             || !fits(&game.provider_children)
             || game.challenger_node == game.provider_node

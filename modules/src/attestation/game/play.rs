@@ -13,19 +13,16 @@ use super::{
     digests::{defend_digest, descend_digest},
     ending,
     event::{Event, way},
+    node::{Subject, subject, trace_of},
     state::{GAMES, REFEREES, due_in, is_over, numbers, numbers_of},
-    tree::{self, Layout},
 };
 use crate::{
     Address, Ctx, Read,
-    attestation::{audit, receipt},
+    attestation::{audit, receipt, referee},
     error::fault,
     market, tx,
     types::{Hash, stored_hash},
 };
-
-/// x
-const KERNEL_REFEREE: &str = "referee/1";
 
 /// Anybody but its provider challenges a claim, with the root of its own trace and a bond.
 pub fn challenge(ctx: &mut Ctx<'_>, msg: Challenge) -> Result<MsgChallengeResponse, Error> {
@@ -46,7 +43,7 @@ pub fn challenge(ctx: &mut Ctx<'_>, msg: Challenge) -> Result<MsgChallengeRespon
         return Err(Error::IsHeld(job_id));
     }
     let receipt = receipt_of(ctx.store, job_id);
-    if receipt.kernel_id != KERNEL_REFEREE {
+    if receipt.kernel_id != referee::KERNEL_ID {
         return Err(Error::OtherKernel(receipt.kernel_id));
     }
     let temperature = receipt.sampling.map_or(0, |sampling| sampling.temperature_milli);
@@ -54,16 +51,14 @@ pub fn challenge(ctx: &mut Ctx<'_>, msg: Challenge) -> Result<MsgChallengeRespon
         return Err(Error::NotGreedy(temperature));
     }
     let model_id = stored_hash(&job.model_id);
-    let referee = REFEREES
+    let said = REFEREES
         .get(ctx.store, &model_id)
         .filter(|referee| referee.set_height < job.assigned_height)
         .ok_or(Error::NoReferee)?;
-    let shape = referee.shape.unwrap_or_default();
+    let shape = said.shape.unwrap_or_default();
     let n_prompt = u64::from(job.n_fresh).saturating_add(job.n_cached.into());
     let n_prompt = u32::try_from(n_prompt).unwrap_or(u32::MAX);
-    if Layout::new(&shape, n_prompt, job.n_out).is_none() {
-        return Err(Error::WrongLength { n_prompt, n_out: job.n_out, rows: shape.rows });
-    }
+    trace_of(&shape, n_prompt, job.n_out)?;
     let numbers = numbers(ctx.store);
     let least = numbers.bond_uxpl.into();
     if bond < least {
@@ -141,32 +136,28 @@ pub fn descend(ctx: &mut Ctx<'_>, msg: Descend) -> Result<MsgDescendResponse, Er
     }
     let digest = || descend_digest(&ctx.block.chain_id, &msg);
     let by_challenger = is_challenger(ctx.store, &game, sender, digest, &msg.signature)?;
-    let layout = layout(ctx.store, &game);
-    let (node, given) = match by_challenger {
+    let Subject { trace, node, .. } = subject(ctx.store, &game);
+    let (name, given) = match by_challenger {
         true => (&game.challenger_node, &mut game.challenger_children),
         false => (&game.provider_node, &mut game.provider_children),
     };
     if !given.is_empty() {
         return Err(Error::HasGiven);
     }
-    let wanted = tree::children(&layout, &game.path).unwrap_or_default();
-    if u32::try_from(children.len()) != Ok(wanted) {
-        return Err(Error::WrongCount { wanted, given: children.len() });
-    }
-    if tree::name(&layout, &game.path, &children) != stored_hash(node) {
+    if trace.name(&node, &children)? != stored_hash(name) {
         return Err(Error::WrongChildren);
     }
     *given = msg.children;
     ctx.emit(&Event::ChildrenGiven { game_id: game.id, by_challenger });
     if !game.challenger_children.is_empty() && !game.provider_children.is_empty() {
-        go_down(ctx, &mut game, &layout);
+        go_down(ctx, &mut game);
     }
     GAMES.set(ctx.store, &game.id, &game);
     Ok(MsgDescendResponse {})
 }
 
 /// To the first child that differs. There is one: names that differ are of different children.
-fn go_down(ctx: &mut Ctx<'_>, game: &mut Game, layout: &Layout) {
+fn go_down(ctx: &mut Ctx<'_>, game: &mut Game) {
     let numbers = numbers_of(game);
     let mut pairs = game.challenger_children.iter().zip(&game.provider_children).zip(0u32..);
     let found = pairs.find(|((one, other), _)| one != other);
@@ -177,7 +168,8 @@ fn go_down(ctx: &mut Ctx<'_>, game: &mut Game, layout: &Layout) {
     game.path.push(child);
     game.challenger_children.clear();
     game.provider_children.clear();
-    let is_tile = tree::children(layout, &game.path).is_none();
+    let Subject { trace, node, .. } = subject(ctx.store, game);
+    let is_tile = trace.tile_of(&node).is_some();
     if is_tile {
         game.state = GameState::Prove.into();
         due_in(game, ctx.block, numbers.prove_blocks, numbers.prove_s);
@@ -234,14 +226,6 @@ fn check_signature(
         .map(|provider| stored_hash(&provider.receipt_key))
         .unwrap_or_else(|| fault("a game about a claim of nobody", digest));
     if tx::verify_ed25519(&key, digest, signature) { Ok(()) } else { Err(Error::BadSignature) }
-}
-
-pub(super) fn layout(store: &dyn Read, game: &Game) -> Layout {
-    let referee = REFEREES.get(store, &stored_hash(&game.model_id));
-    let shape = referee.and_then(|referee| referee.shape);
-    shape
-        .and_then(|shape| Layout::new(&shape, game.n_prompt, game.n_out))
-        .unwrap_or_else(|| fault("a game about a model without referee", &game.id.to_be_bytes()))
 }
 
 pub(super) fn receipt_of(store: &dyn Read, job_id: u64) -> Receipt {
