@@ -1,13 +1,22 @@
 //! A market with a model that the chain can recompute, a claim, and two players with their traces.
 
+use std::rc::Rc;
+
 pub use plasma_modules::{
     attestation::{
         audit,
-        game::{self, defend_digest, descend_digest, tree::{self, Layout}},
+        game::{self, defend_digest, descend_digest, prove_digest},
+        referee::{
+            Node, Opening, Operator, Row, Slice, Step, Tensor, Tile, Trace,
+            operator_hash, range_path, row_hash, tile_hash, token_hash, weights_root,
+        },
     },
     types::{Hash, digest},
 };
-pub use plasma_proto::plasma::attestation::v1::*;
+pub use plasma_proto::plasma::attestation::v1::{
+    FinishReason, Finding, Game, GameParams, GameReason, GameState, MsgChallenge, MsgDefend,
+    MsgDescend, MsgProve, MsgSetReferee, MsgShowToken, RefereeModel, RefereeShape, Standing,
+};
 
 pub use crate::net::*;
 
@@ -20,18 +29,18 @@ pub const PROVIDER_BOND: u128 = 1_000 * XPL;
 pub const BOND: u128 = 20 * XPL;
 /// Tokens of a claim's prompt, and of its output.
 pub const N_PROMPT: u32 = 25;
-pub const N_OUT: u32 = 40;
+pub const N_OUT: u32 = 6;
 /// Ends outputs; a claim's last token.
 pub const EOS: u32 = N_OUT - 1;
 
 pub fn shape() -> RefereeShape {
     RefereeShape {
         layers: 2,
-        width: 32,
+        width: 8,
         heads: 2,
         kv_heads: 1,
-        head_dim: 16,
-        hidden: 64,
+        head_dim: 4,
+        hidden: 12,
         vocab: 300,
         rows: 128,
         norm_eps_bits: 0x3727_c5ac,
@@ -55,53 +64,59 @@ pub fn numbers() -> GameParams {
     }
 }
 
-/// A trace of which only the names of its tiles are there: `true` ones, but for those below `wrong`.
+/// A player: the trace that it stands for, of which only the names of its tiles are there.
 #[derive(Clone)]
-pub struct Trace {
-    layout: Layout,
-    /// Tiles from this way on, in order, have other names.
-    wrong: Option<Vec<u32>>,
-    /// What tells one player's wrong names from another's.
-    salt: u8,
+pub struct Player {
+    pub trace: Trace,
+    tile: Rc<dyn Fn(Tile) -> Hash>,
 }
 
-impl Trace {
+impl Player {
+    pub fn new(trace: Trace, tile: impl Fn(Tile) -> Hash + 'static) -> Self {
+        Self { trace, tile: Rc::new(tile) }
+    }
+
+    /// Of no real inference: a name for each tile.
     pub fn honest() -> Self {
-        let layout = Layout::new(&shape(), N_PROMPT, N_OUT).unwrap();
-        Self { layout, wrong: None, salt: 0 }
+        let trace = game::trace_of(&shape(), N_PROMPT, N_OUT).unwrap();
+        Self::new(trace, |tile| {
+            let Tile { token, operator, index } = tile;
+            let place: Vec<u8> =
+                [token, operator, index].iter().flat_map(|part| part.to_be_bytes()).collect();
+            digest(&[b"a tile", &place])
+        })
     }
 
-    pub fn wrong_from(way: &[u32], salt: u8) -> Self {
-        Self { wrong: Some(way.to_vec()), salt, ..Self::honest() }
+    /// The same, but for one tile.
+    pub fn but(&self, wrong: Tile) -> Self {
+        let other = Rc::clone(&self.tile);
+        Self::new(self.trace, move |tile| {
+            let name = other(tile);
+            if tile == wrong { digest(&[b"a lie", &name]) } else { name }
+        })
     }
 
-    /// The name of the node at the end of a way.
-    pub fn name(&self, way: &[u32]) -> Hash {
-        match self.children(way) {
-            Some(children) => tree::name(&self.layout, way, &children),
+    /// The name of a node.
+    pub fn name_of(&self, node: &Node) -> Hash {
+        match self.trace.tile_of(node) {
+            Some(tile) => (self.tile)(tile),
             None => {
-                let is_wrong = self.wrong.as_ref().is_some_and(|wrong| way >= wrong.as_slice());
-                let salt = if is_wrong { self.salt } else { 0 };
-                let way: Vec<u8> = way.iter().flat_map(|step| step.to_be_bytes()).collect();
-                digest(&[b"a tile", &way, &[salt]])
+                let children = self.trace.children(node).unwrap();
+                let names: Vec<Hash> = children.iter().map(|child| self.name_of(child)).collect();
+                self.trace.name(node, &names).unwrap()
             }
         }
     }
 
-    /// The names of its children, unless it is a tile.
-    pub fn children(&self, way: &[u32]) -> Option<Vec<Hash>> {
-        let count = tree::children(&self.layout, way)?;
-        Some((0..count).map(|child| self.name(&[way, &[child]].concat())).collect())
+    pub fn root(&self) -> Hash {
+        self.name_of(&self.trace.root())
     }
 
-    /// A way to some tile, by a number for each step.
-    pub fn way(&self, steps: &[u32]) -> Vec<u32> {
-        let mut way = Vec::new();
-        let mut steps = steps.iter().cycle();
-        while let Some(count) = tree::children(&self.layout, &way) {
-            way.push(steps.next().unwrap() % count);
-        }
-        way
+    /// The names of the children of the node at the end of a way, of a tile's none.
+    pub fn children(&self, way: &[u32]) -> Vec<Hash> {
+        let node = game::node_at(&self.trace, way).unwrap();
+        let children = self.trace.children(&node).unwrap_or_default();
+        children.iter().map(|child| self.name_of(child)).collect()
     }
 }
 
@@ -147,12 +162,22 @@ impl Arena {
     }
 
     pub fn set_referee(&mut self, publisher: Address, shape: RefereeShape) -> Result<(), Refusal> {
+        self.set_referee_as(publisher, shape, [1; 32], vec![EOS, EOS + 1])
+    }
+
+    pub fn set_referee_as(
+        &mut self,
+        publisher: Address,
+        shape: RefereeShape,
+        weights_root: Hash,
+        eos_tokens: Vec<u32>,
+    ) -> Result<(), Refusal> {
         let msg = game::SetReferee::new(MsgSetReferee {
             publisher: publisher.text(),
             model_id: self.net.model(),
             shape: Some(shape),
-            weights_root: vec![1; 32],
-            eos_tokens: vec![EOS, EOS + 1],
+            weights_root: weights_root.into(),
+            eos_tokens,
         })?;
         self.net.run(publisher, |ctx| game::set_referee(ctx, msg)).map(drop)
     }
@@ -230,8 +255,8 @@ impl Arena {
         self.net.run(challenger, |ctx| game::challenge(ctx, msg)).map(drop)
     }
 
-    pub fn challenge(&mut self, trace: &Trace) {
-        self.challenge_as(CHALLENGER, trace.name(&[]), BOND).unwrap();
+    pub fn challenge(&mut self, trace: &Player) {
+        self.challenge_as(CHALLENGER, trace.root(), BOND).unwrap();
     }
 
     pub fn defend_msg(&self, root: Hash) -> MsgDefend {
@@ -250,14 +275,14 @@ impl Arena {
         self.net.run(msg.signer(), |ctx| game::defend(ctx, msg)).map(drop)
     }
 
-    pub fn defend(&mut self, trace: &Trace) {
-        self.defend_as(self.defend_msg(trace.name(&[]))).unwrap();
+    pub fn defend(&mut self, trace: &Player) {
+        self.defend_as(self.defend_msg(trace.root())).unwrap();
     }
 
     /// The challenger's children of the node that the game is at.
-    pub fn descend_msg(&self, trace: &Trace) -> MsgDescend {
+    pub fn descend_msg(&self, trace: &Player) -> MsgDescend {
         let path = self.game().path;
-        let children = trace.children(&path).unwrap_or_else(|| vec![[0; 32]]);
+        let children = trace.children(&path);
         MsgDescend {
             sender: CHALLENGER.text(),
             job_id: self.id,
@@ -272,23 +297,23 @@ impl Arena {
         self.net.run(msg.signer(), |ctx| game::descend(ctx, msg)).map(drop)
     }
 
-    pub fn challenger_descends(&mut self, trace: &Trace) {
+    pub fn challenger_descends(&mut self, trace: &Player) {
         self.descend_as(self.descend_msg(trace)).unwrap();
     }
 
-    pub fn provider_descends(&mut self, trace: &Trace) {
+    pub fn provider_descends(&mut self, trace: &Player) {
         self.descend_as(by_provider(self.descend_msg(trace))).unwrap();
     }
 
     /// A challenge that is defended with another trace.
-    pub fn opened(&mut self, challenger: &Trace, provider: &Trace) {
+    pub fn opened(&mut self, challenger: &Player, provider: &Player) {
         self.challenge(challenger);
         self.defend(provider);
         assert_eq!(self.game().state(), GameState::Descend);
     }
 
     /// Both go down to the tile at which they differ. In how many rounds.
-    pub fn go_down(&mut self, challenger: &Trace, provider: &Trace) -> usize {
+    pub fn go_down(&mut self, challenger: &Player, provider: &Player) -> usize {
         let mut rounds = 0;
         while self.game().state() == GameState::Descend {
             if rounds % 2 == 0 {
@@ -305,6 +330,26 @@ impl Arena {
         rounds
     }
 
+    pub fn prove_as(&mut self, msg: MsgProve) -> Result<(), Refusal> {
+        let msg = game::Prove::new(msg)?;
+        self.net.run(msg.signer(), |ctx| game::prove(ctx, msg)).map(drop)
+    }
+
+    pub fn show_token_as(
+        &mut self,
+        challenger: Address,
+        index: u32,
+        choice: &Opening,
+    ) -> Result<(), Refusal> {
+        let msg = game::ShowToken::new(MsgShowToken {
+            challenger: challenger.text(),
+            job_id: self.id,
+            index,
+            choice: Some(wire(choice)),
+        })?;
+        self.net.run(challenger, |ctx| game::show_token(ctx, msg)).map(drop)
+    }
+
     pub fn standing(&self) -> Standing {
         audit::standing(&self.net.store, PROVIDER)
     }
@@ -312,6 +357,40 @@ impl Arena {
     pub fn bond(&self) -> u128 {
         self.net.provider(PROVIDER).unwrap().bond_uxpl.parse().unwrap()
     }
+}
+
+/// What a player shows of a tile; the challenger is the sender.
+pub fn prove_msg(
+    id: u64,
+    path: Vec<u32>,
+    inputs: &[Opening],
+    rows: &[Opening],
+    prompt_tokens: Vec<u32>,
+) -> MsgProve {
+    let (inputs, rows) = [inputs, rows].map(|all| all.iter().map(wire).collect()).into();
+    MsgProve {
+        sender: CHALLENGER.text(),
+        job_id: id,
+        path,
+        inputs,
+        rows,
+        prompt_tokens,
+        signature: vec![],
+    }
+}
+
+pub fn wire(opening: &Opening) -> plasma_proto::plasma::attestation::v1::Opening {
+    plasma_proto::plasma::attestation::v1::Opening {
+        values: opening.values.clone(),
+        path: opening.path.iter().map(|step| step.to_vec()).collect(),
+    }
+}
+
+/// The same, as the provider signs and another account carries it.
+pub fn proven_by_provider(msg: MsgProve) -> MsgProve {
+    let mut msg = MsgProve { sender: CARRIER.text(), ..msg };
+    msg.signature = key_of(PROVIDER).sign(&prove_digest(CHAIN, &msg)).to_vec();
+    msg
 }
 
 /// The same move, as the provider signs and another account carries it.

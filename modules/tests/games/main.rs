@@ -1,6 +1,8 @@
 //! Referee games: a claim is challenged, its players go down to where they differ, and whoever is wrong or silent pays.
 
 mod arena;
+mod decisions;
+mod model;
 #[allow(dead_code, unused_imports, reason = "the tests of games use a part of it")]
 #[path = "../market/net.rs"]
 mod net;

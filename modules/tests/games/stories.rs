@@ -28,22 +28,34 @@ fn before(arena: &Arena) -> [u128; 3] {
     [arena.net.balance(CHALLENGER), payer, arena.net.supply()]
 }
 
+/// A tile somewhere in the middle.
+fn somewhere() -> Tile {
+    Tile { token: 7, operator: 9, index: 3 }
+}
+
 #[test]
 fn players_go_down_to_the_tile_at_which_they_differ() {
-    for steps in [[0, 0, 0], [1, 2, 3], [63, 5, 1], [1_000, 1_000, 1_000], [17, 1, 2]] {
+    let honest = Player::honest();
+    let last = honest.trace.tokens() - 1;
+    let operators = honest.trace.operators(last);
+    for tile in [
+        Tile { token: 0, operator: 0, index: 0 },
+        somewhere(),
+        Tile { token: last, operator: operators - 2, index: 299 },
+        Tile { token: last, operator: operators - 1, index: 1 },
+    ] {
         let mut arena = Arena::new();
-        let honest = Trace::honest();
-        let way = honest.way(&steps);
-        let wrong = Trace::wrong_from(&way, 1);
+        let wrong = honest.but(tile);
         arena.opened(&honest, &wrong);
         arena.check_export();
         let rounds = arena.go_down(&honest, &wrong);
         arena.check_export();
         let game = arena.game();
-        assert_eq!(game.path, way);
-        assert_eq!(rounds, way.len());
-        assert_eq!(game.challenger_node, honest.name(&way));
-        assert_eq!(game.provider_node, wrong.name(&way));
+        let node = game::node_at(&honest.trace, &game.path).unwrap();
+        assert_eq!(honest.trace.tile_of(&node), Some(tile));
+        assert_eq!(game.challenger_node, honest.name_of(&node));
+        assert_eq!(game.provider_node, wrong.name_of(&node));
+        assert!(rounds <= honest.trace.descents_max() as usize);
     }
 }
 
@@ -51,7 +63,7 @@ fn players_go_down_to_the_tile_at_which_they_differ() {
 fn a_provider_that_does_not_defend_its_claim_loses() {
     let mut arena = Arena::new();
     let before = before(&arena);
-    arena.challenge(&Trace::honest());
+    arena.challenge(&Player::honest());
     assert_eq!(arena.net.balance(CHALLENGER), before[0] - BOND);
     assert!(arena.net.job(arena.id).held);
     arena.check_export();
@@ -64,8 +76,8 @@ fn a_provider_that_does_not_defend_its_claim_loses() {
 
 #[test]
 fn whoever_is_silent_on_the_way_down_loses() {
-    let honest = Trace::honest();
-    let wrong = Trace::wrong_from(&honest.way(&[3, 1, 2]), 1);
+    let honest = Player::honest();
+    let wrong = honest.but(somewhere());
     // The provider.
     let mut arena = Arena::new();
     let money = before(&arena);
@@ -109,8 +121,8 @@ fn whoever_is_silent_on_the_way_down_loses() {
 
 #[test]
 fn at_the_tile_a_provider_must_show_it_is_right() {
-    let honest = Trace::honest();
-    let wrong = Trace::wrong_from(&honest.way(&[3, 1, 2]), 1);
+    let honest = Player::honest();
+    let wrong = honest.but(somewhere());
     let mut arena = Arena::new();
     let money = before(&arena);
     arena.opened(&honest, &wrong);
@@ -121,12 +133,12 @@ fn at_the_tile_a_provider_must_show_it_is_right() {
 
 #[test]
 fn a_lost_challenge_keeps_nobody_else_out() {
-    let honest = Trace::honest();
-    let wrong = Trace::wrong_from(&honest.way(&[3, 1, 2]), 1);
+    let honest = Player::honest();
+    let wrong = honest.but(somewhere());
     let mut arena = Arena::new();
     // The provider's friend challenges with the provider's own trace, and shows nothing.
-    arena.challenge_as(USERS[2], wrong.name(&[]), BOND).unwrap();
-    refused(arena.challenge_as(CHALLENGER, honest.name(&[]), BOND), "game", 13);
+    arena.challenge_as(USERS[2], wrong.root(), BOND).unwrap();
+    refused(arena.challenge_as(CHALLENGER, honest.root(), BOND), "game", 13);
     arena.defend(&wrong);
     assert_eq!(arena.game().state(), GameState::Token);
     arena.check_export();
@@ -147,12 +159,12 @@ fn a_lost_challenge_keeps_nobody_else_out() {
 #[test]
 fn a_window_waits_out_a_chain_that_stalls() {
     let mut arena = Arena::new();
-    arena.challenge(&Trace::honest());
+    arena.challenge(&Player::honest());
     arena.net.block.time_s += 1_000;
     arena.end(3);
     assert_eq!(arena.game().state(), GameState::Defend, "the height has not come");
     let mut arena = Arena::new();
-    arena.challenge(&Trace::honest());
+    arena.challenge(&Player::honest());
     for _ in 0..5 {
         arena.end(1);
         arena.net.block.time_s -= 2;
@@ -160,7 +172,7 @@ fn a_window_waits_out_a_chain_that_stalls() {
     assert_eq!(arena.game().state(), GameState::Defend, "the time has not come");
     assert!(arena.game().waits_for_time);
     arena.check_export();
-    arena.defend(&Trace::honest());
+    arena.defend(&Player::honest());
     assert!(!arena.game().waits_for_time);
 }
 
@@ -174,10 +186,10 @@ fn an_output_that_does_not_end_where_it_must_is_false() {
     };
     let good: Vec<u32> = (0..N_OUT).collect();
     let mut early = good.clone();
-    early[7] = EOS + 1;
+    early[2] = EOS + 1;
     let mut none = good.clone();
     *none.last_mut().unwrap() = 100;
-    let full: Vec<u32> = vec![5; 64];
+    let full: Vec<u32> = vec![50; 64];
     for (tokens, reason, is_well) in [
         (good.clone(), FinishReason::Eos, true),
         (good, FinishReason::Stop, true),
@@ -188,8 +200,8 @@ fn an_output_that_does_not_end_where_it_must_is_false() {
     ] {
         let mut arena = Arena::with(end(tokens.clone(), reason));
         let money = before(&arena);
-        arena.challenge(&Trace::honest());
-        arena.defend(&Trace::honest());
+        arena.challenge(&Player::honest());
+        arena.defend(&Player::honest());
         if is_well {
             assert_eq!(arena.game().state(), GameState::Token, "{tokens:?}");
         } else {
@@ -197,7 +209,7 @@ fn an_output_that_does_not_end_where_it_must_is_false() {
         }
     }
     // All that was asked for.
-    for (last, is_well) in [(5, true), (EOS, false)] {
+    for (last, is_well) in [(50, true), (EOS, false)] {
         let mut arena = Arena::unset();
         arena.set_referee(PUBLISHER, shape()).unwrap();
         arena.end(1);
@@ -212,8 +224,8 @@ fn an_output_that_does_not_end_where_it_must_is_false() {
         msg.output.as_mut().unwrap().token_ids = tokens;
         arena.net.receipt(PROVIDER, signed(msg, PROVIDER)).unwrap();
         arena.id = id;
-        arena.challenge(&Trace::honest());
-        arena.defend(&Trace::honest());
+        arena.challenge(&Player::honest());
+        arena.defend(&Player::honest());
         let due = if is_well { GameState::Token } else { GameState::Ended };
         assert_eq!(arena.game().state(), due);
     }
@@ -223,14 +235,14 @@ fn an_output_that_does_not_end_where_it_must_is_false() {
 fn so_many_games_go_a_step_further_as_a_block_may() {
     let mut arena = Arena::new();
     let mut ids = vec![arena.id];
-    arena.challenge(&Trace::honest());
+    arena.challenge(&Player::honest());
     // Challenged in one block: all are due in one.
     let height = arena.net.block.height;
     for _ in 0..5 {
         let block = arena.net.block.clone();
         arena.claim(|_| ());
         arena.net.block = Block { height, ..block };
-        arena.challenge(&Trace::honest());
+        arena.challenge(&Player::honest());
         ids.push(arena.id);
         arena.net.block.height += 2;
     }
