@@ -44,4 +44,4 @@ pub use profile::{fingerprint_holds, profile_hash, projection_holds, tokens_hold
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
 pub(super) use state::{account, audits};
-pub use state::{audit, audit_key, model_profile, standing};
+pub use state::{audit, audit_key, model_profile, standing, terms};

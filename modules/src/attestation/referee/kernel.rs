@@ -167,6 +167,7 @@ pub fn better<N: Number>(best: (N, u32), other: (N, u32)) -> (N, u32) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "what the machine computes is compared")]
 mod tests {
     use super::*;
     use crate::attestation::referee::Soft;
@@ -208,9 +209,7 @@ mod tests {
         // 1 + 2^-24 is 1, however often: in lanes of their own the small ones come together first.
         let mut ones = [0f32; 33];
         ones[0] = 1.0;
-        for at in 1..17 {
-            ones[at] = 1.0 / (1 << 25) as f32;
-        }
+        ones[1..17].fill(1.0 / (1 << 25) as f32);
         let values: Vec<Soft> = ones.iter().map(|x| soft(*x)).collect();
         let unit = Vec::from([soft(1.0); 33]);
         let (small, mut lanes) = (1.0 / (1 << 25) as f32, [1.0 / (1 << 25) as f32; 16]);

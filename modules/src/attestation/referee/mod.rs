@@ -14,7 +14,8 @@ pub use place::{
     CHILDREN_MAX, CHOICES, CHUNK, DESCENT_LEVELS, Node, Operator, Slice, Step, Tier, Tile, Trace,
 };
 pub use shape::{
-    HIDDEN_MAX, LAYERS_MAX, POSITIONS_MAX, Row, SECTION, Shape, Tensor, VOCABULARY_MAX,
+    HEAD_DIM_MAX, HIDDEN_MAX, LAYERS_MAX, POSITIONS_MAX, Row, SECTION, Shape, Tensor,
+    VOCABULARY_MAX,
 };
 pub use soft::{INFINITY, NAN, Number, ONE, Soft};
 pub use tree::{

@@ -9,6 +9,8 @@ use super::{RefereeError, soft::INFINITY};
 pub const SECTION: u32 = 6_144;
 /// Most layers.
 pub const LAYERS_MAX: u32 = 256;
+/// Most numbers of a head.
+pub const HEAD_DIM_MAX: u32 = 512;
 /// Widest inner vector of the feed-forward part: its product is made in sections.
 pub const HIDDEN_MAX: u32 = 8 * SECTION;
 /// Largest vocabulary.
@@ -27,7 +29,7 @@ pub struct Shape {
     pub heads: u32,
     /// Heads of keys and values: a divisor of the former.
     pub kv_heads: u32,
-    /// Numbers of a head, even; all heads of the queries have at most [`SECTION`].
+    /// Numbers of a head, even, at most [`HEAD_DIM_MAX`]; all heads of the queries have at most [`SECTION`].
     pub head_dim: u32,
     /// Numbers inside the feed-forward part.
     pub hidden: u32,
@@ -118,7 +120,7 @@ impl Shape {
             ("width", width, SECTION),
             ("heads", heads, SECTION),
             ("kv_heads", kv_heads, heads),
-            ("head_dim", head_dim, SECTION),
+            ("head_dim", head_dim, HEAD_DIM_MAX),
             ("heads * head_dim", heads.saturating_mul(head_dim), SECTION),
             ("hidden", hidden, HIDDEN_MAX),
             ("vocab", vocab, VOCABULARY_MAX),

@@ -130,6 +130,7 @@ fn root(bits: u32) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "what the machine computes is compared")]
 mod tests {
     use super::*;
     use alloc::vec::Vec;
