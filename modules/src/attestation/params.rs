@@ -15,7 +15,11 @@ use crate::{
 
 /// What a new chain starts with.
 pub fn default_params() -> Params {
-    Params { beacon_epoch_blocks: 1_000, audits: Some(audit::default_params()), games: Some(game::default_params()) }
+    Params {
+        beacon_epoch_blocks: 1_000,
+        audits: Some(audit::default_params()),
+        games: Some(game::default_params()),
+    }
 }
 
 bounded! {

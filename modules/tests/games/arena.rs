@@ -7,14 +7,14 @@ pub use plasma_modules::{
         audit,
         game::{self, defend_digest, descend_digest, prove_digest},
         referee::{
-            Node, Opening, Operator, Row, Slice, Step, Tensor, Tile, Trace,
-            operator_hash, range_path, row_hash, tile_hash, token_hash, weights_root,
+            Node, Opening, Operator, Row, Slice, Step, Tensor, Tile, Trace, operator_hash,
+            range_path, tile_hash, token_hash,
         },
     },
     types::{Hash, digest},
 };
 pub use plasma_proto::plasma::attestation::v1::{
-    FinishReason, Finding, Game, GameParams, GameReason, GameState, MsgChallenge, MsgDefend,
+    Finding, FinishReason, Game, GameParams, GameReason, GameState, MsgChallenge, MsgDefend,
     MsgDescend, MsgProve, MsgSetReferee, MsgShowToken, RefereeModel, RefereeShape, Standing,
 };
 

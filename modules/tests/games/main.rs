@@ -2,9 +2,10 @@
 
 mod arena;
 mod decisions;
-mod model;
 #[allow(dead_code, unused_imports, reason = "the tests of games use a part of it")]
 #[path = "../market/net.rs"]
 mod net;
 mod refusals;
 mod stories;
+#[path = "../common/trace.rs"]
+mod trace;

@@ -71,7 +71,10 @@ fn a_challenge_needs_a_claim_and_a_bond() {
     refused_as(arena.challenge_as(CHALLENGER, root, BOND - 1), 15);
     refused_as(arena.challenge_as(PROVIDER, root, BOND), 14);
     refused(arena.challenge_as(Address([77; 20]), root, BOND), "sdk", 5);
-    refused_as(arena.challenge_as(CHALLENGER, root, BOND).and(arena.challenge_as(USERS[2], root, BOND)), 13);
+    refused_as(
+        arena.challenge_as(CHALLENGER, root, BOND).and(arena.challenge_as(USERS[2], root, BOND)),
+        13,
+    );
     let id = std::mem::replace(&mut arena.id, 99);
     refused_as(arena.challenge_as(CHALLENGER, root, BOND), 7);
     arena.id = arena.net.submit(job_for(USERS[0], &arena.net.model())).unwrap();
@@ -80,10 +83,9 @@ fn a_challenge_needs_a_claim_and_a_bond() {
     arena.end(5);
     assert_eq!(arena.game().state(), GameState::Ended);
     refused_as(arena.challenge_as(CHALLENGER, root, BOND), 8);
-    for (challenger, trace_root, bond) in [
-        (CHALLENGER.text(), vec![1; 31], "5"),
-        (CHALLENGER.text(), vec![], "5"),
-    ] {
+    for (challenger, trace_root, bond) in
+        [(CHALLENGER.text(), vec![1; 31], "5"), (CHALLENGER.text(), vec![], "5")]
+    {
         let bond_uxpl = bond.to_owned();
         let msg = MsgChallenge { challenger, job_id: 1, trace_root, bond_uxpl };
         refused_as(game::Challenge::new(msg).map_err(Refusal::from), 2);

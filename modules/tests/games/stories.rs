@@ -115,7 +115,11 @@ fn whoever_is_silent_on_the_way_down_loses() {
     assert_eq!(arena.game().finding(), Finding::Clean);
     arena.end(10);
     assert_eq!(arena.net.job(arena.id).state(), JobState::Settled);
-    assert_eq!(arena.standing(), Standing { operator: PROVIDER.text(), clean_uxpl: "0".into(), ..Standing::default() }, "nothing was found of it");
+    assert_eq!(
+        arena.standing(),
+        Standing { operator: PROVIDER.text(), clean_uxpl: "0".into(), ..Standing::default() },
+        "nothing was found of it"
+    );
     arena.check_export();
 }
 

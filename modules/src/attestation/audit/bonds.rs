@@ -33,8 +33,7 @@ pub(in crate::attestation) fn slash_part(slashed: Amount) -> Amount {
 /// What a proven cheat costs an operator now, uxpl.
 pub(in crate::attestation) fn slash_now(store: &dyn Read, operator: Address) -> Amount {
     let terms = terms(&numbers(store));
-    let rate_bps =
-        stakes::rate_bps(&terms, Amount::stored(&standing(store, operator).clean_uxpl));
+    let rate_bps = stakes::rate_bps(&terms, Amount::stored(&standing(store, operator).clean_uxpl));
     let bond = market::provider(store, operator)
         .map_or(Amount::ZERO, |provider| Amount::stored(&provider.bond_uxpl));
     stakes::slash(&terms, rate_bps, market::pending(store, operator), bond)

@@ -7,12 +7,7 @@ use super::{
     event::Event,
     state::{GAMES, due_in, numbers_of},
 };
-use crate::{
-    Address, Amount, Ctx,
-    attestation::audit,
-    market, token,
-    types::rest,
-};
+use crate::{Address, Amount, Ctx, attestation::audit, market, token, types::rest};
 
 /// Of the bond of a challenge that was lost: what the provider gets for its trouble; the rest is burned.
 const LOST_CHALLENGE_BPS: u32 = 5_000;

@@ -130,10 +130,9 @@ impl crate::Event for Event {
             Self::ClaimDefended { game_id, trace_root } => {
                 vec![("game_id", game_id.to_string()), ("trace_root", hex(trace_root))]
             }
-            Self::ChildrenGiven { game_id, by_challenger } => vec![
-                ("game_id", game_id.to_string()),
-                ("by_challenger", by_challenger.to_string()),
-            ],
+            Self::ChildrenGiven { game_id, by_challenger } => {
+                vec![("game_id", game_id.to_string()), ("by_challenger", by_challenger.to_string())]
+            }
             Self::GameDescended { game_id, path, is_tile } => vec![
                 ("game_id", game_id.to_string()),
                 ("path", way(path)),
