@@ -139,7 +139,7 @@ fn judge(
     let before = match waits_for_lot {
         Some(audit) => (audit.due_height, audit.due_s),
         None => {
-            let window = job.terms.clone().unwrap_or_default();
+            let window = job.terms.unwrap_or_default();
             (
                 job.delivered_height.saturating_add(window.dispute_window_blocks),
                 job.delivered_s.saturating_add(window.dispute_window_s),
