@@ -26,7 +26,8 @@ use super::{
     court::{carry_out, pass},
     trace::{Prover, Weights},
     traffic::{
-        Opening as Blocks, REFEREED, SERVED, answer, manifest, publish, receipt_key, serve, submit,
+        LONELY, Opening as Blocks, REFEREED, SERVED, answer, manifest, publish, receipt_key, serve,
+        submit,
     },
 };
 
@@ -111,10 +112,10 @@ pub fn mark(receipt: &mut Receipt) {
     }
 }
 
-fn set_referee() -> Any {
+fn set_referee(model: &str) -> Any {
     any(&MsgSetReferee {
         publisher: text(ALICE),
-        model_id: model_id().into(),
+        model_id: market::model_id(&manifest(model)).into(),
         shape: Some(SHAPE),
         weights_root: weights().root().into(),
         eos_tokens: vec![OUTPUT[2]],
@@ -208,7 +209,7 @@ fn claims(chain: &Chain, state: JobState) -> Vec<Job> {
 
 /// Publishes the model, and plays: two games to their ends, and one in each phase.
 pub fn play(chain: &mut Chain, blocks: &mut Blocks) {
-    carry_out(chain, blocks, ALICE, vec![publish(REFEREED), set_referee()]);
+    carry_out(chain, blocks, ALICE, vec![publish(REFEREED), set_referee(REFEREED)]);
     carry_out(chain, blocks, OPERATOR, vec![serve(OPERATOR, &[SERVED, REFEREED])]);
     carry_out(chain, blocks, ALICE, vec![submit(REFEREED); 7]);
     pass(chain, blocks);
@@ -224,8 +225,10 @@ pub fn play(chain: &mut Chain, blocks: &mut Blocks) {
         panic!("seven claims")
     };
     let honest = ids[..6].iter().map(|id| challenge(BOB, *id, right()));
-    let challenges = honest.chain([challenge(BOB, lost, wrong())]).collect();
-    carry_out(chain, blocks, BOB, challenges);
+    let challenges: Vec<Any> = honest.chain([challenge(BOB, lost, wrong())]).collect();
+    for some in challenges.chunks(4) {
+        carry_out(chain, blocks, BOB, some.to_vec());
+    }
     let liar = [convicted, at_tile, halfway].map(|id| defend(id, wrong()));
     let alike = [shown, at_token, lost].map(|id| defend(id, right()));
     carry_out(chain, blocks, BOB, liar.into_iter().chain(alike).collect());
@@ -257,7 +260,7 @@ pub fn play(chain: &mut Chain, blocks: &mut Blocks) {
 
 /// What would be done with the games under way, and with claims.
 pub fn messages(chain: &Chain) -> Vec<(u8, Any)> {
-    let mut messages = vec![(ALICE, submit(REFEREED)), (ALICE, set_referee())];
+    let mut messages = vec![(ALICE, submit(REFEREED)), (ALICE, set_referee(LONELY))];
     let unheld = claims(chain, JobState::Delivered).into_iter().filter(|job| !job.held);
     messages.extend(unheld.take(2).map(|job| (BOB, challenge(BOB, job.id, right()))));
     for game in games(chain) {

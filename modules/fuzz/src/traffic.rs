@@ -61,7 +61,7 @@ use super::{arena, court};
 
 /// A model that somebody serves, and one that nobody does.
 pub const SERVED: &str = "one";
-const LONELY: &str = "lonely";
+pub const LONELY: &str = "lonely";
 /// One whose claims are audited, and one whose claims are challenged.
 pub const JUDGED: &str = "judged";
 pub const REFEREED: &str = "refereed";

@@ -64,5 +64,9 @@ mod tests {
         assert_ne!(prove_digest("plasma-1", &prove), prove_digest("plasma-1", &other));
     }
 
-    const GOLDEN: [&str; 3] = ["", "", ""];
+    const GOLDEN: [&str; 3] = [
+        "dd608ccb42af8b2cb741938ead9a999dca57352f9adb4bb0209d0a5774f1bfa9",
+        "43d0f968c1c25a750d8686738b7cef25b0f74543cede528b8989c49aed4c5b5e",
+        "85080b94657b0ddd27711bf1a56c5718c18d641784f85756f7272b8bfddbf58f",
+    ];
 }
