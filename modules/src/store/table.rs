@@ -206,6 +206,8 @@ pub enum Table {
     AttestationStandings = 0x7f,
     /// `Map<(operator, payer), attestation.PayerCount>`
     AttestationPayerCounts = 0x80,
+    /// `Map<(operator, ModelId), attestation.Drift>`
+    AttestationDrifts = 0x81,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
