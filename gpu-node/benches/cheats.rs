@@ -19,7 +19,9 @@ use gpu_node::evidence::Segments;
 use gpu_node::verify::{
     Claim, DEFAULT_PROFILE, Order, Tier, calibrate, verify, write_recorded, writers,
 };
+use plasma_modules::attestation::audit;
 use plasma_modules::types::digest;
+use plasma_modules::{Amount, market};
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 use plotters::prelude::*;
 
@@ -73,6 +75,10 @@ const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
 const TOP_P_MILLI: u32 = 950;
 /// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
 const AUDITED_PERCENT: f64 = 10.0;
+/// What a provider has at risk when its profit is reckoned, XPL, and its only unsettled charge: what the bond that the
+/// protocol reckons with carries.
+const AT_RISK_XPL: u32 = 50;
+const UXPL_PER_XPL: f64 = 1e6;
 const SIZE: (u32, u32) = (860, 420);
 /// Letters in a line of a column's name.
 const LABEL_LETTERS: usize = 13;
@@ -488,6 +494,19 @@ fn receipts_to_99(caught: usize, of: usize) -> String {
     }
 }
 
+/// What a receipt for [`AT_RISK_XPL`] brings a cheat on average, XPL, if cheating costs it nothing and a part `caught` of
+/// its audited receipts is told: `(1 - ad) * share - ad * slash`, with the chain's own slash at its default parameters.
+fn profit(caught: f64) -> f64 {
+    let rate_bps = (AUDITED_PERCENT * 100.0) as u32;
+    let at_risk = Amount::new(u128::from(AT_RISK_XPL) * UXPL_PER_XPL as u128);
+    let terms = audit::terms(&audit::default_params());
+    let slash = audit::stakes::slash(&terms, rate_bps, at_risk, Amount::new(u128::MAX));
+    let split = market::default_params().split.unwrap_or_default();
+    let earned = f64::from(AT_RISK_XPL) * f64::from(split.provider_bps) / 10_000.0;
+    let told = AUDITED_PERCENT / 100.0 * caught;
+    (1.0 - told) * earned - told * slash.units() as f64 / UXPL_PER_XPL
+}
+
 fn range(values: impl Iterator<Item = f64> + Clone) -> String {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(0.0, f64::max);
@@ -533,8 +552,8 @@ fn figures(
         "narrow: calibrated with this machine's f32 kernels, on other prompts",
         &profiles[1],
     );
-    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | caught, narrow | interval, % | receipts to 99 % | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | caught, narrow | interval, % | receipts to 99 % | profit, XPL (at the low end) | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS.iter().copied() {
         for length in lengths(options.tokens) {
             let all: Vec<&Judged> =
@@ -551,6 +570,14 @@ fn figures(
             let receipts = caught.map(|caught| {
                 if way.is_honest() { "-".into() } else { receipts_to_99(caught, all.len()) }
             });
+            let profits = caught.map(|caught| {
+                if way.is_honest() {
+                    return "-".into();
+                }
+                let (low, _) = interval(caught, all.len());
+                let found = caught as f64 / all.len() as f64;
+                format!("{:+.1} ({:+.1})", profit(found), profit(low / 100.0))
+            });
             let mut by: Vec<&str> =
                 all.iter().flat_map(|one| one.faults[0].iter().copied()).collect();
             by.sort_unstable();
@@ -560,17 +587,19 @@ fn figures(
             };
             let _ = writeln!(
                 text,
-                "| {} | {length} | {} of {} | {} | {} | {} | {} of {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {length} | {} of {} | {} | {} | {} | {} | {} of {} | {} | {} | {} | {} | {} | {} | {} |",
                 way.name(),
                 caught[0],
                 all.len(),
                 intervals[0],
                 by.join(", "),
                 receipts[0],
+                profits[0],
                 caught[1],
                 all.len(),
                 intervals[1],
                 receipts[1],
+                profits[1],
                 measure(|m| f64::from(m.exponent_mismatches)),
                 measure(|m| f64::from(m.mantissa_mean_centi) / 100.0),
                 measure(|m| f64::from(m.projection_ppm) / 1e6),
@@ -578,6 +607,12 @@ fn figures(
             );
         }
     }
+    let _ = write!(
+        text,
+        "\nProfit: what a receipt for {AT_RISK_XPL} XPL, all that its provider has at risk, brings on average at the chain's default parameters, if cheating costs nothing; at the \
+         share that was caught, and at the low end of its interval. Honest work earns {:.1} XPL of it, less what it costs.\n",
+        profit(0.0),
+    );
     text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
     let kinds: [(&str, &[Way]); 2] = [
         ("wide", &[Honest, HonestPlain, HonestF16, HonestBf16]),

@@ -200,11 +200,11 @@ fn rooted(count: u32, top: &Hash) -> Hash {
     digest(&[b"xpl/evidence/v1", &count.to_be_bytes(), top])
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn node(left: &Hash, right: &Hash) -> Hash {
     digest(&[b"xpl/node/v1", left, right])
 }
 
-fn above(level: &[Hash]) -> Vec<Hash> {
+pub(super) fn above(level: &[Hash]) -> Vec<Hash> {
     let (pairs, last) = level.as_chunks::<2>();
     pairs.iter().map(|[left, right]| node(left, right)).chain(last.iter().copied()).collect()
 }

@@ -12,6 +12,7 @@ mod invariant;
 mod msg;
 mod params;
 mod query;
+pub mod referee;
 mod state;
 
 pub use crate::market::{decline_digest, register_digest, request_hash};

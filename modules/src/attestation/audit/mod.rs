@@ -44,4 +44,4 @@ pub use pool::{join_pool, leave_pool, set_profile};
 pub use profile::{fingerprint_holds, profile_hash, projection_holds, tokens_hold, within};
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
-pub use state::{audit, audit_key, model_profile, standing};
+pub use state::{audit, audit_key, model_profile, standing, terms};

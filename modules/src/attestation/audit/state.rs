@@ -161,7 +161,7 @@ pub(super) fn numbers_of(audit: &Audit) -> AuditParams {
 }
 
 /// Those of them that the formulas take.
-pub(super) fn terms(numbers: &AuditParams) -> Terms {
+pub fn terms(numbers: &AuditParams) -> Terms {
     Terms {
         rate_min_bps: numbers.rate_min_bps,
         decay: numbers.decay_uxpl.into(),
