@@ -255,7 +255,7 @@ async fn finish(
 fn lost_dispute(audit: &Audit) -> Option<String> {
     let bond = xpl_text(&audit.dispute_bond_uxpl);
     match audit.finding() {
-        Finding::Convicted | Finding::Hidden | Finding::Hung => None,
+        Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => None,
         Finding::Clean => Some(format!(
             "the claim of job {} was found clean: the bond of {bond} is lost",
             audit.id
@@ -269,7 +269,7 @@ fn lost_dispute(audit: &Audit) -> Option<String> {
 
 fn lost_appeal(audit: &Audit) -> Option<String> {
     let slashed = xpl_text(&audit.slashed_uxpl);
-    (audit.finding() == Finding::Convicted)
+    matches!(audit.finding(), Finding::Convicted | Finding::Drifted)
         .then(|| format!("the conviction of audit {} stands: {slashed} were slashed", audit.id))
 }
 

@@ -31,6 +31,7 @@ pub fn finding_word(finding: Finding) -> (&'static str, Tone) {
         Finding::Hung => ("hung", Tone::Warn),
         Finding::Silent => ("silent", Tone::Warn),
         Finding::NoJury => ("no jury", Tone::Warn),
+        Finding::Drifted => ("drifted", Tone::Bad),
     }
 }
 
@@ -46,6 +47,9 @@ pub fn finding_words(finding: Finding) -> &'static str {
         Finding::Hung => "the jury is divided: the job is refunded, nobody is slashed",
         Finding::Silent => "too few jurors spoke: the job goes on to its settlement",
         Finding::NoJury => "there were too few to judge it: the job goes on to its settlement",
+        Finding::Drifted => {
+            "small deviations of the provider's claims added up: the job is refunded, the provider slashed"
+        }
     }
 }
 
@@ -109,6 +113,11 @@ pub fn tell(audit: &Audit) -> String {
             count(|seat| seat.verdict.as_ref().is_some_and(|verdict| verdict.pass)),
             count(|seat| seat.verdict.as_ref().is_some_and(|verdict| !verdict.pass)),
         ),
+        AuditState::Appeal if audit.round == 0 && audit.is_drift => {
+            format!(
+                "small deviations added up; the provider may have it measured again before {until}"
+            )
+        }
         AuditState::Appeal if audit.round == 0 => {
             format!("found false; the provider may appeal before {until}")
         }

@@ -131,6 +131,8 @@ pub enum Table {
     MarketBusy = 0x53,
     /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
     MarketSettled = 0x54,
+    /// Derived: (operator, height of the claim, job id), of delivered jobs.
+    MarketClaims = 0x55,
 
     /// `Item<price.Params>`
     PriceParams = 0x58,
@@ -204,18 +206,20 @@ pub enum Table {
     AttestationStandings = 0x7f,
     /// `Map<(operator, payer), attestation.PayerCount>`
     AttestationPayerCounts = 0x80,
+    /// `Map<(operator, ModelId), attestation.Drift>`
+    AttestationDrifts = 0x81,
     /// `Map<ModelId, attestation.RefereeModel>`
-    AttestationReferees = 0x81,
+    AttestationReferees = 0x82,
     /// `Map<u64, attestation.Game>`: by job.
-    AttestationGames = 0x82,
+    AttestationGames = 0x83,
     /// Derived: (stage, when, job id), of games under way.
-    AttestationGamesByDue = 0x83,
+    AttestationGamesByDue = 0x84,
     /// Derived: (state, job id), of games.
-    AttestationGamesByState = 0x84,
+    AttestationGamesByState = 0x85,
     /// Derived: (operator, job id), of games about that operator's claims.
-    AttestationGamesByProvider = 0x85,
+    AttestationGamesByProvider = 0x86,
     /// Derived: (challenger, job id), of games by their last challenger.
-    AttestationGamesByChallenger = 0x86,
+    AttestationGamesByChallenger = 0x87,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -289,7 +293,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 37] = [
+    pub const DERIVED: [Self; 38] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -308,6 +312,7 @@ impl Table {
         Self::MarketJobsByRequester,
         Self::MarketJobsByProvider,
         Self::MarketJobsByState,
+        Self::MarketClaims,
         Self::StakingBallotVoters,
         Self::GovernanceByStatus,
         Self::GovernanceDue,

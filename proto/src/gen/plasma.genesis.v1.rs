@@ -302,10 +302,12 @@ pub struct AttestationGenesis {
     /// Those that may still select a claim, in order of heights.
     #[prost(message, repeated, tag = "10")]
     pub past_beacons: ::prost::alloc::vec::Vec<super::super::attestation::v1::PastBeacon>,
-    /// In order of their keys.
     #[prost(message, repeated, tag = "11")]
-    pub referees: ::prost::alloc::vec::Vec<super::super::attestation::v1::RefereeModel>,
+    pub drifts: ::prost::alloc::vec::Vec<super::super::attestation::v1::Drift>,
+    /// In order of their keys.
     #[prost(message, repeated, tag = "12")]
+    pub referees: ::prost::alloc::vec::Vec<super::super::attestation::v1::RefereeModel>,
+    #[prost(message, repeated, tag = "13")]
     pub games: ::prost::alloc::vec::Vec<super::super::attestation::v1::Game>,
 }
 impl ::prost::Name for AttestationGenesis {

@@ -2,14 +2,16 @@ use alloc::{collections::BTreeMap, format, string::String};
 
 use plasma_proto::plasma::attestation::v1::AuditState;
 
-use super::state::{AUDITS, LEAVES, MEMBERS, PROFILES, stored_hash, sum};
+use super::drift;
+use super::state::{AUDITS, DRIFTS, LEAVES, MEMBERS, PROFILES, stored_hash, sum};
 use crate::{Address, Amount, Read, market};
 
 /// All of them.
 pub(in crate::attestation) fn check_invariants(store: &dyn Read) -> Result<(), String> {
     duty_locks_are_sum_of_seats(store)?;
     profiles_count_their_pools(store)?;
-    leaves_are_those_of_open_audits(store)
+    leaves_are_those_of_open_audits(store)?;
+    drifts_add_up_to_something(store)
 }
 
 /// What an operator's bond locks for duties is what the seats of open audits lock.
@@ -61,6 +63,17 @@ pub fn leaves_are_those_of_open_audits(store: &dyn Read) -> Result<(), String> {
         });
         if !asked {
             return Err(format!("leaf {index} of audit {id} is kept for nothing"));
+        }
+    }
+    Ok(())
+}
+
+/// Small deviations are kept where they add up, under their operator and model, each of which is known.
+pub fn drifts_add_up_to_something(store: &dyn Read) -> Result<(), String> {
+    for (key, drift) in DRIFTS.iter(store) {
+        let model = stored_hash(&drift.model_id);
+        if drift::key_of(&drift) != Some(key) || market::model(store, &model).is_none() {
+            return Err(format!("the deviations of {} are kept for nothing", drift.operator));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ mod bonds;
 mod claim;
 mod digests;
 mod dispute;
+pub mod drift;
 mod duty;
 mod ending;
 mod error;
@@ -31,7 +32,8 @@ pub use error::Error;
 pub(super) use genesis::{export, init};
 pub(super) use invariant::check_invariants;
 pub use invariant::{
-    duty_locks_are_sum_of_seats, leaves_are_those_of_open_audits, profiles_count_their_pools,
+    drifts_add_up_to_something, duty_locks_are_sum_of_seats, leaves_are_those_of_open_audits,
+    profiles_count_their_pools,
 };
 pub use msg::{
     Appeal, CommitVerdict, Dispute, JoinPool, LEAVES_SHOWN_MAX, LeavePool, Reveal, RevealVerdict,
@@ -40,7 +42,9 @@ pub use msg::{
 pub use params::default_params;
 pub(super) use params::{check_together, rows};
 pub use pool::{join_pool, leave_pool, set_profile};
-pub use profile::{fingerprint_holds, profile_hash, projection_holds, tokens_hold, within};
+pub use profile::{
+    fields, fingerprint_holds, outside, profile_hash, projection_holds, tokens_hold, within,
+};
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
 pub(super) use state::{account, audits};
