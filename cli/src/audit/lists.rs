@@ -5,15 +5,15 @@ use gpu_node::client::ClientError;
 use plasma_modules::types::hex;
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
-    AuditState, DutyKind, PoolMember, QueryAuditsRequest, QueryAuditsResponse, QueryDutiesRequest,
-    QueryDutiesResponse, QueryPoolRequest, QueryPoolResponse, QueryStandingRequest,
-    QueryStandingResponse, Standing,
+    AuditState, Drift, DutyKind, PoolMember, QueryAuditsRequest, QueryAuditsResponse,
+    QueryDutiesRequest, QueryDutiesResponse, QueryPoolRequest, QueryPoolResponse,
+    QueryStandingRequest, QueryStandingResponse, Standing,
 };
 
 use super::profile::of_model;
 use super::words::{finding_word, reason_words, state_word, until};
 use crate::App;
-use crate::amount::{thousands, xpl_text};
+use crate::amount::{self, thousands, xpl_text};
 use crate::error::{Failure, Result};
 use crate::node::utc;
 use crate::output::{Table, Tone, proto_json};
@@ -198,6 +198,12 @@ pub async fn standing(app: &App, operator: Option<&str>) -> Result<()> {
     table.field_toned("audits", format!("{clean} clean, {convicted} convicted, {open} open"), tone);
     let [at_risk, carries] =
         [&answer.at_risk_uxpl, &answer.carries_uxpl].map(|uxpl| xpl_text(uxpl));
+    for Drift { model_id, score_micro, audits, .. } in &answer.drifts {
+        let of = amount::share((*score_micro).into(), answer.drift_limit_micro.into());
+        let model: String = hex(model_id).chars().take(ID_CHARS).collect();
+        let text = format!("of {model}: {of} of what convicts, over {} audits", count(audits));
+        table.field_toned("small deviations", text, Tone::Warn);
+    }
     table.field(
         "at risk",
         format!("{at_risk} of at most {carries}; above it every claim is audited"),

@@ -25,7 +25,9 @@ mod state;
 pub(super) use block::end_block;
 pub(super) use bonds::{convicted, put_down, slash_now, slash_part};
 pub(super) use claim::claim;
-pub use digests::{commit_digest, commitment, drawn_leaves, reveal_digest, verdict_digest};
+pub use digests::{
+    commit_digest, commitment, drawn_leaves, reveal_digest, reveal_msg, verdict_digest,
+};
 pub use dispute::{appeal, dispute};
 pub use duty::{commit_verdict, reveal, reveal_verdict};
 pub use error::Error;
@@ -48,4 +50,4 @@ pub use profile::{
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
 pub(super) use state::{account, audits};
-pub use state::{audit, audit_key, model_profile, standing, terms};
+pub use state::{audit, audit_key, model_profile, owes, standing, terms};
