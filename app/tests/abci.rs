@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "95e919a4853f611109bdcfc0daf5bdd789a966b89225933c0bb3731ed2987105"
+        "b4f521689903758f49625b89d54673cefbb16fcb7089aec8185b63696c784f55"
     );
 }
 

@@ -245,6 +245,11 @@ pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
             Some("the job can no longer be cancelled: a provider works on it, or it has ended"),
             Some("see it with  xpl job show"),
         ),
+        ("audit", 15 | 17) => (None, Some("see  xpl job show  and  xpl audit show")),
+        ("audit", 16) => (None, Some("see  xpl audit profile")),
+        ("audit", 18) => (None, Some("leave --bond out to put down the least")),
+        ("audit", 19..=22) => (None, Some("see  xpl audit show")),
+        ("audit", 5 | 7) => (None, Some("see  xpl audit profile")),
         _ => (None, None),
     };
     let message = message.map_or_else(|| people(bare(log)), str::to_owned);

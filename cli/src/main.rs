@@ -2,9 +2,11 @@
 
 mod account;
 mod amount;
+mod audit;
 mod authz;
 mod config;
 mod contacts;
+mod dispute;
 mod error;
 mod feegrant;
 mod grant;
@@ -51,10 +53,11 @@ Examples:
   xpl job submit --wait \"Why is the sky blue?\"
   cat letter.txt | xpl job submit --wait -
   xpl verify 7                             repeat a job on this machine
+  xpl dispute 7 --wait                     have a jury repeat it, if it was false
 
 Exit codes:
     0  done
-    1  refused by the chain; the job failed; not verified
+    1  refused by the chain; the job failed; not verified; a dispute or an appeal was lost
     2  the command cannot be carried out as given (xpl verify: could not be checked)
     3  no node answers
     4  waited in vain
@@ -157,6 +160,13 @@ enum Command {
     /// Repeat a job on this machine from its receipt, and say whether the answer was honest
     #[cfg(feature = "verify")]
     Verify(verify::VerifyArgs),
+    /// Have the claim of a job judged by a jury, with a bond: it comes back unless the claim is found clean
+    Dispute(dispute::DisputeArgs),
+    /// As a provider: have a claim that was found false judged by a larger jury, with a bond
+    Appeal(dispute::AppealArgs),
+    /// Claims that are audited, who judges them, and by what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// What became of a transaction
     Tx {
         /// Its hash, 64 hexadecimal digits
@@ -345,6 +355,9 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Provider(command) => query::provider(app, command).await,
         #[cfg(feature = "verify")]
         Command::Verify(args) => verify::run(app, args).await,
+        Command::Dispute(args) => dispute::dispute(app, args).await,
+        Command::Appeal(args) => dispute::appeal(app, args).await,
+        Command::Audit(command) => audit::run(app, command).await,
         Command::Tx { hash, wait } => tx::show(app, &hash, wait).await,
         Command::Block { height } => node::block(app, height).await,
         Command::Status => node::status(app).await,

@@ -25,6 +25,9 @@ use plasma_proto::plasma::market::v1::{Job, Outcome, Output, Payload};
 use serde_json::{Value, json};
 
 use crate::App;
+use crate::amount::xpl;
+use crate::audit::{self, read_file, read_profile, until};
+use crate::dispute::{self, Terms};
 use crate::error::{Failure, Result};
 use crate::job;
 use crate::light::ProveArgs;
@@ -32,8 +35,6 @@ use crate::output::{Tone, line, proto_from_json};
 use crate::prove::Prover;
 use crate::view;
 
-/// Largest receipt file, bytes.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How often the progress of the model is looked at.
 const PROGRESS: Duration = Duration::from_millis(100);
 /// Home of a gpu-node below the user's, and its models below that.
@@ -56,7 +57,8 @@ pub struct VerifyArgs {
     /// The provider's leaves: a file, or the address of its node, which is asked for /v1/evidence/JOB
     #[arg(long, value_name = "FILE|URL")]
     evidence: Option<String>,
-    /// Thresholds across kernels, as `gpu-node calibrate` writes them [default: those of a small model]
+    /// Thresholds across kernels, as `gpu-node calibrate` writes them [default: those by which a jury judges the model;
+    /// with --prove, from a file or of a model without a profile those of a small model]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// By thresholds between equal kernels too: reads all at once, which is quicker
@@ -72,10 +74,17 @@ struct Evidence {
     input: String,
     output: Output,
     receipt: Receipt,
-    /// The chain that was asked; `None` when a file said it all.
-    chain_id: Option<String>,
+    /// What the chain adds; `None` when a file said it all.
+    asked: Option<Asked>,
+}
+
+/// A chain that was asked.
+struct Asked {
+    chain_id: String,
     /// Height at which job, texts and receipt are proven.
     proven: Option<u64>,
+    /// By what a jury judges the model.
+    profile: Option<Profile>,
 }
 
 /// How a verdict is come to.
@@ -110,7 +119,11 @@ pub async fn run(app: &App, args: VerifyArgs) -> Result<()> {
     let evidence = evidence(app, &args).await?;
     let mut checks = papers(&evidence);
     let cache = models_folder(app, &args)?;
-    let rules = Rules { profile: profile(&args)?, tolerant: args.tolerant, device: args.device };
+    let profile = match &args.profile {
+        Some(path) => read_profile(path)?,
+        None => evidence.asked.as_ref().and_then(|asked| asked.profile).unwrap_or(DEFAULT_PROFILE),
+    };
+    let rules = Rules { profile, tolerant: args.tolerant, device: args.device };
     let seen = if evidence.receipt.outcome() == Outcome::Ok {
         let leaves = read_leaves(&args, evidence.job.id).await?;
         let seen = read_aside(app, &evidence, leaves, cache, rules).await?;
@@ -120,31 +133,63 @@ pub async fn run(app: &App, args: VerifyArgs) -> Result<()> {
         checks.push(fault(&evidence, cache, args.device)?);
         None
     };
-    report(app, &evidence, &checks, seen.as_ref(), &rules.profile)
+    let is_verified = checks.iter().all(|check| check.is_ok != Some(false));
+    let remedy = if is_verified { None } else { Some(remedy(app, &evidence).await) };
+    report(app, &evidence, &checks, seen.as_ref(), &rules.profile, remedy.as_ref())
 }
 
-/// A file's bytes, if it is not too large.
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let file = |error: std::io::Error| Failure::file(path, &error);
-    if std::fs::metadata(path).map_err(file)?.len() > FILE_BYTES_MAX {
-        return Err(cannot(format!("{}: larger than {FILE_BYTES_MAX} bytes", path.display())));
-    }
-    std::fs::read(path).map_err(file)
+/// What can be done about a claim that failed.
+struct Remedy {
+    job_id: u64,
+    /// What a dispute takes, or why there can be none; `None` if no node was asked.
+    terms: Option<Result<Terms>>,
 }
 
-fn profile(args: &VerifyArgs) -> Result<Profile> {
-    let Some(path) = &args.profile else { return Ok(DEFAULT_PROFILE) };
-    let bytes = read_file(path)?;
-    let json: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| cannot(format!("{} is no JSON document: {error}", path.display())))?;
-    let profile: Profile = proto_from_json(&json)?;
-    // What is left out reads as 0, and would condemn everybody.
-    if [profile.projection_ppm_max, profile.margin_ppm_max, profile.tokens_per_outlier].contains(&0)
-    {
-        let message = format!("{} lacks thresholds", path.display());
-        return Err(cannot(message).hint("make one by  gpu-node calibrate"));
+/// Whether the claim can be disputed. A node that does not answer changes no verdict.
+async fn remedy(app: &App, Evidence { job, asked, .. }: &Evidence) -> Remedy {
+    let terms = match asked {
+        Some(_) => Some(
+            async {
+                let client = app.client().await?;
+                dispute::terms(&client, job).await
+            }
+            .await,
+        ),
+        None => None,
+    };
+    Remedy { job_id: job.id, terms }
+}
+
+impl Remedy {
+    fn command(&self) -> String {
+        format!("xpl dispute {}", self.job_id)
     }
-    Ok(profile)
+
+    fn line(&self) -> String {
+        let command = self.command();
+        match &self.terms {
+            None => format!("to dispute it, if it is not settled:  {command}"),
+            Some(Ok(Terms { bond, before: (height, time_s) })) => format!(
+                "to dispute it with a bond of {}, before {}:  {command}",
+                xpl(*bond),
+                until(*height, *time_s)
+            ),
+            Some(Err(failure)) => format!("it cannot be disputed: {}", failure.message),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let terms = self.terms.as_ref().and_then(|terms| terms.as_ref().ok());
+        let failure = self.terms.as_ref().and_then(|terms| terms.as_ref().err());
+        json!({
+            "command": failure.is_none().then(|| self.command()),
+            "possible": self.terms.as_ref().map(|terms| terms.is_ok()),
+            "bond_uxpl": terms.map(|terms| terms.bond.text()),
+            "before_height": terms.map(|terms| terms.before.0),
+            "before_s": terms.map(|terms| terms.before.1),
+            "why": failure,
+        })
+    }
 }
 
 /// The provider's leaves, if they are asked for.
@@ -183,7 +228,7 @@ async fn evidence(app: &App, args: &VerifyArgs) -> Result<Evidence> {
     match job {
         // What is to be proven is asked of the chain, and the file's receipt held against it.
         Some((job, _)) if args.prove.prove => from_chain(app, args, job.id, Some(receipt)).await,
-        Some((job, payload)) => whole(job, payload, receipt, None, None),
+        Some((job, payload)) => whole(job, payload, receipt, None),
         None => from_chain(app, args, receipt.job_id, Some(receipt)).await,
     }
 }
@@ -216,13 +261,16 @@ async fn from_chain(
     given: Option<Receipt>,
 ) -> Result<Evidence> {
     let client = app.client().await?;
-    let (job, payload, accepted, proven) = if args.prove.prove {
+    let mut asked = Asked { chain_id: client.chain_id().to_owned(), proven: None, profile: None };
+    let (job, payload, accepted) = if args.prove.prove {
         let prover = Prover::open(app, &client, &args.prove).await?;
-        let (job, payload, accepted) = job::proven(&prover, job_id).await?;
-        (job, payload, accepted, Some(prover.height()))
+        asked.proven = Some(prover.height());
+        job::proven(&prover, job_id).await?
     } else {
         let (job, payload) = job::fetch(&client, job_id).await?;
-        (job, payload, job::fetch_receipt(&client, job_id).await?, None)
+        let stands = audit::profile(&client, &job.model_id).await?;
+        asked.profile = stands.and_then(|stands| stands.profile?.profile);
+        (job, payload, job::fetch_receipt(&client, job_id).await?)
     };
     let receipt =
         given.or_else(|| accepted.and_then(|accepted| accepted.receipt)).ok_or_else(|| {
@@ -231,7 +279,7 @@ async fn from_chain(
                 .hint(format!("see it:  xpl job show {job_id}"))
         })?;
     let payload = payload.ok_or_else(|| forgotten(job_id))?;
-    whole(job, payload, receipt, Some(client.chain_id().to_owned()), proven)
+    whole(job, payload, receipt, Some(asked))
 }
 
 fn forgotten(job_id: u64) -> Failure {
@@ -239,25 +287,21 @@ fn forgotten(job_id: u64) -> Failure {
         .hint("to verify a job later, keep it:  xpl job show JOB --output json > job.json")
 }
 
-fn whole(
-    job: Job,
-    payload: Payload,
-    receipt: Receipt,
-    chain_id: Option<String>,
-    proven: Option<u64>,
-) -> Result<Evidence> {
+fn whole(job: Job, payload: Payload, receipt: Receipt, asked: Option<Asked>) -> Result<Evidence> {
     let Payload { input, output } = payload;
     let output = match output {
         Some(output) => output,
         None if receipt.outcome() == Outcome::Ok => return Err(forgotten(job.id)),
         None => Output::default(),
     };
-    Ok(Evidence { job, input, output, receipt, chain_id, proven })
+    Ok(Evidence { job, input, output, receipt, asked })
 }
 
 /// What can be checked without the model, each by the chain's own functions.
 fn papers(evidence: &Evidence) -> Vec<Check> {
-    let Evidence { job, input, output, receipt, chain_id, proven } = evidence;
+    let Evidence { job, input, output, receipt, asked } = evidence;
+    let chain_id = asked.as_ref().map(|asked| &asked.chain_id);
+    let proven = asked.as_ref().and_then(|asked| asked.proven);
     let Receipt { n_fresh, n_cached, n_out, .. } = *receipt;
     let accepted = receipt_hash(receipt);
     let digest = receipt_digest(receipt);
@@ -287,7 +331,7 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         }
         None => "as the file says; no node was asked".to_owned(),
     };
-    let right_chain = chain_id.as_ref().is_none_or(|chain_id| *chain_id == receipt.chain_id);
+    let right_chain = chain_id.is_none_or(|chain_id| *chain_id == receipt.chain_id);
     vec![
         check(
             "receipt",
@@ -315,7 +359,7 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         check(
             "charge",
             charge,
-            format!("{} by the formula", due.map_or("unknown".to_owned(), crate::amount::xpl)),
+            format!("{} by the formula", due.map_or("unknown".to_owned(), xpl)),
         ),
     ]
 }
@@ -531,8 +575,9 @@ fn report(
     checks: &[Check],
     seen: Option<&Report>,
     profile: &Profile,
+    remedy: Option<&Remedy>,
 ) -> Result<()> {
-    let is_verified = checks.iter().all(|check| check.is_ok != Some(false));
+    let is_verified = remedy.is_none();
     let Evidence { job, receipt, .. } = evidence;
     let verdict = if is_verified { "VERIFIED" } else { "NOT VERIFIED" };
     let other_kernel = seen.is_some_and(|seen| seen.kernel_id != receipt.kernel_id);
@@ -547,7 +592,7 @@ fn report(
             "provider": job.provider,
             "model_id": hex(&job.model_id),
             "receipt_hash": hex(&receipt_hash(receipt)),
-            "proven_height": evidence.proven,
+            "proven_height": evidence.asked.as_ref().and_then(|asked| asked.proven),
             "tier": seen.map(|seen| seen.tier.text()),
             "checks": list,
             "tokens": seen.map(|seen| json!({
@@ -560,6 +605,7 @@ fn report(
             "segments": seen.and_then(|seen| seen.segments.as_ref())
                 .map(|segments| segments.iter().map(segment_json).collect::<Vec<_>>()),
             "profile": verify::profile_json(profile),
+            "dispute": remedy.map(Remedy::json),
             "kernel": { "receipt": receipt.kernel_id, "here": seen.map(|seen| seen.kernel_id.as_str()) },
         }));
     } else {
@@ -594,6 +640,12 @@ fn report(
         }
         let tone = if is_verified { Tone::Good } else { Tone::Bad };
         app.out.print(&format!("\njob {}: {}", job.id, app.out.tone(tone, verdict)), &());
+        if let Some(remedy) = remedy {
+            app.out.print(&remedy.line(), &());
+            if seen.is_some_and(|seen| seen.tier == Tier::Exact) {
+                app.out.note("a jury judges by thresholds: see them by --tolerant and --evidence before you put a bond down");
+            }
+        }
     }
     if is_verified {
         return Ok(());
@@ -613,6 +665,31 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_false_claim_says_how_to_dispute_it() {
+        let told = |terms| {
+            let remedy = Remedy { job_id: 7, terms };
+            (remedy.line(), remedy.json())
+        };
+        let bond = Amount::new(10_000_000);
+        let (line, json) = told(Some(Ok(Terms { bond, before: (150, 60) })));
+        assert_eq!(
+            line,
+            "to dispute it with a bond of 10 XPL, before block 150 and 1970-01-01T00:01:00Z:  xpl dispute 7"
+        );
+        assert_eq!((&json["possible"], &json["command"]), (&json!(true), &json!("xpl dispute 7")));
+        assert_eq!((&json["bond_uxpl"], &json["before_height"]), (&json!("10000000"), &json!(150)));
+
+        let (line, json) = told(Some(Err(Failure::refused("audit", 15, "job 7 is settled"))));
+        assert_eq!(line, "it cannot be disputed: job 7 is settled");
+        assert_eq!((&json["possible"], &json["command"]), (&json!(false), &Value::Null));
+        assert_eq!(json["why"]["code"], 15);
+
+        let (line, json) = told(None);
+        assert!(line.ends_with("xpl dispute 7"), "{line}");
+        assert_eq!((&json["possible"], &json["command"]), (&Value::Null, &json!("xpl dispute 7")));
+    }
 
     #[test]
     fn documents_are_told_apart() {

@@ -139,6 +139,10 @@ pub fn show(
     if job.delivered_height > 0 {
         table.field("delivered", at(job.delivered_height, job.delivered_s));
     }
+    if job.held {
+        let how = format!("its claim may be audited:  xpl audit show {}", job.id);
+        table.field_toned("held", how, Tone::Warn);
+    }
     if job.ended_height > 0 {
         table.field("ended", at(job.ended_height, job.ended_s));
     }

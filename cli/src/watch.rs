@@ -1,5 +1,6 @@
 //! Following a job: by the node's gRPC stream where there is one, else block by block.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -15,7 +16,7 @@ use tonic::transport::Endpoint;
 
 use crate::App;
 use crate::amount::{span, xpl_text};
-use crate::error::{Failure, Result};
+use crate::error::{EXIT_UNREACHABLE, Failure, Result};
 use crate::job;
 use crate::output::clean;
 use crate::view;
@@ -62,62 +63,67 @@ pub async fn run(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let back = format!("the job goes on; come back by  xpl job watch {job_id}");
+    let followed = follow(app, client, job_id, until);
+    let (job, payload) = patient(followed, timeout, &format!("job {job_id}"), back).await?;
+    finish(app, client, &job, payload.as_ref()).await
+}
+
+/// Waits for what `name` is followed to, no longer than `timeout` and no longer than the user wants; `back` is how to go on.
+///
+/// # Errors
+/// As `followed`; if it takes too long, or is interrupted.
+pub async fn patient<T>(
+    followed: impl Future<Output = Result<T>>,
+    timeout: Option<Duration>,
+    name: &str,
+    back: String,
+) -> Result<T> {
     let limit = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
     };
-    let (job, payload) = tokio::select! {
-        followed = follow(app, client, job_id, until) => followed?,
+    tokio::select! {
+        followed = followed => followed,
         _ = tokio::signal::ctrl_c() => {
-            return Err(Failure::interrupted(format!("stopped waiting for job {job_id}")).hint(back));
+            Err(Failure::interrupted(format!("stopped waiting for {name}")).hint(back))
         }
         () = limit => {
             let waited = span(timeout.unwrap_or_default().as_secs());
-            return Err(Failure::timeout(format!("job {job_id} is not done after {waited}")).hint(back));
+            Err(Failure::timeout(format!("{name} is not done after {waited}")).hint(back))
         }
-    };
-    finish(app, client, &job, payload.as_ref()).await
+    }
 }
 
 async fn follow(app: &App, client: &Client, job_id: u64, until: Until) -> Seen {
     let spinner = app.out.spinner(format!("job {job_id}"));
-    let mut changes = match &app.settings.grpc {
-        Some(url) => match stream(url, job_id).await {
-            Ok(changes) => changes,
+    let poll =
+        || each_block(client, move |client| async move { job::fetch(&client, job_id).await });
+    let mut streamed = None;
+    if let Some(url) = &app.settings.grpc {
+        match stream(url, job_id).await {
+            Ok(changes) => streamed = Some(changes),
             Err(failure) => {
-                spinner
-                    .aside(|| app.out.note(&format!("{failure}; asking block by block instead")));
-                poll(client.clone(), job_id)
+                spinner.aside(|| app.out.note(&format!("{failure}; asking block by block instead")))
             }
-        },
-        None => poll(client.clone(), job_id),
-    };
+        }
+    }
+    let mut is_streamed = streamed.is_some();
+    let mut changes = streamed.unwrap_or_else(poll);
     let mut told = None;
-    let mut failures = 0;
     loop {
-        let seen = match changes.next().await {
-            Some(seen) => seen,
+        let (job, payload) = match changes.next().await {
+            Some(Ok(seen)) => seen,
+            Some(Err(failure)) if !is_streamed || failure.exit != EXIT_UNREACHABLE => {
+                return Err(failure);
+            }
             // The stream ended before the job did: the node went away.
-            None => {
-                changes = poll(client.clone(), job_id);
+            _ => {
+                (is_streamed, changes) = (false, poll());
                 continue;
             }
         };
-        let (job, payload) = match seen {
-            Ok(seen) => seen,
-            Err(failure)
-                if failure.exit == crate::error::EXIT_UNREACHABLE && failures < FAILURES_MAX =>
-            {
-                failures += 1;
-                tokio::time::sleep(RETRY).await;
-                changes = poll(client.clone(), job_id);
-                continue;
-            }
-            Err(failure) => return Err(failure),
-        };
-        failures = 0;
         let now = (job.state, job.attempt);
         if told != Some(now) {
             told = Some(now);
@@ -126,6 +132,7 @@ async fn follow(app: &App, client: &Client, job_id: u64, until: Until) -> Seen {
             spinner.say(match job.state() {
                 JobState::Open => "waiting for a provider",
                 JobState::Assigned => "the provider works on it",
+                _ if job.held => "its claim may be audited; the provider is paid after that",
                 _ => "the dispute window runs",
             });
         }
@@ -156,15 +163,33 @@ fn tell(job: &Job) -> String {
     format!("{word:<10} {}", clean(&what))
 }
 
-/// The state now and after each block.
-fn poll(client: Client, job_id: u64) -> BoxStream<'static, Seen> {
+/// What `look` sees now and after each block. A node that is away for a moment is asked again.
+pub fn each_block<T, F>(
+    client: &Client,
+    look: impl Fn(Client) -> F + Send + Sync + 'static,
+) -> BoxStream<'static, Result<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let (client, look) = (client.clone(), Arc::new(look));
     let heights = stream::once(async { 0 }).chain(client.subscribe_blocks());
-    heights
-        .then(move |_| {
-            let client = client.clone();
-            async move { job::fetch(&client, job_id).await }
-        })
-        .boxed()
+    let seen = heights.then(move |_| {
+        let (client, look) = (client.clone(), Arc::clone(&look));
+        async move {
+            let mut failures = 0;
+            loop {
+                match look(client.clone()).await {
+                    Err(failure) if failure.exit == EXIT_UNREACHABLE && failures < FAILURES_MAX => {
+                        failures += 1;
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    seen => break seen,
+                }
+            }
+        }
+    });
+    seen.boxed()
 }
 
 /// The node's own stream of changes.
@@ -265,6 +290,6 @@ mod tests {
     #[tokio::test]
     async fn nobody_at_the_grpc_address_is_said() {
         let failure = stream("127.0.0.1:1", 7).await.err().unwrap();
-        assert_eq!(failure.exit, crate::error::EXIT_UNREACHABLE);
+        assert_eq!(failure.exit, EXIT_UNREACHABLE);
     }
 }

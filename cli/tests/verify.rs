@@ -138,7 +138,7 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
         let document = |job: &Job, payload: &Payload, receipt: &AcceptedReceipt| json!({ "job": to_json(job), "payload": to_json(payload), "receipt": to_json(receipt) });
         let (code, report, ended) = verify(folder, &document(&job, &payload, &receipt));
         assert_eq!(code, 0, "{report} {}", String::from_utf8_lossy(&ended.stderr));
-        assert_eq!(report["verified"], true);
+        assert_eq!((&report["verified"], &report["dispute"]), (&json!(true), &Value::Null));
         assert_eq!(report["tokens"]["matching"], report["tokens"]["claimed"]);
         assert_eq!(report["tokens"]["first_mismatch"], Value::Null);
         assert_eq!((&report["tier"], asked(&report, "root")), (&json!("exact"), json!(true)));
@@ -198,6 +198,12 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
         assert_eq!(code, 1);
         assert!(failed(&report).contains(&"tokens"), "{report}");
         assert_eq!(report["tokens"]["first_mismatch"], 3);
+        let remedy = &report["dispute"];
+        assert_eq!(
+            (&remedy["command"], &remedy["possible"]),
+            (&json!(format!("xpl dispute {}", job.id)), &Value::Null),
+            "no node was asked: {report}"
+        );
 
         // A dearer charge, a stranger's prompt, a stranger's signature.
         let mut dear = receipt.clone();

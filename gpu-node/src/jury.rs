@@ -10,14 +10,14 @@ mod journal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use plasma_modules::attestation::{audit, tokens_hash};
 use plasma_modules::types::{Hash, hash32};
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
-    Audit, Duty, DutyKind, Measures, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
+    Audit, AuditState, Duty, DutyKind, Measures, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
     QueryAuditRequest, QueryAuditResponse, QueryDutiesRequest, QueryDutiesResponse,
     QueryReceiptRequest, QueryReceiptResponse, Seat, Verdict,
 };
@@ -50,6 +50,10 @@ const BATCH_MAX: usize = 8;
 const TX_TIMEOUT: Duration = Duration::from_secs(30);
 /// While paid jobs run, judging waits until so much of its window is left: one part in so many.
 const PATIENCE_PARTS: u64 = 2;
+
+/// How often verdicts that nobody asks for any more are looked for, and how many are looked at then.
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 3600);
+const FORGET_MAX: usize = 1_000;
 
 /// A model that claims are judged by. One claim at a time.
 pub type Judge = Arc<Mutex<Candle>>;
@@ -90,7 +94,8 @@ enum Obstacle {
 /// Does what audits ask for until `stop` says so. What is not done then is done after the next start.
 pub async fn serve(jury: Arc<Jury>, mut stop: watch::Receiver<bool>) {
     let mut blocks = jury.service.client.subscribe_blocks();
-    let mut bench = Bench { jury, work: None, owed: BTreeMap::new(), told: BTreeSet::new() };
+    let mut bench =
+        Bench { jury, work: None, owed: BTreeMap::new(), told: BTreeSet::new(), forgot: None };
     while !*stop.borrow() {
         tokio::select! {
             _ = stop.changed() => break,
@@ -118,6 +123,8 @@ struct Bench {
     owed: BTreeMap<Name, bool>,
     /// What was complained of.
     told: BTreeSet<Name>,
+    /// When verdicts of audits that have ended were last looked for.
+    forgot: Option<Instant>,
 }
 
 impl Bench {
@@ -142,6 +149,10 @@ impl Bench {
         service.metrics.duties_open.set(i64::try_from(duties.len()).unwrap_or(i64::MAX));
         if self.work.as_ref().is_some_and(|(_, task)| task.is_finished()) {
             self.work = None;
+        }
+        if self.forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            jury.forget().await?;
+            self.forgot = Some(Instant::now());
         }
 
         let (mut alone, mut together) = (Vec::new(), Vec::new());
@@ -280,6 +291,28 @@ impl Jury {
         };
         let audit = Audit { round, ..found.audit.unwrap_or_default() };
         Ok(self.owes(&Duty { kind, ..Duty::default() }, &audit))
+    }
+
+    /// Deletes old verdicts of audits that have ended; a disk that refuses is told, and asked again a day later.
+    async fn forget(&self) -> Result<(), ClientError> {
+        let old = self.journal.old().unwrap_or_else(|error| {
+            tracing::warn!(%error, "old verdicts cannot be looked for");
+            Vec::new()
+        });
+        for (id, round) in old.into_iter().take(FORGET_MAX) {
+            let request = QueryAuditRequest { id };
+            let path = "/plasma.attestation.v1.Query/Audit";
+            let found: Result<QueryAuditResponse, _> =
+                self.service.client.query(path, &request).await;
+            let has_ended = match found {
+                Err(ClientError::NotFound(_)) => true,
+                found => found?.audit.is_none_or(|audit| audit.state() == AuditState::Ended),
+            };
+            if has_ended && let Err(error) = self.journal.forget(id, round) {
+                tracing::warn!(%error, "an old verdict cannot be deleted");
+            }
+        }
+        Ok(())
     }
 
     fn owes(&self, duty: &Duty, audit: &Audit) -> bool {

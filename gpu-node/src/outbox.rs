@@ -30,7 +30,9 @@ use prost_types::Any;
 
 use crate::client::any;
 
-/// How long settled answers and evidence are kept, days: longer than any job can be questioned.
+/// How long settled answers, evidence and verdicts are kept, days: longer than any job can be questioned on a chain with
+/// the default windows. On one whose dispute window and time to show evidence together are longer, evidence may be gone
+/// when it is asked for.
 pub const KEEP_DAYS: u64 = 7;
 /// Answers that may wait; with more, no new work is begun.
 pub const WAITING_MAX: usize = 4096;
@@ -461,7 +463,10 @@ fn files(folder: &Path) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
     files_with(folder, ENDING)
 }
 
-fn files_with(folder: &Path, ending: &str) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
+pub(crate) fn files_with(
+    folder: &Path,
+    ending: &str,
+) -> Result<Vec<(Assignment, PathBuf)>, OutboxError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|source| failed(folder, source))?,

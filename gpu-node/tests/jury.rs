@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use candle_core::Device;
 use common::{CHAIN_ID, Node, XPL, genesis};
@@ -16,7 +16,7 @@ use gpu_node::engine::candle::{Candle, load_folder};
 use gpu_node::engine::{EngineHandle, tiny};
 use gpu_node::jury::{self, Judge};
 use gpu_node::metrics::Metrics;
-use gpu_node::outbox::Outbox;
+use gpu_node::outbox::{KEEP_DAYS, Outbox};
 use gpu_node::receipt::ReceiptKey;
 use gpu_node::verify::DEFAULT_PROFILE;
 use gpu_node::wallet::Wallet;
@@ -275,6 +275,19 @@ async fn story(weights: u64) -> (World, Audit, Job) {
         let service = juror.stop().await;
         assert!(!service.metrics.text().contains("missed"), "{}", service.metrics.text());
     }
+    let verdict = homes[1].path().join("jury").join(format!("{id:020}-0000000000.verdict"));
+    let unopened = verdict.with_file_name(format!("{:020}-0000000000.verdict", id + 1));
+    std::fs::copy(&verdict, &unopened).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs((KEEP_DAYS * 24 + 1) * 3600);
+    std::fs::File::open(&verdict).unwrap().set_modified(long_ago).unwrap();
+    let again = world.work(JURORS[1], homes[1].path(), None);
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while verdict.exists() {
+        assert!(tokio::time::Instant::now() < until, "an old verdict of an ended audit stays");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    drop(again.stop().await);
+    assert!(unopened.exists(), "it is not old");
     let service = provider.stop().await;
     let text = service.metrics.text();
     assert!(text.contains("gpu_node_audit_duties_total{what=\"reveal\"} 1"), "{text}");

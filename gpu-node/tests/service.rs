@@ -166,6 +166,16 @@ fn evidence_stands_and_falls_with_its_answer() {
     assert!(!path.exists(), "forgotten with time");
 }
 
+/// By the default windows, and blocks that take ten minutes each.
+#[test]
+fn evidence_is_kept_longer_than_a_claim_can_be_questioned() {
+    let market = plasma_modules::market::default_params();
+    let audits = plasma_modules::attestation::audit::default_params();
+    let blocks = market.dispute_window_blocks + 33 + audits.reveal_blocks;
+    let longest_s = market.dispute_window_s + audits.reveal_s + blocks * 600;
+    assert!(longest_s < KEEP_DAYS * 24 * 3600, "{longest_s} s");
+}
+
 /// An answer under another assignment's name is damage too.
 #[test]
 fn names_are_checked() {

@@ -2,19 +2,24 @@
 //!
 //! A commitment can be opened only with the verdict and salt that it was made of. Both are written here, durably,
 //! before the commitment is sent; the first that is written stands, so that a node that crashes between the two
-//! commits again to the same. `jury/<audit>-<round>.verdict` is framed as a file of the outbox is.
+//! commits again to the same. `jury/<audit>-<round>.verdict` is framed as a file of the outbox is. It is deleted when it is
+//! older than [`KEEP_DAYS`] and the chain says that its audit has ended.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use plasma_modules::types::{Hash, hash32};
 use plasma_proto::plasma::attestation::v1::{MsgRevealVerdict, Verdict};
 use prost::Message as _;
 
-use crate::outbox::{KIND_VERDICT, OutboxError, failed, framed, read_bytes, unframed, write};
+use crate::outbox::{
+    KEEP_DAYS, KIND_VERDICT, OutboxError, failed, files_with, framed, read_bytes, unframed, write,
+};
 
 const TEMPORARY: &str = "write.tmp";
+const ENDING: &str = ".verdict";
 
 /// A verdict and what hides it until it is opened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +48,7 @@ impl Journal {
     }
 
     fn path(&self, audit_id: u64, round: u32) -> PathBuf {
-        self.root.join(format!("{audit_id:020}-{round:010}.verdict"))
+        self.root.join(format!("{audit_id:020}-{round:010}{ENDING}"))
     }
 
     /// The verdict of a round, if there is one and it is whole.
@@ -84,6 +89,29 @@ impl Journal {
         written.map_err(|source| failed(&path, source))?;
         Ok(sealed)
     }
+
+    /// Audits and rounds of verdicts that were written more than [`KEEP_DAYS`] ago, in order.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn old(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        let keep = Duration::from_secs(KEEP_DAYS * 24 * 3600);
+        let Some(oldest) = SystemTime::now().checked_sub(keep) else { return Ok(Vec::new()) };
+        let is_old = |path: &PathBuf| {
+            let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+            written.is_ok_and(|written| written < oldest)
+        };
+        let found = files_with(&self.root, ENDING)?.into_iter();
+        Ok(found.filter(|(_, path)| is_old(path)).map(|(of, _)| of).collect())
+    }
+
+    /// Deletes a verdict whose audit has ended.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn forget(&self, audit_id: u64, round: u32) -> Result<(), OutboxError> {
+        remove(&self.path(audit_id, round))
+    }
 }
 
 fn remove(path: &Path) -> Result<(), OutboxError> {
@@ -114,6 +142,27 @@ mod tests {
         assert_eq!(journal.create(7, 0, sealed(2, false)).unwrap(), sealed(1, true));
         assert_eq!(journal.create(7, 1, sealed(3, false)).unwrap(), sealed(3, false));
         assert_eq!(journal.get(8, 0).unwrap(), None);
+    }
+
+    #[test]
+    fn only_what_is_old_may_be_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        for (audit, round) in [(7, 0), (7, 1), (12, 0)] {
+            journal.create(audit, round, sealed(1, true)).unwrap();
+        }
+        assert_eq!(journal.old().unwrap(), []);
+        let long_ago = SystemTime::now() - Duration::from_secs((KEEP_DAYS * 24 + 1) * 3600);
+        for (audit, round) in [(12, 0), (7, 1)] {
+            let file = fs::File::open(journal.path(audit, round)).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        fs::write(folder.path().join("else"), b"").unwrap();
+        assert_eq!(journal.old().unwrap(), [(7, 1), (12, 0)]);
+        journal.forget(7, 1).unwrap();
+        journal.forget(7, 1).unwrap();
+        assert_eq!(journal.old().unwrap(), [(12, 0)]);
+        assert!(journal.get(7, 0).unwrap().is_some() && journal.get(12, 0).unwrap().is_some());
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub fn init(store: &mut dyn Write, _: &Block, genesis: &MarketGenesis) -> Result
     init_providers(store, providers)?;
     init_offers(store, offers)?;
     for withdrawal in withdrawals {
-        let Withdrawal { id, operator, amount_uxpl, due_height: _, due_s: _ } = withdrawal;
+        let Withdrawal { id, operator, amount_uxpl, due_height: _, due_s: _, claims_height: _ } =
+            withdrawal;
         address(operator)?;
         money(&[amount_uxpl])?;
         if WITHDRAWALS.get(store, id).is_some() {

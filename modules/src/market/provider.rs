@@ -14,8 +14,8 @@ use super::{
     handler::count_up,
     msg::Profile,
     state::{
-        MODELS, NEXT_WITHDRAWAL, OFFERS, PROVIDERS, RECEIPT_KEYS, WITHDRAWALS, bonds, models_of,
-        offers_of, params, rest, stored_hash, sum, withdrawals_of,
+        MODELS, NEXT_WITHDRAWAL, OFFERS, PROVIDERS, RECEIPT_KEYS, WITHDRAWALS, bonds, has_claim,
+        models_of, offers_of, params, rest, stored_hash, sum, withdrawals_of,
     },
     timer,
 };
@@ -26,8 +26,9 @@ use crate::{
     types::{Hash, hex},
 };
 
-/// A provider that cannot leave yet is looked at again after this many blocks.
-const LEAVE_AGAIN_BLOCKS: u64 = 10;
+/// A provider that cannot leave yet, and a withdrawal that waits for claims, are looked at again after
+/// this many blocks.
+const LOOK_AGAIN_BLOCKS: u64 = 10;
 
 /// Joins the market. Anybody may; work comes once the bond suffices.
 pub fn register_provider(
@@ -171,6 +172,7 @@ pub fn withdraw_bond(
         amount_uxpl: amount.text(),
         due_height: ctx.block.height.saturating_add(params.unbond_blocks),
         due_s: ctx.block.time_s.saturating_add(params.unbond_s),
+        claims_height: 0,
     };
     WITHDRAWALS.set(ctx.store, &id, &withdrawal);
     timer::schedule(ctx.store, &timer::of_withdrawal(&withdrawal));
@@ -178,9 +180,21 @@ pub fn withdraw_bond(
     Ok(MsgWithdrawBondResponse { withdrawal_id: id })
 }
 
-/// Pays a withdrawal out.
+/// Pays a withdrawal out, or looks again later while a claim from before it was due may still cost its
+/// operator bond.
 pub(super) fn release(ctx: &mut Ctx<'_>, withdrawal: &Withdrawal) -> Result<(), Error> {
     let operator = Address::stored(&withdrawal.operator);
+    let claims_height = match withdrawal.claims_height {
+        0 => ctx.block.height,
+        height => height,
+    };
+    if has_claim(ctx.store, operator, claims_height) {
+        let due_height = ctx.block.height.saturating_add(LOOK_AGAIN_BLOCKS);
+        let waits = Withdrawal { claims_height, due_height, ..withdrawal.clone() };
+        WITHDRAWALS.set(ctx.store, &withdrawal.id, &waits);
+        timer::schedule(ctx.store, &timer::of_withdrawal(&waits));
+        return Ok(());
+    }
     let amount = Amount::stored(&withdrawal.amount_uxpl);
     let mut provider = PROVIDERS
         .get(ctx.store, &operator)
@@ -206,7 +220,7 @@ pub(super) fn leave(ctx: &mut Ctx<'_>, operator: Address) -> Result<(), Error> {
         || !zero(&provider.queued_uxpl)
         || !zero(&provider.duty_locked_uxpl)
     {
-        let due_height = ctx.block.height.saturating_add(LEAVE_AGAIN_BLOCKS);
+        let due_height = ctx.block.height.saturating_add(LOOK_AGAIN_BLOCKS);
         let again = timer::of_leave(operator, due_height, ctx.block.time_s);
         timer::schedule(ctx.store, &again);
         return Ok(());

@@ -81,12 +81,16 @@ fn withdrawal_indexes(id: &u64, withdrawal: &Withdrawal) -> Vec<IndexEntry> {
 fn job_indexes(id: &u64, job: &Job) -> Vec<IndexEntry> {
     let state = state_byte(job.state());
     let requester = Address::stored(&job.requester);
-    let mut indexes = Vec::with_capacity(3);
+    let mut indexes = Vec::with_capacity(4);
     indexes.push((Table::MarketJobsByRequester, bytes(&(requester, *id))));
     indexes.push((Table::MarketJobsByState, bytes(&(state, *id))));
     if job.state() != JobState::Open && !job.provider.is_empty() {
         let provider = Address::stored(&job.provider);
         indexes.push((Table::MarketJobsByProvider, bytes(&(provider, state, *id))));
+        if job.state() == JobState::Delivered {
+            let claim = (provider, job.delivered_height, *id);
+            indexes.push((Table::MarketClaims, bytes(&claim)));
+        }
     }
     indexes
 }
@@ -144,6 +148,12 @@ pub(super) fn offers_of(store: &dyn Read, operator: Address) -> Vec<Offer> {
 /// Ids of an operator's withdrawals, in order.
 pub(super) fn withdrawals_of(store: &dyn Read, operator: Address) -> Vec<u64> {
     index_keys(store, Table::MarketWithdrawalsByOperator, &operator, None).collect()
+}
+
+/// Whether a claim that an operator made up to block `height` is neither settled nor voided.
+pub(super) fn has_claim(store: &dyn Read, operator: Address, height: u64) -> bool {
+    let mut claims = index_keys::<_, (u64, u64)>(store, Table::MarketClaims, &operator, None);
+    claims.next().is_some_and(|(made, _)| made <= height)
 }
 
 /// Stores a job with its indexes, and moves its appointment to where its state wants it.

@@ -131,6 +131,8 @@ pub enum Table {
     MarketBusy = 0x53,
     /// `Map<u64, market.Settled>`: final payments that nobody has counted yet, in order.
     MarketSettled = 0x54,
+    /// Derived: (operator, height of the claim, job id), of delivered jobs.
+    MarketClaims = 0x55,
 
     /// `Item<price.Params>`
     PriceParams = 0x58,
@@ -204,6 +206,8 @@ pub enum Table {
     AttestationStandings = 0x7f,
     /// `Map<(operator, payer), attestation.PayerCount>`
     AttestationPayerCounts = 0x80,
+    /// `Map<(operator, ModelId), attestation.Drift>`
+    AttestationDrifts = 0x81,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -277,7 +281,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 33] = [
+    pub const DERIVED: [Self; 34] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -296,6 +300,7 @@ impl Table {
         Self::MarketJobsByRequester,
         Self::MarketJobsByProvider,
         Self::MarketJobsByState,
+        Self::MarketClaims,
         Self::StakingBallotVoters,
         Self::GovernanceByStatus,
         Self::GovernanceDue,

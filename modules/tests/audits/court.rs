@@ -179,7 +179,7 @@ impl Court {
         chain::check_invariants(&store).unwrap();
         use plasma_modules::Read;
         for table in
-            [0x72u8, 0x73, 0x74, 0x75, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x80]
+            [0x72u8, 0x73, 0x74, 0x75, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x80, 0x81]
         {
             let pairs = |store: &Memory| store.scan(&[table]).collect::<Vec<_>>();
             assert_eq!(pairs(&store), pairs(&self.net.store), "{table:#x}");
@@ -254,8 +254,12 @@ impl Court {
     }
 
     pub fn commit_msg(&self, id: u64, juror: Address, pass: bool) -> MsgCommitVerdict {
+        self.commit_msg_to(id, juror, &verdict(pass))
+    }
+
+    pub fn commit_msg_to(&self, id: u64, juror: Address, verdict: &Verdict) -> MsgCommitVerdict {
         let round = self.audit(id).round;
-        let commitment = commitment(CHAIN, id, round, juror, &verdict(pass), &salt(juror));
+        let commitment = commitment(CHAIN, id, round, juror, verdict, &salt(juror));
         let digest = commit_digest(CHAIN, id, round, juror, &commitment);
         MsgCommitVerdict {
             carrier: USERS[2].text(),
@@ -291,17 +295,23 @@ impl Court {
 
     /// Jurors in the order of their seats say this, or nothing; then the count.
     pub fn judge(&mut self, id: u64, says: &[Option<bool>]) {
+        let says: Vec<_> = says.iter().map(|says| says.map(verdict)).collect();
+        self.judge_with(id, &says);
+    }
+
+    /// As [`Self::judge`], with these verdicts.
+    pub fn judge_with(&mut self, id: u64, says: &[Option<Verdict>]) {
         let jury = self.jury(id);
         assert_eq!(jury.len(), says.len());
         for (juror, says) in jury.iter().zip(says) {
-            if let Some(pass) = says {
-                self.commit_as(self.commit_msg(id, *juror, *pass)).unwrap();
+            if let Some(verdict) = says {
+                self.commit_as(self.commit_msg_to(id, *juror, verdict)).unwrap();
             }
         }
         self.end(if says.contains(&None) { 4 } else { 1 });
         for (juror, says) in jury.iter().zip(says) {
-            if let Some(pass) = says {
-                self.open_as(self.verdict_msg(id, *juror, verdict(*pass))).unwrap();
+            if let Some(verdict) = says {
+                self.open_as(self.verdict_msg(id, *juror, *verdict)).unwrap();
             }
         }
         self.end(1);

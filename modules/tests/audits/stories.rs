@@ -75,6 +75,30 @@ fn a_cheat_is_voided_refunded_and_slashed() {
     assert_eq!((era, audits_convicted), (1, 1));
 }
 
+/// The delay of a withdrawal is over long before the audit is: what was asked back still pays.
+#[test]
+fn nobody_takes_its_bond_home_while_its_claim_is_judged() {
+    let slash_min_uxpl = u64::try_from(900 * XPL).unwrap();
+    let mut court = Court::with(AuditParams { slash_min_uxpl, ..numbers() }, 8, |genesis| {
+        let params = genesis.market.as_mut().unwrap().params.as_mut().unwrap();
+        (params.unbond_blocks, params.unbond_s) = (1, 0);
+    });
+    let id = court.claim();
+    let before = court.net.balance(PROVIDER);
+    court.net.withdraw(PROVIDER, BOND - 2 * XPL).unwrap();
+    court.end(3);
+    court.check_export();
+    court.reveal(id);
+    court.judge(id, &[F, F, F]);
+    assert_eq!(court.net.balance(PROVIDER), before, "due, and not paid");
+    court.end(4);
+    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
+    assert_eq!(court.bond(PROVIDER), 100 * XPL);
+    court.end(12);
+    assert_eq!(court.bond(PROVIDER), 0);
+    assert_eq!(court.net.balance(PROVIDER), before + 100 * XPL, "what is left");
+}
+
 #[test]
 fn what_is_not_shown_in_time_is_false() {
     let mut court = Court::new(numbers(), 8);

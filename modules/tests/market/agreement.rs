@@ -1,5 +1,7 @@
 //! The market beside a plain reading of its rules, under random actions.
 
+use plasma_modules::Read as _;
+
 use crate::net::*;
 
 /// Where slashes go here: any account that nobody else pays.
@@ -77,6 +79,8 @@ struct Model {
     burned: u128,
     jobs: BTreeMap<u64, Job>,
     withdrawals: BTreeMap<u64, (Address, u128, u64, u64)>,
+    /// Of withdrawals that were due and had to wait: the block of that.
+    waited_since: BTreeMap<u64, u64>,
     /// Bond, leaving since (height, time).
     providers: BTreeMap<Address, (u128, Option<(u64, u64)>)>,
     /// What of a bond stands for duties.
@@ -180,6 +184,15 @@ impl Model {
         }
         let operator = Address::parse(&new.provider).unwrap();
         self.pay(operator, provider_part(charge) - audit);
+    }
+
+    /// Whether a claim made up to a block may still cost its operator bond.
+    fn has_claim(&self, who: Address, height: u64) -> bool {
+        self.jobs.values().any(|job| {
+            job.state() == JobState::Delivered
+                && job.provider == who.text()
+                && job.delivered_height <= height
+        })
     }
 
     /// The parts of a bond that are asked back, and that stand for jobs.
@@ -471,6 +484,14 @@ fn play(acts: Vec<Act>) {
             Act::Block { seconds } => {
                 let at = net.block.clone();
                 net.end(1, seconds);
+                let since = |model: &Model, id: u64| {
+                    model.waited_since.get(&id).copied().unwrap_or(at.height)
+                };
+                let waits =
+                    |model: &Model, id: u64, who: Address| model.has_claim(who, since(model, id));
+                let waited: BTreeMap<u64, bool> = (model.withdrawals.iter())
+                    .map(|(id, (who, ..))| (*id, waits(&model, *id, *who)))
+                    .collect();
                 model.follow(&net, &at);
                 let due = |height: u64, time_s: u64| at.height >= height && at.time_s >= time_s;
                 let released: Vec<u64> = model
@@ -480,6 +501,15 @@ fn play(acts: Vec<Act>) {
                     .map(|(id, _)| *id)
                     .collect();
                 for id in released {
+                    let (who, ..) = model.withdrawals[&id];
+                    if net.store.get(&market::withdrawal_key(id)).is_some() {
+                        assert!(waited[&id], "withdrawal {id} waits for nothing");
+                        let since = since(&model, id);
+                        model.waited_since.insert(id, since);
+                        model.withdrawals.get_mut(&id).unwrap().2 = at.height + 10;
+                        continue;
+                    }
+                    assert!(!waits(&model, id, who), "withdrawal {id} left a claim behind");
                     let (who, units, ..) = model.withdrawals.remove(&id).unwrap();
                     model.pay(who, units);
                     model.providers.get_mut(&who).unwrap().0 -= units;

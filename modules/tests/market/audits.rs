@@ -107,6 +107,40 @@ fn a_slash_takes_what_is_free_then_the_newest_withdrawals_and_no_promise() {
 }
 
 #[test]
+fn a_withdrawal_waits_for_the_claims_made_before_it_was_due_and_for_no_other() {
+    use plasma_modules::Read as _;
+    let (mut net, job, who) = delivered();
+    net.run(PURSE, |ctx| market::hold(ctx, job.id)).unwrap();
+    let id = net.withdraw(who, 5 * XPL).unwrap();
+    net.end(60, 6);
+    let key = market::withdrawal_key(id);
+    assert!(net.store.get(&key).is_some(), "long past its delay, the claim is held");
+    assert_eq!(net.provider(who).unwrap().queued_uxpl, (5 * XPL).to_string());
+    export_and_back(&net);
+    // A claim made meanwhile, which is held too, is not among those.
+    let later = loop {
+        let job = net.assigned();
+        let by = Address::parse(&job.provider).unwrap();
+        let answer = net.answer(&job, 64);
+        net.receipt(by, answer).unwrap();
+        if by == who {
+            break job.id;
+        }
+    };
+    net.run(PURSE, |ctx| market::hold(ctx, later)).unwrap();
+    // The bond that was asked back still answers for the first.
+    let free = market::free_bond(&net.store, who).units();
+    let slash = net.run(who, |ctx| market::slash_bond(ctx, who, uxpl(free + XPL), PURSE));
+    assert_eq!(slash.unwrap(), uxpl(free + XPL));
+    let before = net.balance(who);
+    net.run(PURSE, |ctx| market::void_held(ctx, job.id)).unwrap();
+    net.end(10, 6);
+    assert!(net.store.get(&key).is_none());
+    assert_eq!(net.balance(who), before + 4 * XPL);
+    assert!(net.job(later).held);
+}
+
+#[test]
 fn who_was_slashed_below_the_least_bond_gets_no_work() {
     let mut net = market();
     let model_id = net.model().try_into().unwrap();

@@ -167,6 +167,20 @@ pub struct AuditParams {
     pub profile_floor: ::core::option::Option<Profile>,
     #[prost(message, optional, tag = "31")]
     pub profile_ceiling: ::core::option::Option<Profile>,
+    /// Small deviations, as parts of what a profile allows: mean load of honest work at most, of the deviation that is looked
+    /// for, and the standard deviation of one claim's.
+    #[prost(uint32, tag = "32")]
+    pub drift_honest_bps: u32,
+    #[prost(uint32, tag = "33")]
+    pub drift_false_bps: u32,
+    #[prost(uint32, tag = "34")]
+    pub drift_noise_bps: u32,
+    /// ln((1 - beta) / alpha), thousandths of a nat: from there on the provider is convicted.
+    #[prost(uint32, tag = "35")]
+    pub drift_limit_milli: u32,
+    /// Claims with fewer tokens do not count.
+    #[prost(uint32, tag = "36")]
+    pub drift_tokens_min: u32,
 }
 impl ::prost::Name for AuditParams {
     const NAME: &'static str = "AuditParams";
@@ -277,6 +291,37 @@ impl ::prost::Name for PayerCount {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.PayerCount".into()
+    }
+}
+/// What the small deviations of an operator's clean claims of one model add up to; there is none where they add up to nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Drift {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    /// Of the audits' profile: another one begins anew.
+    #[prost(bytes = "vec", tag = "3")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Logarithm of how much likelier the measures are for a provider that deviates, millionths of a nat, above 0.
+    #[prost(uint64, tag = "4")]
+    pub score_micro: u64,
+    /// Audits that it was added up over, the block of the first, and what the operator had earned before, uxpl.
+    #[prost(uint64, tag = "5")]
+    pub audits: u64,
+    #[prost(uint64, tag = "6")]
+    pub since_height: u64,
+    #[prost(string, tag = "7")]
+    pub earned_before_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Drift {
+    const NAME: &'static str = "Drift";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Drift".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Drift".into()
     }
 }
 /// What a juror found.
@@ -433,6 +478,12 @@ pub struct Audit {
     pub ended_height: u64,
     #[prost(uint64, tag = "32")]
     pub ended_s: u64,
+    /// Median of what its jurors measured, as a part of what the profile allows, basis points; 0 until it was found clean.
+    #[prost(uint32, tag = "33")]
+    pub load_bps: u32,
+    /// Found clean; but with it small deviations of the operator's claims came to the limit.
+    #[prost(bool, tag = "34")]
+    pub is_drift: bool,
 }
 impl ::prost::Name for Audit {
     const NAME: &'static str = "Audit";
@@ -585,6 +636,8 @@ pub enum Finding {
     Silent = 5,
     /// Settled: there were not enough operators to judge it.
     NoJury = 6,
+    /// Voided and slashed: within the profile, but small deviations of the operator's claims added up to more than honest work has.
+    Drifted = 7,
 }
 impl Finding {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -600,6 +653,7 @@ impl Finding {
             Self::Hung => "FINDING_HUNG",
             Self::Silent => "FINDING_SILENT",
             Self::NoJury => "FINDING_NO_JURY",
+            Self::Drifted => "FINDING_DRIFTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -612,6 +666,7 @@ impl Finding {
             "FINDING_HUNG" => Some(Self::Hung),
             "FINDING_SILENT" => Some(Self::Silent),
             "FINDING_NO_JURY" => Some(Self::NoJury),
+            "FINDING_DRIFTED" => Some(Self::Drifted),
             _ => None,
         }
     }
@@ -1222,6 +1277,12 @@ pub struct QueryStandingResponse {
     pub at_risk_uxpl: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub carries_uxpl: ::prost::alloc::string::String,
+    /// Of its models, those in which small deviations add up now, at most 64.
+    #[prost(message, repeated, tag = "5")]
+    pub drifts: ::prost::alloc::vec::Vec<Drift>,
+    /// From which sum on it is convicted, millionths of a nat.
+    #[prost(uint64, tag = "6")]
+    pub drift_limit_micro: u64,
 }
 impl ::prost::Name for QueryStandingResponse {
     const NAME: &'static str = "QueryStandingResponse";

@@ -302,6 +302,8 @@ pub struct AttestationGenesis {
     /// Those that may still select a claim, in order of heights.
     #[prost(message, repeated, tag = "10")]
     pub past_beacons: ::prost::alloc::vec::Vec<super::super::attestation::v1::PastBeacon>,
+    #[prost(message, repeated, tag = "11")]
+    pub drifts: ::prost::alloc::vec::Vec<super::super::attestation::v1::Drift>,
 }
 impl ::prost::Name for AttestationGenesis {
     const NAME: &'static str = "AttestationGenesis";

@@ -281,11 +281,15 @@ pub struct Withdrawal {
     pub operator: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub amount_uxpl: ::prost::alloc::string::String,
-    /// Released when both have passed.
+    /// Released when both have passed; looked at again at due_height while it waits for claims.
     #[prost(uint64, tag = "4")]
     pub due_height: u64,
     #[prost(uint64, tag = "5")]
     pub due_s: u64,
+    /// 0 until it was due and had to wait: then the block of that. It waits until every claim of the operator that was made up
+    /// to that block is settled or voided.
+    #[prost(uint64, tag = "6")]
+    pub claims_height: u64,
 }
 impl ::prost::Name for Withdrawal {
     const NAME: &'static str = "Withdrawal";

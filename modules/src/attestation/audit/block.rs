@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use plasma_proto::plasma::attestation::v1::{Audit, AuditState, Finding};
 
 use super::{
-    Error, claim, ending,
+    Error, claim, drift, ending,
     event::Event,
     state::{AUDITS, due, due_in, numbers, numbers_of},
 };
@@ -75,7 +75,11 @@ fn begin_verdict(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
 fn end_appeal(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let seats = numbers_of(&audit).appeal_jury;
     if audit.round == 0 || !claim::seat_appeal(ctx, &mut audit, seats)? {
-        return ending::end(ctx, audit, Finding::Convicted);
+        let finding = match audit.is_drift {
+            true => drift::finding(ctx.store, &audit),
+            false => Finding::Convicted,
+        };
+        return ending::end(ctx, audit, finding);
     }
     begin_commit(ctx, audit);
     Ok(())

@@ -10,7 +10,7 @@ use plasma_proto::plasma::{
 use super::{
     Error,
     digests::drawn_leaves,
-    ending,
+    drift, ending,
     event::Event,
     jury, lot, stakes,
     state::{
@@ -135,7 +135,9 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
         .map(|provider| Amount::stored(&provider.bond_uxpl))
         .unwrap_or_else(|| fault("a claim of nobody", &audit.id.to_be_bytes()));
     let slash = stakes::slash(&terms(&numbers), audit.rate_bps, at_risk, bond);
-    let locked = stakes::seat(slash, at_risk, numbers.seat_min_uxpl.into());
+    let model_id = stored_hash(&audit.model_id);
+    let drifted = drift::slash(ctx.store, operator, &model_id, numbers.kappa_bps).min(bond);
+    let locked = stakes::seat(slash.max(drifted), at_risk, numbers.seat_min_uxpl.into());
     audit.params = Some(numbers);
     audit.at_risk_uxpl = at_risk.text();
     audit.slash_uxpl = slash.text();

@@ -5,12 +5,12 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    Error, claim,
+    Error, claim, drift,
     event::Event,
     stakes,
     state::{
         AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
-        standing, sum, terms,
+        standing, stored_hash, sum, terms,
     },
 };
 use crate::{Address, Amount, Ctx, market, token};
@@ -35,7 +35,9 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     ctx.emit(&Event::VerdictsCounted { audit_id: audit.id, round: audit.round, pass, fail });
     // So many keep a claim from being found clean.
     let blocks = jury.saturating_sub(threshold).saturating_add(1);
-    if fail >= threshold && audit.round == 0 {
+    let is_clean = fail < threshold && pass >= threshold;
+    audit.is_drift |= is_clean && audit.round == 0 && drift::count(ctx, &mut audit);
+    if audit.round == 0 && (fail >= threshold || audit.is_drift) {
         audit.state = AuditState::Appeal.into();
         due_in(&mut audit, ctx.block, numbers.appeal_blocks, numbers.appeal_s);
         AUDITS.set(ctx.store, &audit.id, &audit);
@@ -43,7 +45,9 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     }
     let finding = if fail >= threshold {
         Finding::Convicted
-    } else if pass >= threshold {
+    } else if is_clean && audit.is_drift {
+        drift::finding(ctx.store, &audit)
+    } else if is_clean {
         Finding::Clean
     } else if fail >= blocks || audit.round > 0 {
         // What one jury convicted, silence does not make clean.
@@ -70,7 +74,13 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     let mut pot = Pot { shared: end_claim(ctx, &audit, finding)?, burned: Amount::ZERO };
     let mut slashed = Amount::ZERO;
     if is_guilty(finding) {
-        let wanted = Amount::stored(&audit.slash_uxpl);
+        let kappa_bps = numbers_of(&audit).kappa_bps;
+        let model_id = stored_hash(&audit.model_id);
+        let drifted = match finding {
+            Finding::Drifted => drift::slash(ctx.store, provider, &model_id, kappa_bps),
+            _ => Amount::ZERO,
+        };
+        let wanted = Amount::stored(&audit.slash_uxpl).max(drifted);
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;
     }
@@ -79,6 +89,9 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     pay(ctx, &mut audit, finding, &mut pot)?;
     if pot.burned != Amount::ZERO {
         token::burn(ctx, account(), pot.burned)?;
+    }
+    if is_guilty(finding) || (audit.is_drift && finding == Finding::Clean && audit.round == 1) {
+        drift::forget(ctx.store, &audit);
     }
     count(ctx, &audit, finding);
     forget_leaves(ctx.store, &audit);
@@ -94,7 +107,7 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
 }
 
 fn is_guilty(finding: Finding) -> bool {
-    matches!(finding, Finding::Convicted | Finding::Hidden)
+    matches!(finding, Finding::Convicted | Finding::Hidden | Finding::Drifted)
 }
 
 /// What becomes of the claim. Of a clean one, the jurors' fee.
@@ -107,7 +120,7 @@ fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amoun
             let released = market::settle_held(ctx, audit.id)?;
             Ok(if released == market::Released::Settled { fee } else { Amount::ZERO })
         }
-        Finding::Convicted | Finding::Hidden | Finding::Hung => {
+        Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => {
             market::void_held(ctx, audit.id)?;
             Ok(Amount::ZERO)
         }
@@ -157,7 +170,7 @@ fn end_bonds(
     let bond = Amount::stored(&audit.appeal_bond_uxpl);
     // Convicted without a larger jury: it could not be drawn, so nobody found the appeal wrong.
     let judged = audit.seats.iter().any(|seat| seat.round == 1);
-    if finding == Finding::Convicted && judged {
+    if is_guilty(finding) && judged {
         pot.shared = sum(pot.shared, bond);
     } else {
         token::transfer(ctx, account(), provider, bond)?;
@@ -246,7 +259,7 @@ fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
             };
             COUNTS.set(ctx.store, &(operator, payer), &count);
         }
-        Finding::Convicted | Finding::Hidden => {
+        Finding::Convicted | Finding::Hidden | Finding::Drifted => {
             standing.audits_convicted = standing.audits_convicted.saturating_add(1);
             standing.clean_uxpl = Amount::ZERO.text();
             standing.era = standing.era.saturating_add(1);

@@ -93,6 +93,17 @@ pub enum Event {
         /// Against it.
         fail: u32,
     },
+    /// The measures of a clean claim were added to those before.
+    DriftCounted {
+        /// Which.
+        audit_id: u64,
+        /// Whose.
+        operator: Address,
+        /// What the jurors measured, as a part of what the profile allows.
+        load_bps: u32,
+        /// The sum, millionths of a nat.
+        score_micro: u64,
+    },
     /// The operator asks for a larger jury.
     AuditAppealed {
         /// Of which.
@@ -143,6 +154,7 @@ impl crate::Event for Event {
             Self::VerdictCommitted { .. } => "verdict_committed",
             Self::VerdictOpened { .. } => "verdict_opened",
             Self::VerdictsCounted { .. } => "verdicts_counted",
+            Self::DriftCounted { .. } => "drift_counted",
             Self::AuditAppealed { .. } => "audit_appealed",
             Self::AuditEnded { .. } => "audit_ended",
             Self::JurorSlashed { .. } => "juror_slashed",
@@ -191,6 +203,12 @@ impl crate::Event for Event {
                 ("round", round.to_string()),
                 ("pass", pass.to_string()),
                 ("fail", fail.to_string()),
+            ],
+            Self::DriftCounted { audit_id, operator, load_bps, score_micro } => vec![
+                ("audit_id", audit_id.to_string()),
+                ("operator", operator.text()),
+                ("load_bps", load_bps.to_string()),
+                ("score_micro", score_micro.to_string()),
             ],
             Self::AuditAppealed { audit_id, bond } => {
                 vec![("audit_id", audit_id.to_string()), ("bond_uxpl", bond.text())]

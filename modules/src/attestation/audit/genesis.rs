@@ -3,8 +3,8 @@ use alloc::{collections::BTreeSet, format, string::String};
 use plasma_proto::plasma::{attestation::v1::AuditState, genesis::v1::AttestationGenesis};
 
 use super::{
-    Error,
-    state::{AUDITS, BEACONS, COUNTS, LEAVES, MEMBERS, PROFILES, STANDINGS},
+    Error, drift,
+    state::{AUDITS, BEACONS, COUNTS, DRIFTS, LEAVES, MEMBERS, PROFILES, STANDINGS},
 };
 use crate::{
     Address, Amount, Read, Write, market,
@@ -44,6 +44,7 @@ pub(in crate::attestation) fn init(
         audits,
         shown_leaves,
         past_beacons,
+        drifts,
     } = genesis;
     let (mut models, mut members, mut operators) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -67,6 +68,12 @@ pub(in crate::attestation) fn init(
         amount(&standing.clean_uxpl)?;
         once(&mut operators, operator, "a standing")?;
         STANDINGS.set(store, &operator, standing);
+    }
+    let mut drifting = BTreeSet::new();
+    for drift in drifts {
+        let key = drift::key_of(drift).ok_or_else(|| bad("a drift that is none"))?;
+        once(&mut drifting, key, "a drift")?;
+        DRIFTS.set(store, &key, drift);
     }
     let mut counts = BTreeSet::new();
     for count in payer_counts {
@@ -150,6 +157,7 @@ pub(in crate::attestation) fn export(store: &dyn Read) -> AttestationGenesis {
         payer_counts: COUNTS.iter(store).map(|(_, count)| count).collect(),
         audits: AUDITS.map().iter(store).map(|(_, audit)| audit).collect(),
         shown_leaves: LEAVES.iter(store).map(|(_, leaf)| leaf).collect(),
+        drifts: DRIFTS.iter(store).map(|(_, drift)| drift).collect(),
         past_beacons: BEACONS.iter(store).map(|(_, past)| past).collect(),
         ..AttestationGenesis::default()
     }

@@ -2,7 +2,8 @@ use alloc::{collections::BTreeMap, format, string::String};
 
 use plasma_proto::plasma::{attestation::v1::AuditState, market::v1::JobState};
 
-use super::state::{AUDITS, LEAVES, MEMBERS, PROFILES, account, stored_hash, sum};
+use super::drift;
+use super::state::{AUDITS, DRIFTS, LEAVES, MEMBERS, PROFILES, account, stored_hash, sum};
 use crate::{Address, Amount, Read, market, token};
 
 /// All of them.
@@ -11,7 +12,8 @@ pub(in crate::attestation) fn check_invariants(store: &dyn Read) -> Result<(), S
     held_jobs_are_those_of_audits(store)?;
     the_account_holds_the_bonds_of_open_audits(store)?;
     profiles_count_their_pools(store)?;
-    leaves_are_those_of_open_audits(store)
+    leaves_are_those_of_open_audits(store)?;
+    drifts_add_up_to_something(store)
 }
 
 /// What an operator's bond locks for duties is what the seats of open audits lock.
@@ -101,6 +103,17 @@ pub fn leaves_are_those_of_open_audits(store: &dyn Read) -> Result<(), String> {
         });
         if !asked {
             return Err(format!("leaf {index} of audit {id} is kept for nothing"));
+        }
+    }
+    Ok(())
+}
+
+/// Small deviations are kept where they add up, under their operator and model, each of which is known.
+pub fn drifts_add_up_to_something(store: &dyn Read) -> Result<(), String> {
+    for (key, drift) in DRIFTS.iter(store) {
+        let model = stored_hash(&drift.model_id);
+        if drift::key_of(&drift) != Some(key) || market::model(store, &model).is_none() {
+            return Err(format!("the deviations of {} are kept for nothing", drift.operator));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ mod block;
 mod claim;
 mod digests;
 mod dispute;
+pub mod drift;
 mod duty;
 mod ending;
 mod error;
@@ -29,8 +30,9 @@ pub use error::Error;
 pub(super) use genesis::{export, init};
 pub(super) use invariant::check_invariants;
 pub use invariant::{
-    duty_locks_are_sum_of_seats, held_jobs_are_those_of_audits, leaves_are_those_of_open_audits,
-    profiles_count_their_pools, the_account_holds_the_bonds_of_open_audits,
+    drifts_add_up_to_something, duty_locks_are_sum_of_seats, held_jobs_are_those_of_audits,
+    leaves_are_those_of_open_audits, profiles_count_their_pools,
+    the_account_holds_the_bonds_of_open_audits,
 };
 pub use msg::{
     Appeal, CommitVerdict, Dispute, JoinPool, LEAVES_SHOWN_MAX, LeavePool, Reveal, RevealVerdict,

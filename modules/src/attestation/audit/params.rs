@@ -57,6 +57,12 @@ pub fn default_params() -> AuditParams {
             margin_ppm_max: 60_000,
             tokens_per_outlier: 4_096,
         }),
+        drift_honest_bps: 7_500,
+        drift_false_bps: 9_000,
+        drift_noise_bps: 1_000,
+        // ln(10^9): one false conviction in a thousand million audits at most.
+        drift_limit_milli: 20_723,
+        drift_tokens_min: 32,
     }
 }
 
@@ -108,6 +114,12 @@ bounded! {
         dispute_bond_uxpl: whole, 1, UXPL_MAX, Step::twice_or(1_000_000);
         appeal_bond_uxpl: whole, 1, UXPL_MAX, Step::twice_or(1_000_000);
         steps_per_block_max: whole, 1, 10_000, Step::twice_or(16);
+        drift_honest_bps: whole, 1, WHOLE_BPS, Step::by(500);
+        drift_false_bps: whole, 1, WHOLE_BPS, Step::by(500);
+        drift_noise_bps: whole, 100, WHOLE_BPS, Step::by(250);
+        // From one false conviction in ten thousand audits.
+        drift_limit_milli: whole, 9_210, 100_000, Step::by(5_000);
+        drift_tokens_min: whole, 1, NUMBER_MAX, Step::twice_or(16);
     }
     apart { profile_floor, profile_ceiling }
 }
@@ -150,6 +162,12 @@ pub(in crate::attestation) fn check_together(params: &AuditParams) -> Result<(),
             "a jury of {jury}, pool_min of {pool_min} and pool_max of {pool_max} must not fall"
         )));
     }
+    if params.drift_false_bps <= params.drift_honest_bps {
+        return Err(ParamError::Apart(format!(
+            "drift_false_bps is {}, it must be above drift_honest_bps of {}",
+            params.drift_false_bps, params.drift_honest_bps
+        )));
+    }
     if appeal_jury < jury {
         return Err(ParamError::Apart(format!(
             "appeal_jury is {appeal_jury}, smaller than jury of {jury}"
@@ -181,6 +199,9 @@ mod tests {
             AuditParams { pool_min: 6, ..good },
             AuditParams { pool_max: 20, ..good },
             AuditParams { leaves: 33, ..good },
+            AuditParams { drift_noise_bps: 99, ..good },
+            AuditParams { drift_limit_milli: 9_209, ..good },
+            AuditParams { drift_honest_bps: 9_000, ..good },
             AuditParams { profile_floor: None, ..good },
             AuditParams { profile_ceiling: Some(Profile::default()), ..good },
         ] {

@@ -13,7 +13,7 @@ use plasma_proto::{
 };
 
 use super::{
-    stakes,
+    drift, stakes,
     state::{
         self, AUDITS, LEAVES, MEMBERS, PROFILES, bytes, is_verified, numbers, state_byte,
         stored_hash, terms,
@@ -24,6 +24,9 @@ use crate::{
     query::{QueryError, Router, page, page_index},
     types::{Hash, hash32, unhex},
 };
+
+/// Models that an answer about an operator's standing tells small deviations of.
+const DRIFTS_SHOWN_MAX: usize = 64;
 
 /// Adds the questions about audits.
 pub(in crate::attestation) fn routes(router: &mut Router) {
@@ -132,7 +135,8 @@ fn standing(
     if market::provider(view.store, operator).is_none() {
         return Err(QueryError::not_found(format!("provider {operator} not found")));
     }
-    let terms = terms(&numbers(view.store));
+    let numbers = numbers(view.store);
+    let terms = terms(&numbers);
     let standing = state::standing(view.store, operator);
     let rate_bps = stakes::rate_bps(&terms, Amount::stored(&standing.clean_uxpl));
     let free = market::free_bond(view.store, operator);
@@ -141,5 +145,7 @@ fn standing(
         rate_bps,
         at_risk_uxpl: market::pending(view.store, operator).text(),
         carries_uxpl: stakes::carries(&terms, free).text(),
+        drifts: drift::of_operator(view.store, operator, DRIFTS_SHOWN_MAX),
+        drift_limit_micro: u64::from(numbers.drift_limit_milli).saturating_mul(1_000),
     })
 }

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::{
-    Audit, AuditParams, AuditState, ModelProfile, PastBeacon, PayerCount, PoolMember, Seat,
+    Audit, AuditParams, AuditState, Drift, ModelProfile, PastBeacon, PayerCount, PoolMember, Seat,
     ShownLeaf, Standing,
 };
 
@@ -30,6 +30,8 @@ pub(super) const STANDINGS: Map<Address, Standing> = Map::new(Table::Attestation
 /// By operator and payer.
 pub(super) const COUNTS: Map<(Address, Address), PayerCount> =
     Map::new(Table::AttestationPayerCounts);
+/// By operator and model.
+pub(super) const DRIFTS: Map<(Address, Hash), Drift> = Map::new(Table::AttestationDrifts);
 
 /// An audit waits for its height first, then for its time.
 const WAITS_FOR_HEIGHT: u8 = 0;

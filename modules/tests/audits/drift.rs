@@ -1,0 +1,197 @@
+//! Small deviations of many claims, each of which passes.
+
+use crate::court::*;
+
+/// A pass with so much of what the profile allows used up by A and B.
+fn load(bps: u32) -> Option<Verdict> {
+    let measures = Measures {
+        mantissa_mean_centi: PROFILE.mantissa_mean_centi_max * bps / BPS,
+        projection_ppm: PROFILE.projection_ppm_max * bps / BPS,
+        ..measures(true)
+    };
+    Some(Verdict { pass: true, measures: Some(measures) })
+}
+
+fn drift(court: &Court) -> Option<Drift> {
+    let request = QueryStandingRequest { operator: PROVIDER.text() };
+    let view = View { store: &court.net.store, block: &court.net.block };
+    let path = "/plasma.attestation.v1.Query/Standing";
+    let bytes = Router::new().call(path, &view, &request.encode_to_vec()).unwrap();
+    let answer = QueryStandingResponse::decode(&bytes[..]).unwrap();
+    assert_eq!(answer.drift_limit_micro, 20_723_000);
+    assert!(answer.drifts.len() <= 1);
+    answer.drifts.into_iter().next()
+}
+
+fn score(court: &Court) -> u64 {
+    drift(court).map_or(0, |drift| drift.score_micro)
+}
+
+/// A claim that the jury passes with this load.
+fn passed(court: &mut Court, bps: u32) -> u64 {
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[load(bps); 3]);
+    id
+}
+
+/// Claims with a high load, up to the one that comes to the limit.
+fn drifted(court: &mut Court) -> u64 {
+    for _ in 0..40 {
+        let id = passed(court, 9_400);
+        if court.audit(id).state() == AuditState::Appeal {
+            return id;
+        }
+        assert_eq!(court.audit(id).finding(), Finding::Clean);
+    }
+    panic!("never convicted");
+}
+
+fn ended(court: &Court, id: u64) -> Audit {
+    let audit = court.audit(id);
+    assert_eq!(audit.state(), AuditState::Ended);
+    audit
+}
+
+fn earned(court: &Court) -> u128 {
+    court.net.provider(PROVIDER).unwrap().earned_uxpl.parse().unwrap()
+}
+
+fn court() -> Court {
+    Court::new(AuditParams { slash_min_uxpl: 1, seat_min_uxpl: 1, ..numbers() }, 10)
+}
+
+#[test]
+fn what_adds_up_to_the_limit_convicts_and_costs_more_than_it_earned() {
+    let mut court = court();
+    passed(&mut court, 6_000);
+    assert_eq!(drift(&court), None, "honest work leaves nothing behind");
+    let before = earned(&court);
+    let id = drifted(&mut court);
+    let audit = court.audit(id);
+    assert_eq!((audit.is_drift, audit.load_bps), (true, 9_400));
+    let found = drift(&court).unwrap();
+    assert_eq!(found.audits, 13, "(2 * 9400 - 16500) * 1500 / 2000000 nats each");
+    assert_eq!(found.earned_before_uxpl, before.to_string());
+    court.check_export();
+    let window = earned(&court) - before;
+    assert!(window > 0);
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Drifted);
+    assert_eq!(court.net.job(id).outcome(), Outcome::Voided);
+    assert_eq!(audit.slashed_uxpl, (window * 16).div_ceil(10).to_string());
+    assert_eq!(drift(&court), None, "begins anew");
+    let standing = court.standing();
+    assert_eq!((standing.era, standing.audits_convicted), (1, 1));
+    assert_eq!(standing.clean_uxpl, "0");
+    assert!(audit.seats.iter().all(|seat| seat.lost_uxpl == "0"), "they were right");
+    court.check_export();
+}
+
+#[test]
+fn honest_claims_between_take_away_and_none_saves_credit() {
+    let mut court = court();
+    for _ in 0..3 {
+        passed(&mut court, 7_000);
+    }
+    passed(&mut court, 9_200);
+    assert_eq!(score(&court), 1_425_000, "what was honest before saved nothing");
+    passed(&mut court, 9_200);
+    passed(&mut court, 7_600);
+    assert_eq!(score(&court), 1_875_000);
+    passed(&mut court, 5_000);
+    assert_eq!(drift(&court), None);
+}
+
+#[test]
+fn the_median_counts_and_short_claims_do_not() {
+    let mut court = court();
+    let id = court.audited();
+    court.reveal(id);
+    // One juror of three cannot move it, nor who failed the claim.
+    court.judge_with(id, &[load(10_000), load(9_200), load(0)]);
+    assert_eq!((court.audit(id).load_bps, score(&court)), (9_200, 1_425_000));
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[load(9_200), Some(verdict(false)), load(9_200)]);
+    assert_eq!(score(&court), 2_850_000);
+    let mut court = Court::new(AuditParams { drift_tokens_min: 41, ..numbers() }, 8);
+    let id = passed(&mut court, 9_900);
+    assert_eq!((court.audit(id).load_bps, score(&court)), (0, 0));
+}
+
+#[test]
+fn a_larger_jury_measures_the_last_claim_again() {
+    let mut court = court();
+    // It confirms.
+    let id = drifted(&mut court);
+    let before = court.net.balance(PROVIDER);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.judge_with(id, &[load(8_300), load(8_300), load(8_300), load(0), load(0)]);
+    assert_eq!(ended(&court, id).finding(), Finding::Drifted);
+    assert_eq!(court.net.balance(PROVIDER), before - 50 * XPL, "the appeal pays");
+    assert_eq!(drift(&court), None);
+
+    // It does not: the claim is paid, and what added up begins anew.
+    let id = drifted(&mut court);
+    let (bond, before) = (court.bond(PROVIDER), court.net.balance(PROVIDER));
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.check_export();
+    court.judge_with(id, &[load(8_200), load(8_200), load(8_200), load(10_000), load(10_000)]);
+    assert_eq!(ended(&court, id).finding(), Finding::Clean);
+    assert_eq!(court.net.job(id).state(), JobState::Settled);
+    assert_eq!(court.bond(PROVIDER), bond);
+    assert!(court.net.balance(PROVIDER) > before, "the bond of the appeal came back");
+    assert_eq!(drift(&court), None);
+
+    // It finds the claim false altogether.
+    let id = drifted(&mut court);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.judge(id, &[Some(false); 5]);
+    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
+}
+
+#[test]
+fn of_several_claims_at_the_limit_one_convicts() {
+    let mut court = court();
+    let first = drifted(&mut court);
+    let second = passed(&mut court, 9_400);
+    // The first one's time to appeal went by meanwhile.
+    assert_eq!(ended(&court, first).finding(), Finding::Drifted);
+    assert_eq!(ended(&court, second).finding(), Finding::Clean);
+
+    let mut court =
+        Court::new(AuditParams { appeal_blocks: 30, slash_min_uxpl: 1, ..numbers() }, 10);
+    let first = drifted(&mut court);
+    let second = passed(&mut court, 9_400);
+    assert_eq!(court.audit(second).state(), AuditState::Appeal);
+    let bond = court.bond(PROVIDER);
+    court.end(40);
+    let slashed: u128 = ended(&court, first).slashed_uxpl.parse().unwrap();
+    assert!(slashed > 0);
+    let audit = ended(&court, second);
+    assert_eq!((audit.finding(), audit.slashed_uxpl.as_str()), (Finding::Clean, "0"));
+    assert_eq!(court.bond(PROVIDER), bond - slashed, "once");
+}
+
+#[test]
+fn another_profile_begins_anew() {
+    let mut court = court();
+    passed(&mut court, 9_200);
+    passed(&mut court, 9_200);
+    assert_eq!(score(&court), 2_850_000);
+    let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    court.set_profile(wider).unwrap();
+    let hash = profile_hash(&court.model(), &wider);
+    for juror in court.jurors.clone() {
+        court.join_for(juror, hash).unwrap();
+    }
+    passed(&mut court, 9_200);
+    let found = drift(&court).unwrap();
+    assert_eq!((found.score_micro, found.audits), (1_425_000, 1));
+    assert_eq!(found.profile_hash, hash);
+}
