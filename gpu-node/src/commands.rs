@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Config;
 
 mod calibrate;
+mod challenge;
 mod jury;
 mod keys;
 mod model;
@@ -73,6 +74,10 @@ enum Command {
     },
     /// Measures how far apart honest kernels are on a model, and writes its verification profile
     Calibrate(calibrate::Calibrate),
+    /// Challenges a claim that was made with the referee's kernel, and plays the game to its end
+    Challenge(challenge::Challenge),
+    /// Tells the chain how a model is recomputed, once. Needs the publisher's key, which is not kept
+    SetReferee(challenge::SetReferee),
     /// Judging claims of other providers
     #[command(subcommand)]
     Jury(jury::JuryCommand),
@@ -161,6 +166,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Status { json } => block_on(status::status(&home, json)),
         Command::Calibrate(args) => calibrate::run(&home, &args),
+        Command::Challenge(args) => block_on(challenge::run(&home, args)),
+        Command::SetReferee(args) => block_on(challenge::set_referee(&home, args)),
         Command::Jury(command) => block_on(jury::run(&home, command)),
         Command::Outbox(OutboxCommand::List) => status::outbox(&home),
     }

@@ -24,6 +24,8 @@ pub mod commands;
 #[cfg(feature = "engine")]
 pub mod config;
 #[cfg(feature = "engine")]
+pub mod game;
+#[cfg(feature = "engine")]
 pub mod jury;
 #[cfg(feature = "engine")]
 pub mod metrics;

@@ -2,14 +2,14 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use plasma_modules::attestation::{
-    self, KERNEL_ID_BYTES_MAX, audit, receipt_digest, request_hash, sampling_seed, text_hash,
+    self, KERNEL_ID_BYTES_MAX, audit, game, receipt_digest, request_hash, sampling_seed, text_hash,
     tokens_hash,
 };
 use plasma_modules::types::Hash;
 use plasma_modules::{Address, market};
 use plasma_proto::plasma::attestation::v1::{
-    Evidence, FinishReason, MsgCommitVerdict, MsgReveal, MsgRevealVerdict, MsgSubmitReceipt,
-    Receipt, Verdict,
+    Evidence, FinishReason, MsgCommitVerdict, MsgDefend, MsgDescend, MsgProve, MsgReveal,
+    MsgRevealVerdict, MsgSubmitReceipt, Receipt, Verdict,
 };
 use plasma_proto::plasma::market::v1::{Job, MsgDeclineJob, Outcome, Output, Payload};
 use prost::Message as _;
@@ -98,6 +98,27 @@ impl ReceiptKey {
         let mut msg = audit::reveal_msg(audit_id, drawn, &kept.leaves)?;
         msg.signature = self.key.sign(&audit::reveal_digest(&self.chain_id, &msg)).to_vec();
         Some(msg)
+    }
+
+    /// With the signature by which a claim is defended.
+    #[must_use]
+    pub fn defend(&self, msg: MsgDefend) -> MsgDefend {
+        let signature = self.key.sign(&game::defend_digest(&self.chain_id, &msg)).to_vec();
+        MsgDefend { signature, ..msg }
+    }
+
+    /// With the signature by which a provider gives the children of its node.
+    #[must_use]
+    pub fn descend(&self, msg: MsgDescend) -> MsgDescend {
+        let signature = self.key.sign(&game::descend_digest(&self.chain_id, &msg)).to_vec();
+        MsgDescend { signature, ..msg }
+    }
+
+    /// With the signature by which a provider shows what a tile is made from.
+    #[must_use]
+    pub fn prove(&self, msg: MsgProve) -> MsgProve {
+        let signature = self.key.sign(&game::prove_digest(&self.chain_id, &msg)).to_vec();
+        MsgProve { signature, ..msg }
     }
 
     /// A juror's signed commitment to a verdict.

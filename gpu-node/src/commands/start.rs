@@ -16,6 +16,7 @@ use crate::chain::{self, Health, Service, Serving};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, JURY_FOLDER, OUTBOX_FOLDER};
 use crate::engine::EngineHandle;
+use crate::game;
 use crate::hardware::Backend;
 use crate::jury::{self, Judge};
 use crate::metrics::Metrics;
@@ -123,6 +124,9 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
         health,
     });
     tell_pools(&service, judges.keys()).await;
+    let defender = game::Defender { service: Arc::clone(&service), models: judges.clone() };
+    defender.check().await?;
+    let defence = tokio::spawn(game::serve(defender, stopped.clone()));
     let jury = jury::open(Arc::clone(&service), judges, &outbox_folder, &verdicts)?;
     let juror = tokio::spawn(jury::serve(jury, stopped.clone()));
     // What a former run left goes first.
@@ -138,6 +142,7 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     // Ends when told to; the carrier goes last, with what the watcher wrote.
     let watched = watcher.await;
     let judged = juror.await;
+    let defended = defence.await;
     let _ = carrier_stop.send(true);
     let carried = carrier.await;
     for server in servers {
@@ -145,6 +150,7 @@ pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     }
     watched.context("the watcher broke")?;
     judged.context("the juror broke")?;
+    defended.context("the defence of claims broke")?;
     carried.context("the carrier broke")?;
     if !*stopped.borrow() {
         bail!("stopped without being told to");
