@@ -530,7 +530,7 @@ impl Table {
                 any(&key.descend(descent(carrier, game.id, path, children)))
             }
             Move::Prove(path, inputs, rows, prompt) => {
-                any(&key.prove(proof(carrier, game.id, path, inputs, rows, prompt)))
+                any(&key.show_tile(proof(carrier, game.id, path, inputs, rows, prompt)))
             }
             Move::Show(..) => return,
         };

@@ -116,7 +116,7 @@ impl ReceiptKey {
 
     /// With the signature by which a provider shows what a tile is made from.
     #[must_use]
-    pub fn prove(&self, msg: MsgProve) -> MsgProve {
+    pub fn show_tile(&self, msg: MsgProve) -> MsgProve {
         let signature = self.key.sign(&game::prove_digest(&self.chain_id, &msg)).to_vec();
         MsgProve { signature, ..msg }
     }

@@ -211,8 +211,8 @@ impl World {
 
     async fn challenge(&self, id: u64, seed: u64, anyway: bool) -> Result<Game, GameError> {
         let tell = Arc::new(|_: Progress| ());
-        let wallet = wallet(CHALLENGER);
-        let played = game::challenge(&self.client, &wallet, &judge(seed), id, STAKE, anyway, tell);
+        let (wallet, judge) = (wallet(CHALLENGER), judge(seed));
+        let played = game::challenge(&self.client, &wallet, &judge, id, STAKE, anyway, tell);
         tokio::time::timeout(PATIENCE, played).await.expect("a game ends")
     }
 
