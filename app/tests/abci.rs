@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "b4f521689903758f49625b89d54673cefbb16fcb7089aec8185b63696c784f55"
+        "ac2d8358284fa9943be05fab3a83ff0845d1096a83363e5984285db22aaa4f92"
     );
 }
 
