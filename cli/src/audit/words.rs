@@ -204,7 +204,7 @@ mod tests {
         Seat {
             juror: juror.into(),
             commitment: vec![1; if commitment { 32 } else { 0 }],
-            verdict: pass.map(|pass| Verdict { pass, measures: None }),
+            verdict: pass.map(|pass| Verdict { pass, ..Verdict::default() }),
             ..Seat::default()
         }
     }

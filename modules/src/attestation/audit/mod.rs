@@ -18,6 +18,7 @@ mod params;
 mod pool;
 mod profile;
 mod query;
+pub mod question;
 pub mod stakes;
 mod state;
 
