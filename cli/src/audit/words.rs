@@ -83,6 +83,7 @@ fn seats(audit: &Audit) -> impl Iterator<Item = &Seat> {
 /// What a juror has said.
 fn says(seat: &Seat) -> (&'static str, Tone) {
     match &seat.verdict {
+        Some(_) if seat.has_not_looked => ("did not look", Tone::Bad),
         Some(verdict) if verdict.pass => ("honest", Tone::Good),
         Some(_) => ("false", Tone::Bad),
         None if !seat.commitment.is_empty() => ("committed", Tone::Plain),

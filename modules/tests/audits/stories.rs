@@ -394,7 +394,7 @@ fn of_an_honest_claim_who_did_not_look_earns_nothing_either() {
     assert_eq!(audit.finding(), Finding::Clean);
     assert_eq!((audit.seats[1].has_not_looked, audit.seats[1].earned_uxpl.as_str()), (true, ""));
     assert_ne!(audit.seats[1].lost_uxpl, "0");
-    // A jury too few of which looked settles nothing, and nobody is marked.
+    // Where fewer than decide are near each other nobody knows who looked: nobody is marked.
     let id = court.audited();
     court.reveal(id);
     court.judge_with(id, &[Some(verdict(true)), lazy(vec![]), None]);
