@@ -1,8 +1,10 @@
 //! `xpl audit`: claims that are audited, who judges them, and by what.
 
+mod lists;
+mod profile;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,21 +14,26 @@ use plasma_modules::Coded as _;
 use plasma_modules::attestation::audit::Error;
 use plasma_modules::types::hex;
 use plasma_proto::plasma::attestation::v1::{
-    AuditParams, AuditState, Profile, QueryAuditRequest, QueryAuditResponse, QueryParamsRequest,
+    AuditParams, AuditState, QueryAuditRequest, QueryAuditResponse, QueryParamsRequest,
     QueryParamsResponse, QueryProfileRequest, QueryProfileResponse,
 };
-use serde_json::Value;
 
 use crate::App;
 use crate::amount;
 use crate::error::{Failure, Result};
-use crate::output::{clean, proto_from_json, proto_json};
+use crate::output::{clean, proto_json};
+use crate::tx::TxArgs;
 use crate::watch::{self, patient};
 
+#[cfg(feature = "verify")]
+pub use profile::read_profile;
 pub use words::{tell, until};
 
 /// Largest file of a profile or of a receipt that is read, bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Most audits that a list shows.
+const LIST_MAX: u64 = 100;
 
 /// Audits.
 #[derive(Debug, Subcommand)]
@@ -45,6 +52,51 @@ pub enum AuditCommand {
         #[command(flatten)]
         patience: Patience,
     },
+    /// Audits, the newest first
+    List {
+        /// Only audits in this state
+        #[arg(long, value_enum, conflicts_with_all = ["operator", "juror"])]
+        state: Option<lists::State>,
+        /// Audits of this provider's claims: address, contact or key
+        #[arg(long, value_name = "ACCOUNT", conflicts_with = "juror")]
+        operator: Option<String>,
+        /// Audits in which this operator has or had a seat: address, contact or key
+        #[arg(long, value_name = "ACCOUNT")]
+        juror: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=LIST_MAX))]
+        limit: u64,
+    },
+    /// What an operator owes open audits, and until when
+    Duties {
+        /// Address, contact or key; your own if left out
+        operator: Option<String>,
+    },
+    /// Who judges a model's claims (`gpu-node jury join` and `leave` change it)
+    Pool {
+        /// Id, the begin of one, or name
+        model: String,
+    },
+    /// By what a model's claims are judged, and whether they are
+    Profile {
+        /// Id, the begin of one, or name
+        model: String,
+    },
+    /// What audits found of a provider, and how often it is audited
+    Standing {
+        /// Address, contact or key; your own if left out
+        operator: Option<String>,
+    },
+    /// As a model's publisher: set by what its claims are judged; its pool begins anew
+    SetProfile {
+        /// Id, the begin of one, or name
+        model: String,
+        /// profile.json, as `gpu-node calibrate` writes it
+        #[arg(value_name = "FILE")]
+        profile: PathBuf,
+        #[command(flatten)]
+        tx: TxArgs,
+    },
 }
 
 /// How long an audit is followed.
@@ -58,7 +110,7 @@ pub struct Patience {
 /// Runs `xpl audit`.
 ///
 /// # Errors
-/// If there is no such audit, or no node answers.
+/// If there is no such audit, model or provider, the chain refuses, or no node answers.
 pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
     match command {
         AuditCommand::Show { id } => show(app, &fetch(&app.client().await?, id).await?),
@@ -66,6 +118,17 @@ pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
             let client = app.client().await?;
             let ended = watch(app, &client, id, patience).await?;
             show(app, &ended)
+        }
+        AuditCommand::List { state, operator, juror, limit } => {
+            let (operator, juror) = (operator.as_deref(), juror.as_deref());
+            lists::audits(app, lists::Which { state, operator, juror }, limit).await
+        }
+        AuditCommand::Duties { operator } => lists::duties(app, operator.as_deref()).await,
+        AuditCommand::Pool { model } => lists::pool(app, &model).await,
+        AuditCommand::Profile { model } => profile::show(app, &model).await,
+        AuditCommand::Standing { operator } => lists::standing(app, operator.as_deref()).await,
+        AuditCommand::SetProfile { model, profile, tx } => {
+            profile::set(app, &model, &profile, &tx).await
         }
     }
 }
@@ -135,23 +198,6 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(file)
 }
 
-/// Reads a profile as `gpu-node calibrate` writes it.
-///
-/// # Errors
-/// If the file is no profile, or leaves numbers out that would condemn everybody as 0.
-pub fn read_profile(path: &Path) -> Result<Profile> {
-    let json: Value = serde_json::from_slice(&read_file(path)?).map_err(|error| {
-        Failure::usage(format!("{} is no JSON document: {error}", path.display()))
-    })?;
-    let profile: Profile = proto_from_json(&json)?;
-    if [profile.projection_ppm_max, profile.margin_ppm_max, profile.tokens_per_outlier].contains(&0)
-    {
-        let message = format!("{} lacks thresholds", path.display());
-        return Err(Failure::usage(message).hint("make one by  gpu-node calibrate"));
-    }
-    Ok(profile)
-}
-
 /// Shows an audit.
 ///
 /// # Errors
@@ -204,27 +250,5 @@ async fn follow(app: &App, client: &Client, id: u64) -> Result<QueryAuditRespons
         if audit.state() == AuditState::Ended {
             return Ok(answer);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn profiles_are_read_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("profile.json");
-        let read = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            read_profile(&path)
-        };
-        let text = r#"{ "exponent_mismatches_max": 14, "mantissa_mean_centi_max": 250, "mantissa_median_max": 2,
-            "projection_ppm_max": 30000, "margin_ppm_max": 20000, "tokens_per_outlier": 256 }"#;
-        assert_eq!(read(text).unwrap().tokens_per_outlier, 256);
-        for wrong in ["{", "{}", r#"{ "projection_ppm_max": 1 }"#, r#"{ "unknown": 1 }"#] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-        assert!(read_profile(&folder.path().join("none")).is_err());
     }
 }

@@ -19,7 +19,7 @@ use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
     Audit, AuditState, Duty, DutyKind, Measures, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
     QueryAuditRequest, QueryAuditResponse, QueryDutiesRequest, QueryDutiesResponse,
-    QueryReceiptRequest, QueryReceiptResponse, Seat, Verdict,
+    QueryReceiptRequest, QueryReceiptResponse, Verdict,
 };
 use prost_types::Any;
 use rand_core::{OsRng, RngCore as _};
@@ -30,7 +30,7 @@ use tokio::time::sleep;
 pub use journal::{Journal, Sealed};
 
 use crate::chain::Service;
-use crate::client::{ClientError, TxOptions, any};
+use crate::client::{ClientError, any};
 use crate::engine::candle::Candle;
 use crate::engine::{EngineError, Sampling};
 use crate::outbox::Outbox;
@@ -46,8 +46,6 @@ const PAGE: u64 = 100;
 const PAGES_MAX: usize = 10;
 /// Commitments and verdicts of one transaction; a message that shows evidence goes alone.
 const BATCH_MAX: usize = 8;
-/// How long a transaction may take into a block before duties are looked at anew.
-const TX_TIMEOUT: Duration = Duration::from_secs(30);
 /// While paid jobs run, judging waits until so much of its window is left: one part in so many.
 const PATIENCE_PARTS: u64 = 2;
 
@@ -234,12 +232,8 @@ impl Bench {
     /// Sends messages in one transaction and waits for its block. Whether that went well.
     async fn send(&mut self, batch: &[(Name, Any)]) -> bool {
         let service = &self.jury.service;
-        let options = TxOptions { timeout: TX_TIMEOUT, ..TxOptions::default() };
         let msgs = batch.iter().map(|(_, msg)| msg.clone()).collect();
-        let one = service.sending.lock().await;
-        let sent = service.client.send(&service.reporter, msgs, &options).await;
-        drop(one);
-        match sent {
+        match service.transact(msgs).await {
             Ok(_) => {
                 for (name, _) in batch {
                     self.owed.insert(*name, true);
@@ -277,7 +271,7 @@ impl Jury {
                 break;
             }
         }
-        duties.retain(|duty| duty.audit.as_ref().is_some_and(|audit| self.owes(duty, audit)));
+        duties.retain(|duty| duty.audit.as_ref().is_some_and(|audit| self.owes(audit)));
         Ok(duties)
     }
 
@@ -289,8 +283,15 @@ impl Jury {
             Err(ClientError::NotFound(_)) => return Ok(false),
             other => other?,
         };
-        let audit = Audit { round, ..found.audit.unwrap_or_default() };
-        Ok(self.owes(&Duty { kind, ..Duty::default() }, &audit))
+        // As if its phase were not over.
+        let state = match DutyKind::try_from(kind) {
+            Ok(DutyKind::Reveal) => AuditState::Reveal,
+            Ok(DutyKind::Commit) => AuditState::Commit,
+            Ok(DutyKind::Verdict) => AuditState::Verdict,
+            Ok(DutyKind::Unspecified) | Err(_) => AuditState::Unspecified,
+        };
+        let audit = Audit { state: state.into(), round, ..found.audit.unwrap_or_default() };
+        Ok(self.owes(&audit))
     }
 
     /// Deletes old verdicts of audits that have ended; a disk that refuses is told, and asked again a day later.
@@ -315,20 +316,8 @@ impl Jury {
         Ok(())
     }
 
-    fn owes(&self, duty: &Duty, audit: &Audit) -> bool {
-        let own = self.service.operator.text();
-        let seated = |owes: fn(&Seat) -> bool| {
-            let mut seats = audit.seats.iter().filter(|seat| seat.round == audit.round);
-            seats.any(|seat| seat.juror == own && owes(seat))
-        };
-        match duty.kind() {
-            DutyKind::Unspecified => false,
-            DutyKind::Reveal => audit.provider == own && !audit.is_revealed,
-            DutyKind::Commit => seated(|seat| seat.commitment.is_empty()),
-            DutyKind::Verdict => {
-                seated(|seat| !seat.commitment.is_empty() && seat.verdict.is_none())
-            }
-        }
+    fn owes(&self, audit: &Audit) -> bool {
+        audit::owes(audit, &self.service.operator.text())
     }
 
     fn carrier(&self) -> String {

@@ -2,15 +2,14 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use plasma_modules::attestation::{
-    self, FINGERPRINT_BYTES, KERNEL_ID_BYTES_MAX, audit, evidence_path, evidence_root,
-    fingerprint_hash, leaf_hash, receipt_digest, request_hash, sampling_seed, text_hash,
+    self, KERNEL_ID_BYTES_MAX, audit, receipt_digest, request_hash, sampling_seed, text_hash,
     tokens_hash,
 };
 use plasma_modules::types::Hash;
 use plasma_modules::{Address, market};
 use plasma_proto::plasma::attestation::v1::{
-    Evidence, FinishReason, LeafProof, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
-    MsgSubmitReceipt, Receipt, Verdict,
+    Evidence, FinishReason, MsgCommitVerdict, MsgReveal, MsgRevealVerdict, MsgSubmitReceipt,
+    Receipt, Verdict,
 };
 use plasma_proto::plasma::market::v1::{Job, MsgDeclineJob, Outcome, Output, Payload};
 use prost::Message as _;
@@ -96,30 +95,7 @@ impl ReceiptKey {
     /// A signed showing of the leaves that an audit drew, from the evidence that is kept; `None` if that lacks one.
     #[must_use]
     pub fn reveal(&self, audit_id: u64, drawn: &[u32], kept: &Evidence) -> Option<MsgReveal> {
-        let names: Vec<Hash> = kept.leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
-        let fingerprints: Vec<Hash> = kept
-            .leaves
-            .iter()
-            .map(|leaf| leaf.get(..FINGERPRINT_BYTES).map(fingerprint_hash))
-            .collect::<Option<_>>()?;
-        let path = |all: &[Hash], index: u32| -> Option<Vec<Vec<u8>>> {
-            Some(evidence_path(all, index)?.into_iter().map(Vec::from).collect())
-        };
-        let proof = |index: &u32| {
-            Some(LeafProof {
-                index: *index,
-                leaf: kept.leaves.get(usize::try_from(*index).ok()?)?.clone(),
-                path: path(&names, *index)?,
-                fingerprint_path: path(&fingerprints, *index)?,
-            })
-        };
-        let mut msg = MsgReveal {
-            carrier: String::new(),
-            audit_id,
-            fingerprints_root: evidence_root(&fingerprints).to_vec(),
-            leaves: drawn.iter().map(proof).collect::<Option<_>>()?,
-            signature: Vec::new(),
-        };
+        let mut msg = audit::reveal_msg(audit_id, drawn, &kept.leaves)?;
         msg.signature = self.key.sign(&audit::reveal_digest(&self.chain_id, &msg)).to_vec();
         Some(msg)
     }

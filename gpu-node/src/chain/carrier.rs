@@ -4,11 +4,12 @@ use std::time::Duration;
 use plasma_modules::{Coded as _, attestation, market};
 use plasma_proto::plasma::market::v1::JobState;
 use prost::Message as _;
+use prost_types::Any;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Service;
-use crate::client::{ClientError, TxOptions};
+use crate::client::{ClientError, TxOptions, TxOutcome};
 use crate::outbox::Answer;
 
 /// Answers of one transaction.
@@ -67,6 +68,16 @@ pub async fn carry(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Service {
+    /// Sends the reporter's messages in one transaction, one transaction after the other, and waits for its block.
+    ///
+    /// # Errors
+    /// As [`crate::client::Client::send`].
+    pub async fn transact(&self, msgs: Vec<Any>) -> Result<TxOutcome, ClientError> {
+        let options = TxOptions { timeout: TX_TIMEOUT, ..TxOptions::default() };
+        let _one = self.sending.lock().await;
+        self.client.send(&self.reporter, msgs, &options).await
+    }
+
     fn tell(&self, error: &ClientError, pause: Duration) {
         let (answers, pause_ms) = (self.outbox.depth(), pause.as_millis());
         let poor =
@@ -173,11 +184,7 @@ impl Service {
     async fn send(&self, answers: &[Answer]) -> Result<(), ClientError> {
         let carrier = self.reporter.address().text();
         let msgs = answers.iter().map(|answer| answer.message(&carrier)).collect();
-        let options = TxOptions { timeout: TX_TIMEOUT, ..TxOptions::default() };
-        let one = self.sending.lock().await;
-        let sent = self.client.send(&self.reporter, msgs, &options).await;
-        drop(one);
-        match sent {
+        match self.transact(msgs).await {
             Ok(outcome) => {
                 tracing::debug!(
                     hash = outcome.hash,

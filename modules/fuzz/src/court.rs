@@ -6,16 +6,15 @@ use plasma_modules::{
     attestation::{
         Fingerprint, Leaf,
         audit::{self, commit_digest, commitment, profile_hash, reveal_digest, verdict_digest},
-        evidence_path, evidence_root, fingerprint_hash, leaf_count, leaf_hash,
+        evidence_root, leaf_count, leaf_hash,
     },
     market,
     types::Hash,
 };
 use plasma_proto::plasma::{
     attestation::v1::{
-        Audit, AuditParams, AuditState, LeafProof, Measures, MsgAppeal, MsgCommitVerdict,
-        MsgDispute, MsgJoinPool, MsgLeavePool, MsgReveal, MsgRevealVerdict, MsgSetProfile, Profile,
-        Verdict,
+        Audit, AuditParams, AuditState, Measures, MsgAppeal, MsgCommitVerdict, MsgDispute,
+        MsgJoinPool, MsgLeavePool, MsgRevealVerdict, MsgSetProfile, Profile, Verdict,
     },
     market::v1::{Job, JobState},
 };
@@ -103,26 +102,9 @@ pub fn root(job_id: u64) -> Hash {
 }
 
 fn reveal(audit: &Audit) -> Any {
-    let leaves = leaves(audit.id);
-    let names: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
-    let prints: Vec<_> = leaves.iter().map(|leaf| fingerprint_hash(&leaf[..258])).collect();
-    let path = |hashes: &[Hash], index| {
-        let path = evidence_path(hashes, index).unwrap_or_default();
-        path.into_iter().map(Vec::from).collect()
-    };
-    let shown = audit.leaves.iter().map(|index| LeafProof {
-        index: *index,
-        leaf: leaves[usize::try_from(*index).unwrap_or_default()].clone(),
-        path: path(&names, *index),
-        fingerprint_path: path(&prints, *index),
-    });
-    let mut msg = MsgReveal {
-        carrier: text(BOB),
-        audit_id: audit.id,
-        fingerprints_root: evidence_root(&prints).into(),
-        leaves: shown.collect(),
-        signature: vec![],
-    };
+    let mut msg = audit::reveal_msg(audit.id, &audit.leaves, &leaves(audit.id))
+        .expect("every leaf is at hand");
+    msg.carrier = text(BOB);
     msg.signature = receipt_key(OPERATOR).sign(&reveal_digest(CHAIN_ID, &msg)).to_vec();
     any(&msg)
 }

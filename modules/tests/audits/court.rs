@@ -7,7 +7,7 @@ pub use plasma_modules::{
             self, commit_digest, commitment, default_params, profile_hash, reveal_digest,
             verdict_digest,
         },
-        evidence_path, evidence_root, fingerprint_hash, leaf_count, leaf_hash,
+        evidence_root, leaf_count, leaf_hash,
     },
     types::Hash,
 };
@@ -228,23 +228,9 @@ impl Court {
     }
 
     pub fn reveal_msg(&self, id: u64) -> MsgReveal {
-        let leaves = leaves(id);
-        let prints: Vec<_> = leaves.iter().map(|leaf| fingerprint_hash(&leaf[..258])).collect();
-        let names = names(&leaves);
-        let bytes = |path: Vec<Hash>| path.into_iter().map(Vec::from).collect();
-        let shown = self.audit(id).leaves.into_iter().map(|index| LeafProof {
-            index,
-            leaf: leaves[index as usize].clone(),
-            path: bytes(evidence_path(&names, index).unwrap()),
-            fingerprint_path: bytes(evidence_path(&prints, index).unwrap()),
-        });
-        sign_reveal(MsgReveal {
-            carrier: USERS[2].text(),
-            audit_id: id,
-            fingerprints_root: evidence_root(&prints).into(),
-            leaves: shown.collect(),
-            signature: vec![],
-        })
+        let drawn = self.audit(id).leaves;
+        let msg = audit::reveal_msg(id, &drawn, &leaves(id)).unwrap();
+        sign_reveal(MsgReveal { carrier: USERS[2].text(), ..msg })
     }
 
     pub fn reveal_as(&mut self, msg: MsgReveal) -> Result<(), Refusal> {

@@ -2,11 +2,12 @@
 
 use alloc::{string::String, vec::Vec};
 
-use plasma_proto::plasma::attestation::v1::{MsgReveal, Verdict};
+use plasma_proto::plasma::attestation::v1::{LeafProof, MsgReveal, Verdict};
 use prost::Message;
 
 use crate::{
     Address,
+    attestation::{FINGERPRINT_BYTES, evidence_path, evidence_root, fingerprint_hash, leaf_hash},
     types::{Hash, digest},
 };
 
@@ -15,6 +16,34 @@ pub fn reveal_digest(chain_id: &str, reveal: &MsgReveal) -> Hash {
     let bare = MsgReveal { carrier: String::new(), signature: Vec::new(), ..reveal.clone() };
     let (id, bytes) = (reveal.audit_id.to_be_bytes(), bare.encode_to_vec());
     digest(&[b"xpl/reveal/v1", chain_id.as_bytes(), &id, &bytes])
+}
+
+/// What shows the `drawn` ones of a claim's leaves, to be signed and carried; `None` if `leaves` lacks
+/// one of them, or holds something else.
+pub fn reveal_msg(audit_id: u64, drawn: &[u32], leaves: &[Vec<u8>]) -> Option<MsgReveal> {
+    let names: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    let prints: Option<Vec<Hash>> =
+        leaves.iter().map(|leaf| leaf.get(..FINGERPRINT_BYTES).map(fingerprint_hash)).collect();
+    let prints = prints?;
+    let path = |all: &[Hash], index| {
+        let path = evidence_path(all, index)?;
+        Some(path.into_iter().map(Vec::from).collect())
+    };
+    let shown = drawn.iter().map(|index| {
+        Some(LeafProof {
+            index: *index,
+            leaf: leaves.get(usize::try_from(*index).ok()?)?.clone(),
+            path: path(&names, *index)?,
+            fingerprint_path: path(&prints, *index)?,
+        })
+    });
+    Some(MsgReveal {
+        carrier: String::new(),
+        audit_id,
+        fingerprints_root: evidence_root(&prints).into(),
+        leaves: shown.collect::<Option<_>>()?,
+        signature: Vec::new(),
+    })
 }
 
 /// What a juror commits to: nobody else can open it, and nobody without the salt tells what it says.

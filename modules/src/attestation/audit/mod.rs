@@ -24,7 +24,9 @@ mod state;
 
 pub use block::end_block;
 pub(super) use claim::claim;
-pub use digests::{commit_digest, commitment, drawn_leaves, reveal_digest, verdict_digest};
+pub use digests::{
+    commit_digest, commitment, drawn_leaves, reveal_digest, reveal_msg, verdict_digest,
+};
 pub use dispute::{appeal, dispute};
 pub use duty::{commit_verdict, reveal, reveal_verdict};
 pub use error::Error;
@@ -42,7 +44,9 @@ pub use msg::{
 pub use params::default_params;
 pub(super) use params::{check_together, rows};
 pub use pool::{join_pool, leave_pool, set_profile};
-pub use profile::{fingerprint_holds, profile_hash, projection_holds, tokens_hold, within};
+pub use profile::{
+    fields, fingerprint_holds, outside, profile_hash, projection_holds, tokens_hold, within,
+};
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
-pub use state::{audit, audit_key, model_profile, standing, terms};
+pub use state::{audit, audit_key, model_profile, owes, standing, terms};

@@ -37,7 +37,8 @@ pub fn within(measures: &Measures, profile: &Profile) -> bool {
         && measures.is_ended_well
 }
 
-fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
+/// Each number of a profile with its name.
+pub fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
     let Profile {
         exponent_mismatches_max,
         mantissa_mean_centi_max,
@@ -57,7 +58,7 @@ fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
 }
 
 /// The first number of a profile that is below `floor` or above `ceiling`, with what it is and may be.
-pub(super) fn outside(
+pub fn outside(
     profile: &Profile,
     floor: &Profile,
     ceiling: &Profile,

@@ -72,7 +72,7 @@ fn audit_indexes(id: &u64, audit: &Audit) -> Vec<IndexEntry> {
         };
         indexes.push((Table::AttestationAuditsByDue, bytes(&due)));
     }
-    let owing = owing(audit);
+    let owing = owing(audit).map(Address::stored);
     indexes.extend(owing.map(|who| (Table::AttestationDuties, bytes(&(who, *id)))));
     indexes
 }
@@ -84,12 +84,17 @@ fn member_indexes(
     [(Table::AttestationPoolsByOperator, bytes(&(*operator, *model, *profile)))].into()
 }
 
-/// Who must do something before the phase ends.
-fn owing(audit: &Audit) -> impl Iterator<Item = Address> {
+/// Who must do something before the phase ends, as text.
+fn owing(audit: &Audit) -> impl Iterator<Item = &str> {
     let provider = audit.state() == AuditState::Reveal && !audit.is_revealed;
-    let provider = provider.then(|| Address::stored(&audit.provider));
+    let provider = provider.then_some(audit.provider.as_str());
     let jurors = audit.seats.iter().filter(|seat| seat_owes(audit, seat));
-    provider.into_iter().chain(jurors.map(|seat| Address::stored(&seat.juror)))
+    provider.into_iter().chain(jurors.map(|seat| seat.juror.as_str()))
+}
+
+/// Whether an operator must do something before the phase of an audit ends.
+pub fn owes(audit: &Audit, operator: &str) -> bool {
+    owing(audit).any(|owing| owing == operator)
 }
 
 /// Whether a seat's juror has something to do in this phase.
