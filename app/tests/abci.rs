@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "b4f521689903758f49625b89d54673cefbb16fcb7089aec8185b63696c784f55"
+        "21d17c6574997c48e54b4ef48470b1f5cdf0366b5fa8f87183031bfa3d4632a1"
     );
 }
 
