@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "ac2d8358284fa9943be05fab3a83ff0845d1096a83363e5984285db22aaa4f92"
+        "21d17c6574997c48e54b4ef48470b1f5cdf0366b5fa8f87183031bfa3d4632a1"
     );
 }
 

@@ -383,9 +383,11 @@ impl Jury {
             root: receipt.fingerprint_root.clone(),
             leaves: None,
         };
+        let now = found.audit.unwrap_or_default();
         let shown = Shown {
-            fingerprints_root: hash32(&found.audit.unwrap_or_default().fingerprints_root)
+            fingerprints_root: hash32(&now.fingerprints_root)
                 .ok_or_else(|| missing("the evidence is not shown"))?,
+            question: hash32(&now.question).ok_or_else(|| missing("no question is drawn"))?,
             leaves: found.leaves.into_iter().map(|shown| (shown.index, shown.leaf)).collect(),
         };
         let judged = tokio::task::spawn_blocking(move || {
@@ -416,13 +418,17 @@ fn found_by(
     shown: &Shown,
     is_honest: impl Fn(&Report) -> bool,
 ) -> Result<Verdict, EngineError> {
-    let fail = Verdict { pass: false, measures: Some(Measures::default()) };
+    let fail = Verdict { measures: Some(Measures::default()), ..Verdict::default() };
     let vocabulary = model.model().config().vocab_size;
     if claim.output.iter().any(|token| usize::try_from(*token).is_ok_and(|at| at >= vocabulary)) {
         return Ok(fail);
     }
     match verify::judge(model, claim, shown) {
-        Ok(report) => Ok(Verdict { pass: is_honest(&report), measures: Some(report.measures) }),
+        Ok(report) => Ok(Verdict {
+            pass: is_honest(&report),
+            measures: Some(report.measures),
+            answer: report.answer.unwrap_or_default(),
+        }),
         Err(error) if error.is_clients_fault() => Ok(fail),
         Err(error) => Err(error),
     }

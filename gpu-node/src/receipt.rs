@@ -157,7 +157,7 @@ impl ReceiptKey {
             carrier: String::new(),
             audit_id,
             juror: juror.text(),
-            verdict: Some(*verdict),
+            verdict: Some(verdict.clone()),
             salt: salt.to_vec(),
             signature: self.key.sign(&digest).to_vec(),
         }

@@ -20,7 +20,7 @@ use gpu_node::outbox::{KEEP_DAYS, Outbox};
 use gpu_node::receipt::ReceiptKey;
 use gpu_node::verify::DEFAULT_PROFILE;
 use gpu_node::wallet::Wallet;
-use plasma_modules::attestation::audit;
+use plasma_modules::attestation::audit::{self, question::ANSWER_BYTES};
 use plasma_modules::{Address, market, token};
 use plasma_proto::plasma::attestation::v1::{
     Audit, AuditState, Finding, MsgJoinPool, MsgSetProfile, MsgSetProfileResponse,
@@ -288,6 +288,10 @@ async fn story(weights: u64) -> (World, Audit, Job) {
     }
     drop(again.stop().await);
     assert!(unopened.exists(), "it is not old");
+    let answers: Vec<_> =
+        ended.seats.iter().map(|seat| &seat.verdict.as_ref().unwrap().answer).collect();
+    assert!(answers.iter().all(|answer| answer.len() == ANSWER_BYTES && *answer == answers[0]));
+    assert!(ended.seats.iter().all(|seat| !seat.has_not_looked), "{ended:?}");
     let service = provider.stop().await;
     let text = service.metrics.text();
     assert!(text.contains("gpu_node_audit_duties_total{what=\"reveal\"} 1"), "{text}");
@@ -299,7 +303,7 @@ async fn honest_work_is_found_clean_and_paid() {
     let (world, audit, job) = story(tiny::SEED).await;
     assert_eq!(audit.finding(), Finding::Clean, "{audit:?}");
     assert_eq!(job.state(), JobState::Settled, "{job:?}");
-    assert!(audit.seats.iter().all(|seat| seat.verdict.unwrap().pass), "{audit:?}");
+    assert!(audit.seats.iter().all(|seat| seat.verdict.as_ref().unwrap().pass), "{audit:?}");
     assert_eq!(world.bond(PROVIDER), BOND_UXPL);
 }
 
@@ -308,7 +312,7 @@ async fn another_models_work_is_convicted_and_refunded() {
     let (world, audit, job) = story(tiny::SEED + 1).await;
     assert_eq!(audit.finding(), Finding::Convicted, "{audit:?}");
     assert_ne!(job.state(), JobState::Settled, "{job:?}");
-    assert!(audit.seats.iter().all(|seat| !seat.verdict.unwrap().pass), "{audit:?}");
+    assert!(audit.seats.iter().all(|seat| !seat.verdict.as_ref().unwrap().pass), "{audit:?}");
     let slashed: u128 = audit.slashed_uxpl.parse().unwrap();
     assert!(slashed > 0);
     assert_eq!(world.bond(PROVIDER), BOND_UXPL - slashed);

@@ -6,11 +6,13 @@ use std::process::Command;
 use candle_core::{DType, Device};
 use gpu_node::engine::candle::{Candle, load_folder};
 use gpu_node::engine::{Engine as _, Sampling, tiny};
+use gpu_node::evidence::distance_ppm;
 use gpu_node::verify::{
-    BadLeaves, Claim, DEFAULT_PROFILE, Order, Report, Tier, calibrate, profile_of, to_svg, verify,
-    write, writers,
+    BadLeaves, Claim, DEFAULT_PROFILE, Order, Report, Shown, Tier, calibrate, judge, profile_of,
+    to_svg, verify, write, writers,
 };
 use plasma_modules::attestation::EvidenceError;
+use plasma_modules::attestation::audit::question::{ANSWER_BYTES, question};
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures};
 
@@ -63,6 +65,34 @@ fn honest_work_passes_to_the_last_bit() {
             let mut wrong = claim.clone();
             wrong.root[0] ^= 1;
             assert_eq!(faults(&model, &wrong, Tier::Exact), ["leaves", "root"]);
+        }
+    }
+}
+
+/// Other kernels of the model come to the same answer, whoever wrote the claim; another model, and an answer to another
+/// question, are far from it.
+#[test]
+fn an_answer_tells_who_read_the_tokens_with_the_model() {
+    let model = model();
+    let answer = |reads: &Candle, claim: &Claim, asked: u64| {
+        let question = question(&[7; 32], asked, 0);
+        let shown = Shown { fingerprints_root: [0; 32], leaves: vec![], question };
+        let bytes = judge(reads, claim, &shown).unwrap().answer.unwrap();
+        assert_eq!(bytes.len(), ANSWER_BYTES);
+        let numbers: Vec<_> =
+            bytes.chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
+        numbers.as_chunks::<8>().0.to_vec()
+    };
+    for writer in [&model, &other_model()] {
+        let claim = write(writer, &order("what is asked", 800)).unwrap();
+        let own = answer(&model, &claim, 1);
+        for reads in writers(&model, &Device::Cpu, &[DType::BF16, DType::F16]) {
+            let apart = distance_ppm(&answer(&reads, &claim, 1), &own);
+            assert!(apart < 100_000, "{apart} by {}", reads.info().kernel_id);
+        }
+        for guess in [answer(&other_model(), &claim, 1), answer(&model, &claim, 2)] {
+            let apart = distance_ppm(&guess, &own);
+            assert!(apart > 500_000, "{apart}");
         }
     }
 }

@@ -231,7 +231,11 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         carrier: me.clone(),
         audit_id: 1,
         juror: me.clone(),
-        verdict: Some(Verdict { pass: true, measures: Some(Measures::default()) }),
+        verdict: Some(Verdict {
+            pass: true,
+            measures: Some(Measures::default()),
+            ..Verdict::default()
+        }),
         salt: vec![1; 32],
         signature: vec![1; 64],
     };

@@ -83,6 +83,7 @@ fn seats(audit: &Audit) -> impl Iterator<Item = &Seat> {
 /// What a juror has said.
 fn says(seat: &Seat) -> (&'static str, Tone) {
     match &seat.verdict {
+        Some(_) if seat.has_not_looked => ("did not look", Tone::Bad),
         Some(verdict) if verdict.pass => ("honest", Tone::Good),
         Some(_) => ("false", Tone::Bad),
         None if !seat.commitment.is_empty() => ("committed", Tone::Plain),
@@ -204,7 +205,7 @@ mod tests {
         Seat {
             juror: juror.into(),
             commitment: vec![1; if commitment { 32 } else { 0 }],
-            verdict: pass.map(|pass| Verdict { pass, measures: None }),
+            verdict: pass.map(|pass| Verdict { pass, ..Verdict::default() }),
             ..Seat::default()
         }
     }

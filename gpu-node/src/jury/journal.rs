@@ -22,7 +22,7 @@ const TEMPORARY: &str = "write.tmp";
 const ENDING: &str = ".verdict";
 
 /// A verdict and what hides it until it is opened.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sealed {
     /// What the juror found.
     pub verdict: Verdict,
@@ -77,7 +77,7 @@ impl Journal {
         let path = self.path(audit_id, round);
         // What is there is damaged, and can be opened by nobody.
         remove(&path)?;
-        let Sealed { verdict, salt } = sealed;
+        let Sealed { verdict, salt } = sealed.clone();
         let kept = MsgRevealVerdict {
             audit_id,
             verdict: Some(verdict),
@@ -128,7 +128,7 @@ mod tests {
 
     fn sealed(salt: u8, pass: bool) -> Sealed {
         let measures = Some(Measures { tokens: 7, ..Measures::default() });
-        Sealed { verdict: Verdict { pass, measures }, salt: [salt; 32] }
+        Sealed { verdict: Verdict { pass, measures, answer: vec![salt; 64] }, salt: [salt; 32] }
     }
 
     #[test]

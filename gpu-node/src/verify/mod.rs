@@ -14,9 +14,10 @@ mod calibrate;
 mod measure;
 mod provider;
 
+use plasma_modules::attestation::audit::question;
 use plasma_modules::attestation::{
-    EvidenceError, Leaf, evidence_root, leaf_count, leaf_hash, leaf_rows, projection_seed,
-    tokens_hash,
+    EvidenceError, Leaf, SEGMENT_ROWS, evidence_root, leaf_count, leaf_hash, leaf_rows,
+    projection_seed, tokens_hash,
 };
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
@@ -29,7 +30,7 @@ pub use provider::{Order, write, write_recorded};
 
 use crate::engine::candle::{Candle, PREFILL_TOKENS, read_rows};
 use crate::engine::{Engine as _, EngineError, Finish, Sampler, Sampling, Transcript};
-use crate::evidence::{self, Binding, Recorder, Segments};
+use crate::evidence::{self, Binding, Recorder, Segments, Signs};
 use measure::Draws;
 
 /// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
@@ -103,6 +104,8 @@ pub struct Shown {
     pub fingerprints_root: Hash,
     /// Those that were drawn, with their indexes.
     pub leaves: Vec<(u32, Vec<u8>)>,
+    /// What each juror is asked.
+    pub question: Hash,
 }
 
 /// Why leaves are no evidence of the claim, whatever the model computes.
@@ -147,6 +150,8 @@ pub struct Report {
     pub bad_leaves: Option<BadLeaves>,
     /// Whether the leaves computed here have the receipt's root.
     pub root_matches: bool,
+    /// The answer to the question of an audit.
+    pub answer: Option<Vec<u8>>,
 }
 
 impl Report {
@@ -277,7 +282,21 @@ fn compare(
         segments,
         bad_leaves,
         root_matches,
+        answer: shown.map(|shown| answer(&reading.segments, &shown.question, claim.output.len())),
     })
+}
+
+/// The projections of the rows that a question asks for, as this model computes them.
+fn answer(own: &Segments, asked: &Hash, n_out: usize) -> Vec<u8> {
+    let signs = Signs::new(asked, own.width);
+    let rows = question::rows(asked, u32::try_from(n_out).unwrap_or(u32::MAX));
+    let row = |at: u32| {
+        let at = usize::try_from(at).ok()?;
+        let segment = own.all.get(1 + at / SEGMENT_ROWS)?;
+        segment.rows.chunks(own.width.max(1)).nth(at % SEGMENT_ROWS)
+    };
+    let projected = rows.into_iter().filter_map(row).flat_map(|row| signs.project(row));
+    projected.flat_map(u16::to_be_bytes).collect()
 }
 
 /// Leaves as the chain reads them, if they are the receipt's.

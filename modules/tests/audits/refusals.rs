@@ -144,7 +144,7 @@ fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
     refused_as(court.commit_as(copy), 31);
     refused_as(court.open_as(court.verdict_msg(id, jury[0], verdict(true))), 20);
     // What is within the profile may be failed, but not the other way round.
-    let beyond = Verdict { pass: true, measures: Some(measures(false)) };
+    let beyond = Verdict { measures: Some(measures(false)), ..verdict(true) };
     let digest = audit::commitment(CHAIN, id, 0, jury[1], &beyond, &salt(jury[1]));
     let mut msg = court.commit_msg(id, jury[1], true);
     msg.commitment = digest.into();
@@ -154,6 +154,8 @@ fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
     court.end(4);
     refused_as(court.commit_as(court.commit_msg(id, jury[2], true)), 20);
 
+    let cut = Verdict { answer: answer(0)[2..].into(), ..verdict(true) };
+    refused_as(court.open_as(court.verdict_msg(id, jury[2], cut)), 2);
     refused_as(court.open_as(court.verdict_msg(id, jury[1], beyond)), 35);
     refused_as(court.open_as(court.verdict_msg(id, jury[2], verdict(true))), 32);
     refused_as(court.open_as(court.verdict_msg(id, outsider, verdict(true))), 29);

@@ -353,3 +353,52 @@ fn the_money_of_carriers_comes_back_as_far_as_the_fee_goes() {
     let fee: u128 = court.net.job(id).payout.unwrap().audit_uxpl.parse().unwrap();
     assert_eq!(audit.seats[0].earned_uxpl, ((fee - 21) / 3).to_string());
 }
+
+/// Passes that were not looked for: nothing answered, or something guessed.
+fn lazy(answer: Vec<u8>) -> Option<Verdict> {
+    Some(Verdict { answer, ..verdict(true) })
+}
+
+#[test]
+fn who_passes_without_looking_is_as_silent_and_pays() {
+    let mut court = Court::new(AuditParams { jury: 5, threshold: 3, ..numbers() }, 8);
+    let id = court.audited();
+    assert!(court.audit(id).question.is_empty(), "nobody knows it before");
+    court.reveal(id);
+    assert_eq!(court.audit(id).question.len(), 32);
+    let guess = (0..32u16).flat_map(|at| (0x6400 | (900 - at * 20)).to_be_bytes()).collect();
+    let fails = |noise| Some(Verdict { answer: answer(noise), ..verdict(false) });
+    court.judge_with(id, &[fails(0), lazy(guess), fails(90), lazy(vec![]), fails(20)]);
+    assert_eq!(court.audit(id).state(), AuditState::Appeal);
+    court.check_export();
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Convicted, "noise of kernels is near enough");
+    let marks: Vec<_> = audit.seats.iter().map(|seat| seat.has_not_looked).collect();
+    assert_eq!(marks, [false, true, false, true, false]);
+    let seat: u128 = audit.seat_uxpl.parse().unwrap();
+    for seat_of in &audit.seats {
+        let lost = if seat_of.has_not_looked { seat / 10 } else { 0 };
+        assert_eq!(seat_of.lost_uxpl, lost.to_string());
+        assert_eq!(seat_of.earned_uxpl.is_empty(), seat_of.has_not_looked);
+    }
+}
+
+#[test]
+fn of_an_honest_claim_who_did_not_look_earns_nothing_either() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[Some(verdict(true)), lazy(vec![]), Some(verdict(true))]);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Clean);
+    assert_eq!((audit.seats[1].has_not_looked, audit.seats[1].earned_uxpl.as_str()), (true, ""));
+    assert_ne!(audit.seats[1].lost_uxpl, "0");
+    // Where fewer than decide are near each other nobody knows who looked: nobody is marked.
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[Some(verdict(true)), lazy(vec![]), None]);
+    court.end(4);
+    assert_eq!(ended(&court, id).finding(), Finding::Clean);
+    assert!(ended(&court, id).seats.iter().all(|seat| !seat.has_not_looked));
+}

@@ -181,6 +181,9 @@ pub struct AuditParams {
     /// Claims with fewer tokens do not count.
     #[prost(uint32, tag = "36")]
     pub drift_tokens_min: u32,
+    /// How far from the middle of all answers the answer of a juror that looked may be, millionths of its length.
+    #[prost(uint32, tag = "37")]
+    pub answer_near_ppm: u32,
 }
 impl ::prost::Name for AuditParams {
     const NAME: &'static str = "AuditParams";
@@ -325,13 +328,17 @@ impl ::prost::Name for Drift {
     }
 }
 /// What a juror found.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Verdict {
     /// Whether the claim is the model's work. The chain takes a pass only with measures within the profile.
     #[prost(bool, tag = "1")]
     pub pass: bool,
     #[prost(message, optional, tag = "2")]
     pub measures: ::core::option::Option<Measures>,
+    /// To the audit's question: the projections of its rows as the juror computed them, f16 as be16, 64 bytes; empty if the model cannot
+    /// read the claim.
+    #[prost(bytes = "vec", tag = "3")]
+    pub answer: ::prost::alloc::vec::Vec<u8>,
 }
 impl ::prost::Name for Verdict {
     const NAME: &'static str = "Verdict";
@@ -365,6 +372,9 @@ pub struct Seat {
     pub lost_uxpl: ::prost::alloc::string::String,
     #[prost(string, tag = "7")]
     pub earned_uxpl: ::prost::alloc::string::String,
+    /// What it answered is not what those answered who looked: its verdict counts for nothing.
+    #[prost(bool, tag = "8")]
+    pub has_not_looked: bool,
 }
 impl ::prost::Name for Seat {
     const NAME: &'static str = "Seat";
@@ -484,6 +494,9 @@ pub struct Audit {
     /// Found clean; but with it small deviations of the operator's claims came to the limit.
     #[prost(bool, tag = "34")]
     pub is_drift: bool,
+    /// What the jurors of the round under way must answer, 32 bytes; drawn when they begin.
+    #[prost(bytes = "vec", tag = "35")]
+    pub question: ::prost::alloc::vec::Vec<u8>,
 }
 impl ::prost::Name for Audit {
     const NAME: &'static str = "Audit";

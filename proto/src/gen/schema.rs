@@ -499,6 +499,7 @@ Field { number: 2, name: "nanos", kind: Kind::Int32, repeated: false, packed: fa
 Field { number: 1, name: "seconds", kind: Kind::Int64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.AuditParams", amino_name: "", form: Form::Object, fields: &[
+Field { number: 37, name: "answer_near_ppm", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 23, name: "appeal_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 28, name: "appeal_bond_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 9, name: "appeal_jury", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -719,6 +720,7 @@ Field { number: 7, name: "vocab", kind: Kind::Uint32, repeated: false, packed: f
 Field { number: 2, name: "width", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.Verdict", amino_name: "", form: Form::Object, fields: &[
+Field { number: 3, name: "answer", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "measures", kind: Kind::Message(104), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "pass", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },

@@ -7,6 +7,7 @@ use plasma_proto::plasma::attestation::v1::{Audit, AuditState, Finding};
 use super::{
     Error, claim, drift, ending,
     event::Event,
+    question,
     state::{AUDITS, due_in, numbers, numbers_of},
 };
 use crate::{Ctx, Table, attestation::state::due};
@@ -52,6 +53,7 @@ fn step(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
 fn begin_commit(ctx: &mut Ctx<'_>, mut audit: Audit) {
     let numbers = numbers_of(&audit);
     audit.state = AuditState::Commit.into();
+    audit.question = question::question(&ctx.block.beacon, audit.id, audit.round).into();
     due_in(&mut audit, ctx.block, numbers.commit_blocks, numbers.commit_s);
     AUDITS.set(ctx.store, &audit.id, &audit);
 }

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn digests_are_golden() {
-        let verdict = Verdict { pass: true, measures: None };
+        let verdict = Verdict { pass: true, ..Verdict::default() };
         let juror = Address([3; 20]);
         let reveal = MsgReveal { audit_id: 7, carrier: "x".into(), ..MsgReveal::default() };
         let found = [

@@ -90,8 +90,9 @@ pub fn load_bps(measures: &Measures, profile: &Profile) -> u32 {
 /// The lower median of the loads that jurors of a round who passed the claim measured; `None` if they looked at fewer
 /// than `tokens_min` tokens, or there are none.
 fn median_load(seats: &[Seat], round: u32, profile: &Profile, tokens_min: u32) -> Option<u32> {
-    let passed = seats.iter().filter(|seat| seat.round == round);
-    let passed = passed.filter_map(|seat| seat.verdict.filter(|verdict| verdict.pass)?.measures);
+    let passed = seats.iter().filter(|seat| seat.round == round && !seat.has_not_looked);
+    let passed = passed.filter_map(|seat| seat.verdict.as_ref().filter(|verdict| verdict.pass));
+    let passed = passed.filter_map(|verdict| verdict.measures);
     let mut loads: Vec<u32> = passed
         .filter(|measures| measures.tokens >= tokens_min)
         .map(|measures| load_bps(&measures, profile))
@@ -276,7 +277,11 @@ mod tests {
         assert_eq!(load_bps(&measures(0, 0), &none), 0);
         let seat = |pass, centi, round| Seat {
             round,
-            verdict: Some(Verdict { pass, measures: Some(measures(centi, 0)) }),
+            verdict: Some(Verdict {
+                pass,
+                measures: Some(measures(centi, 0)),
+                ..Verdict::default()
+            }),
             ..Seat::default()
         };
         let median = |seats: &[Seat]| median_load(seats, 0, &PROFILE, 32);

@@ -1,13 +1,13 @@
 //! What a jury finds, and what follows from it.
 
 use plasma_proto::plasma::attestation::v1::{
-    Audit, AuditState, Carried, Finding, PayerCount, Seat, Verdict,
+    Audit, AuditState, Carried, Finding, PayerCount, Seat,
 };
 
 use super::{
     Error, bonds, claim, drift,
     event::Event,
-    stakes,
+    question, stakes,
     state::{
         AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
         standing, stored_hash, sum, terms,
@@ -25,6 +25,7 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
         0 => (numbers.jury, numbers.threshold),
         _ => (numbers.appeal_jury, numbers.appeal_threshold),
     };
+    question::mark(&mut audit, threshold);
     let count = |pass: bool| {
         let says = |seat: &&Seat| seat.round == audit.round && says(seat) == Some(pass);
         u32::try_from(audit.seats.iter().filter(says).count()).unwrap_or(u32::MAX)
@@ -56,8 +57,9 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     end(ctx, audit, finding)
 }
 
+/// A juror that has not looked has said nothing.
 fn says(seat: &Seat) -> Option<bool> {
-    seat.verdict.as_ref().map(|verdict| verdict.pass)
+    seat.verdict.as_ref().filter(|_| !seat.has_not_looked).map(|verdict| verdict.pass)
 }
 
 /// Money that an audit hands out, all of it in the module account.
@@ -189,9 +191,9 @@ fn end_seats(
     for seat in &mut audit.seats {
         let juror = Address::stored(&seat.juror);
         let locked = Amount::stored(&seat.locked_uxpl);
-        let part_bps = match &seat.verdict {
+        let part_bps = match says(seat) {
             None if judged => numbers.silent_bps,
-            Some(Verdict { pass: false, .. }) if overturned && seat.round == 0 => numbers.wrong_bps,
+            Some(false) if overturned && seat.round == 0 => numbers.wrong_bps,
             _ => 0,
         };
         let lost = share(locked, part_bps);

@@ -3,7 +3,7 @@ use alloc::{collections::BTreeSet, format, string::String};
 use plasma_proto::plasma::{attestation::v1::AuditState, genesis::v1::AttestationGenesis};
 
 use super::{
-    Error, drift,
+    Error, drift, question,
     state::{AUDITS, BEACONS, COUNTS, DRIFTS, LEAVES, MEMBERS, PROFILES, STANDINGS},
 };
 use crate::{
@@ -130,6 +130,10 @@ fn check_audit(
         for text in [&seat.locked_uxpl, &seat.lost_uxpl, &seat.earned_uxpl] {
             amount(text)?;
         }
+        let answer = seat.verdict.as_ref().map(|verdict| &verdict.answer[..]).unwrap_or_default();
+        if !answer.is_empty() && !question::is_answer(answer) {
+            return Err(bad("an answer that is none"));
+        }
         if !seat.commitment.is_empty() {
             hash(&seat.commitment)?;
         }
@@ -140,6 +144,9 @@ fn check_audit(
     }
     if audit.is_revealed {
         hash(&audit.fingerprints_root)?;
+    }
+    if !audit.question.is_empty() {
+        hash(&audit.question)?;
     }
     let seated = audit.params.is_some() && audit.profile.is_some();
     match audit.state() {

@@ -19,6 +19,7 @@ mod params;
 mod pool;
 mod profile;
 mod query;
+pub mod question;
 pub mod stakes;
 mod state;
 

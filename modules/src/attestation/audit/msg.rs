@@ -8,7 +8,7 @@ use plasma_proto::plasma::attestation::v1::{
 };
 use prost::Message;
 
-use super::Error;
+use super::{Error, question};
 use crate::{
     Address, Amount, Sdk,
     attestation::{LEAF_BYTES, PATH_MAX},
@@ -289,6 +289,9 @@ impl RevealVerdict {
         let verdict = verdict.ok_or(bad("verdict", "is missing"))?;
         if verdict.measures.is_none() {
             return Err(bad("verdict.measures", "are missing"));
+        }
+        if !verdict.answer.is_empty() && !question::is_answer(&verdict.answer) {
+            return Err(bad("verdict.answer", "must be 32 finite numbers of two bytes, or empty"));
         }
         Ok(Self {
             carrier: Address::parse(&carrier)?,
