@@ -80,7 +80,7 @@ pub const DEFAULT: &str = r#"# Configuration of a gpu-node. What is commented ou
 #output_uxpl_per_mtok = 600000
 #slots = 1
 # What computes: "candle", or "referee", whose answers a dispute can decide without a jury. The referee runs on
-# the processor, whatever device says, and only models in f32, f16 or bf16 without biases.
+# the processor, whatever device says, holds weights as f32, and only models without biases.
 #kernel = "candle"
 "#;
 

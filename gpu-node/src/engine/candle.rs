@@ -138,19 +138,7 @@ pub fn load_changed(
     change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>,
 ) -> Result<Candle, EngineError> {
     let (Description { config, tokenizer, dtype: _ }, files) = read_folder(folder)?;
-    let mut weights = match files {
-        Files::Gguf(mut gguf) => gguf.weights(&config)?,
-        Files::Safetensors(files) => {
-            let mut weights = Weights::new();
-            for file in &files {
-                weights.extend(read_safetensors(file)?);
-            }
-            weights
-        }
-    };
-    for (name, weight) in &mut weights {
-        *weight = change(name, weight.clone())?;
-    }
+    let mut weights = read_weights(files, &config, change)?;
     let stored = weights.get(EMBEDDING).map_or(DType::F32, Tensor::dtype);
     let model =
         Llama::new(config, &mut weights, compute_dtype(stored, device), device, context_max)?;
@@ -161,7 +149,7 @@ pub fn load_changed(
 /// Loads the model in a folder with the referee's kernel, on the processor. The context is cut to `context_max` tokens.
 ///
 /// # Errors
-/// As [`load_folder`]; and for models that the referee does not cover: quantised, in a GGUF file, with biases or out of its bounds.
+/// As [`load_folder`]; and for models that the referee does not cover: with biases or out of its bounds.
 pub fn load_referee(folder: &Path, context_max: usize) -> Result<Candle, EngineError> {
     load_referee_changed(folder, context_max, &mut |_, weight| Ok(weight))
 }
@@ -176,21 +164,32 @@ pub fn load_referee_changed(
     change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>,
 ) -> Result<Candle, EngineError> {
     let (Description { config, tokenizer, dtype: _ }, files) = read_folder(folder)?;
-    let Files::Safetensors(files) = files else {
-        return Err(EngineError::Files(
-            "the referee's kernel reads safetensors in f32, f16 or bf16, no GGUF file".to_owned(),
-        ));
-    };
-    let mut weights = Weights::new();
-    for file in &files {
-        weights.extend(read_safetensors(file)?);
-    }
-    for (name, weight) in &mut weights {
-        *weight = change(name, weight.clone())?;
-    }
+    let mut weights = read_weights(files, &config, change)?;
     let model = Llama::refereed(config, &mut weights, context_max)?;
     let kernel_id = kernel_id(&model, &Device::Cpu);
     Ok(Candle { model: Arc::new(model), tokenizer, kernel_id })
+}
+
+/// All weights in the types that their files store, or as f32 if those are quantised, each as `change` makes it.
+fn read_weights(
+    files: Files,
+    config: &Config,
+    change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>,
+) -> Result<Weights, EngineError> {
+    let mut weights = match files {
+        Files::Gguf(mut gguf) => gguf.weights(config)?,
+        Files::Safetensors(files) => {
+            let mut weights = Weights::new();
+            for file in &files {
+                weights.extend(read_safetensors(file)?);
+            }
+            weights
+        }
+    };
+    for (name, weight) in &mut weights {
+        *weight = change(name, weight.clone())?;
+    }
+    Ok(weights)
 }
 
 fn read_folder(folder: &Path) -> Result<(Description, Files), EngineError> {

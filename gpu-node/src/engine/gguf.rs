@@ -362,6 +362,21 @@ mod tests {
         }
     }
 
+    /// The referee's root is over what the weights are expanded to.
+    #[test]
+    fn the_referee_reads_it_too() {
+        let (hf, gguf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        tiny::write_tiny(hf.path(), tiny::SEED).unwrap();
+        let root = |folder: &Path| {
+            let engine = candle::load_referee(folder, usize::MAX).unwrap();
+            engine.model().referee().unwrap().weights_root()
+        };
+        write(gguf.path(), GgmlDType::F32, &[]);
+        assert_eq!(root(gguf.path()), root(hf.path()));
+        write(gguf.path(), GgmlDType::Q4_1, &[]);
+        assert_ne!(root(gguf.path()), root(hf.path()));
+    }
+
     #[test]
     fn what_is_not_known_is_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Plain loops over [`plasma_modules::attestation::referee::kernel`], whose functions the chain computes in soft numbers: the same bits on every
 //! machine, for one token or many at once, with any number of threads. Weights are held as f32; those that are stored as f16 or bf16 widen
-//! exactly.
+//! exactly, quantised ones are what they expand to.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
