@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use clap::Args;
+use gpu_node::config::Kernel;
 use gpu_node::engine::candle::Candle;
 use gpu_node::engine::{Engine as _, EngineError, Sampling};
 use gpu_node::evidence as leaves;
@@ -381,10 +382,12 @@ fn models_folder(app: &App, args: &VerifyArgs) -> Result<Cache> {
     Cache::open(&folder).map_err(|error| cannot(error.to_string()))
 }
 
-fn load(cache: &Cache, model_id: &[u8], device: Backend) -> Result<Candle> {
+/// Loads a model to repeat what a receipt of this kernel says.
+fn load(cache: &Cache, model_id: &[u8], device: Backend, kernel_id: &str) -> Result<Candle> {
     let id = hash32(model_id).ok_or_else(|| cannot("the job names no model"))?;
     let failed = |error: EngineError| cannot(error.to_string());
-    models::load(cache, &id, &device.open().map_err(failed)?).map_err(|error| match &error {
+    let device = device.open().map_err(failed)?;
+    models::load_with(cache, &id, &device, Kernel::of(kernel_id)).map_err(|error| match &error {
         ModelsError::Unknown { id, root } => cannot(format!(
             "the model {} is not on this machine (looked in {})",
             hex(id),
@@ -400,7 +403,7 @@ fn load(cache: &Cache, model_id: &[u8], device: Backend) -> Result<Candle> {
 
 /// A receipt that says that the request could not be served: is that so?
 fn fault(evidence: &Evidence, cache: Cache, device: Backend) -> Result<Check> {
-    let model = load(&cache, &evidence.job.model_id, device)?;
+    let model = load(&cache, &evidence.job.model_id, device, &evidence.receipt.kernel_id)?;
     let max_tokens = usize::try_from(evidence.job.max_tokens).unwrap_or(usize::MAX);
     let context = usize::try_from(model.info().context_tokens).unwrap_or(usize::MAX);
     let unservable = match model.tokenizer().prompt(&evidence.input) {
@@ -438,7 +441,7 @@ async fn read_aside(
     let (model_id, kernel_id) = (job.model_id.clone(), receipt.kernel_id.clone());
     let (done, progress) = channel();
     let work = tokio::task::spawn_blocking(move || {
-        let model = load(&cache, &model_id, rules.device)?;
+        let model = load(&cache, &model_id, rules.device, &kernel_id)?;
         let tier = match Tier::of(&model.info().kernel_id, &kernel_id) {
             Tier::Exact if !rules.tolerant => Tier::Exact,
             _ => Tier::Tolerant,

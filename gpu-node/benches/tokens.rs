@@ -1,14 +1,18 @@
 //! Tokens per second of the node's engine, with evidence recorded and without, beside the bare Candle loop of the
-//! same model, and what evidence alone costs, in one run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
+//! same model, what evidence alone costs, and the referee's kernel with its traces, in one run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gpu_node::{
-    engine::{Engine, EngineHandle, Request, Sampling, candle, llama, tiny},
+    engine::{Engine, EngineHandle, Request, Sampling, candle, llama, referee::Traced, tiny},
     evidence::{Binding, Recorder},
 };
+use plasma_modules::attestation::referee::{Operator, Step, Tile};
 
 /// Long enough that starting and ending do not weigh.
 const TOKENS: u32 = 96;
@@ -99,5 +103,62 @@ fn main() -> Result<()> {
             bare / engine,
         );
     }
+    referee(name, &folder)
+}
+
+/// The referee's kernel beside it: writing, the trace of what was written, opening one tile of its last token, and the root of the weights.
+fn referee(name: &str, folder: &Path) -> Result<()> {
+    let engine = match candle::load_referee(folder, usize::MAX) {
+        Ok(engine) => engine,
+        Err(error) => {
+            println!("{name}: {error}");
+            return Ok(());
+        }
+    };
+    let model = engine.model().referee().context("another kernel was loaded")?.clone();
+    let handle = EngineHandle::spawn(Box::new(engine))?;
+    let request = Request {
+        prompt: PROMPT.to_owned(),
+        max_tokens: TOKENS,
+        stop: vec![],
+        sampling: Sampling::GREEDY,
+        seed: [0; 32],
+        evidence: false,
+    };
+    let mut writing = f64::INFINITY;
+    let (mut prompt, mut output) = (vec![], vec![]);
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let done = handle.generate(request.clone(), |_| {})?;
+        writing = writing.min(began.elapsed().as_secs_f64());
+        (prompt, output) = (done.prompt_tokens, done.output_tokens);
+    }
+    let timed = |began: Instant| began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let root = model.weights_root();
+    let rooting = timed(began);
+    let began = Instant::now();
+    let mut traced = Traced::new(model, &prompt, &output, &|_| ())?;
+    let tracing = timed(began);
+    let trace = *traced.trace();
+    let token = trace.tokens() - 1;
+    let operator = trace.place(Operator::Layer(trace.shape().layers - 1, Step::Output));
+    let tile = Tile { token, operator, index: 0 };
+    let began = Instant::now();
+    let (inputs, rows) = traced.prove(tile)?;
+    let opening = timed(began);
+    let trace_root = traced.root();
+    let began = Instant::now();
+    trace.judge(&trace_root, &root, tile, 0, &inputs, &rows)?;
+    let judging = timed(began);
+    println!(
+        "{name}, {}: {} tokens read, {} written; engine {:.2} tokens/s; root of the weights {rooting:.2} s, trace {tracing:.2} s, one tile opened {:.1} ms, judged in soft numbers {:.2} ms",
+        handle.info().kernel_id,
+        prompt.len(),
+        output.len(),
+        output.len() as f64 / writing,
+        opening * 1e3,
+        judging * 1e3,
+    );
     Ok(())
 }

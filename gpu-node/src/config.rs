@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use plasma_modules::Address;
+use plasma_modules::attestation::referee::KERNEL_ID;
 use plasma_proto::plasma::market::v1::Ask;
 use serde::{Deserialize, Deserializer, de};
 
@@ -78,6 +79,9 @@ pub const DEFAULT: &str = r#"# Configuration of a gpu-node. What is commented ou
 #cached_uxpl_per_mtok = 50000
 #output_uxpl_per_mtok = 600000
 #slots = 1
+# What computes: "candle", or "referee", whose answers a dispute can decide without a jury. The referee runs on
+# the processor, whatever device says, and only models in f32, f16 or bf16 without biases.
+#kernel = "candle"
 "#;
 
 /// Why a configuration is not used.
@@ -159,6 +163,25 @@ pub struct Api {
     pub concurrent: usize,
 }
 
+/// What computes a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// Candle, on the configured device.
+    #[default]
+    Candle,
+    /// The referee's, on the processor: the same bits everywhere.
+    Referee,
+}
+
+impl Kernel {
+    /// The one that a receipt names, as far as it matters for repeating it.
+    #[must_use]
+    pub fn of(kernel_id: &str) -> Self {
+        if kernel_id == KERNEL_ID { Self::Referee } else { Self::Candle }
+    }
+}
+
 /// A model that is served, and its price.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +198,9 @@ pub struct Served {
     /// Concurrent jobs.
     #[serde(default = "one")]
     pub slots: u32,
+    /// What computes it.
+    #[serde(default)]
+    pub kernel: Kernel,
 }
 
 fn model_id<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
@@ -229,8 +255,14 @@ impl Served {
     /// As the market takes it.
     #[must_use]
     pub fn ask(&self) -> Ask {
-        let Self { id, fresh_uxpl_per_mtok, cached_uxpl_per_mtok, output_uxpl_per_mtok, slots } =
-            self;
+        let Self {
+            id,
+            fresh_uxpl_per_mtok,
+            cached_uxpl_per_mtok,
+            output_uxpl_per_mtok,
+            slots,
+            kernel: _,
+        } = self;
         Ask {
             model_id: id.to_vec(),
             fresh_uxpl_per_mtok: *fresh_uxpl_per_mtok,
@@ -343,7 +375,7 @@ mod tests {
         let mut config = Config::parse(&uncommented).unwrap();
         let models = std::mem::take(&mut config.models);
         assert_eq!(config, Config::default());
-        assert_eq!((models.len(), models[0].slots), (1, 1));
+        assert_eq!((models.len(), models[0].slots, models[0].kernel), (1, 1, Kernel::Candle));
     }
 
     #[test]
@@ -355,10 +387,13 @@ mod tests {
             )
         };
         assert_eq!(Config::parse(&model(1, "slots = 3")).unwrap().models[0].ask().slots, 3);
+        let refereed = Config::parse(&model(1, "kernel = \"referee\"")).unwrap();
+        assert_eq!(refereed.models[0].kernel, Kernel::Referee);
         for (text, says) in [
             ("nod = 1".to_owned(), "nod"),
             (format!("{}{}", model(1, ""), model(1, "")), "twice"),
             (model(1, "slots = 0"), "slots"),
+            (model(1, "kernel = \"other\""), "kernel"),
             ("[api]\nlisten = \"0.0.0.0:1\"".to_owned(), "token"),
             ("operator = \"cosmos1\"".to_owned(), "operator"),
             ("[jury]\nmodels = [\"12\"]".to_owned(), "no model id"),

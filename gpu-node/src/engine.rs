@@ -22,6 +22,7 @@ pub mod candle;
 pub mod echo;
 pub mod gguf;
 pub mod llama;
+pub mod referee;
 pub mod sampler;
 pub mod tiny;
 pub mod tokenizer;

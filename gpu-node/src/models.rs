@@ -23,6 +23,7 @@ use plasma_proto::plasma::market::v1::{Manifest, ModelFile};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::config::Kernel;
 use crate::engine::candle::{self, Candle, Description};
 use crate::engine::{Engine, EngineError};
 
@@ -514,8 +515,25 @@ impl Cache {
 /// # Errors
 /// [`ModelsError`] when it is not there, damaged, or not what its manifest says.
 pub fn load(cache: &Cache, id: &ModelId, device: &Device) -> Result<Candle, ModelsError> {
+    load_with(cache, id, device, Kernel::Candle)
+}
+
+/// As [`load`], with the kernel that is named; the referee's leaves `device` alone.
+///
+/// # Errors
+/// As [`load`]; and for a model that the referee does not cover.
+pub fn load_with(
+    cache: &Cache,
+    id: &ModelId,
+    device: &Device,
+    kernel: Kernel,
+) -> Result<Candle, ModelsError> {
     let (manifest, folder) = cache.files(id)?;
-    let engine = candle::load_folder(&folder, device, manifest.context_tokens as usize)?;
+    let context = manifest.context_tokens as usize;
+    let engine = match kernel {
+        Kernel::Candle => candle::load_folder(&folder, device, context)?,
+        Kernel::Referee => candle::load_referee(&folder, context)?,
+    };
     let info = engine.info();
     // Both bound what a client may be charged for.
     if info.template_tokens > manifest.template_tokens_max

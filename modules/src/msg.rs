@@ -27,7 +27,7 @@ use prost_types::Any;
 
 use crate::{
     Address, Amount, Ctx, Refusal, Sdk,
-    attestation::{self, audit, beacon},
+    attestation::{self, audit, beacon, game},
     authz, chain, feegrant,
     governance::{self, grants},
     market, price, reward,
@@ -197,6 +197,18 @@ messages! {
     CommitVerdict: attestation_pb::MsgCommitVerdict, audit::CommitVerdict, audit::commit_verdict;
     /// A juror opens its verdict.
     RevealVerdict: attestation_pb::MsgRevealVerdict, audit::RevealVerdict, audit::reveal_verdict;
+    /// A publisher says how its model is recomputed.
+    SetReferee: attestation_pb::MsgSetReferee, game::SetReferee, game::set_referee;
+    /// Challenges a claim: the chain itself will decide.
+    Challenge: attestation_pb::MsgChallenge, game::Challenge, game::challenge;
+    /// A provider gives the root of its trace.
+    Defend: attestation_pb::MsgDefend, game::Defend, game::defend;
+    /// A player gives the children of the node that it stands on.
+    Descend: attestation_pb::MsgDescend, game::Descend, game::descend;
+    /// A player shows what the tile is made from at which the players differ.
+    Prove: attestation_pb::MsgProve, game::Prove, game::prove;
+    /// A challenger shows a token that the provider's own trace gives.
+    ShowToken: attestation_pb::MsgShowToken, game::ShowToken, game::show_token;
     /// Asks the stakers to carry out messages.
     SubmitProposal: gov::MsgSubmitProposal, governance::SubmitProposal, governance::submit_proposal;
     /// Adds to a proposal's deposit.
@@ -241,7 +253,7 @@ messages! {
         UpdatePriceParams: price_pb::MsgUpdateParams, price::UpdateParams, price::update_params;
         /// Changes the numbers of what providers are rewarded with.
         UpdateRewardParams: reward_pb::MsgUpdateParams, reward::UpdateParams, reward::update_params;
-        /// Changes the numbers of beacon and audits.
+        /// Changes the numbers of beacon, audits and referee games.
         UpdateAttestationParams: attestation_pb::MsgUpdateParams, attestation::UpdateParams, attestation::update_params;
         /// Sets money aside for a builder.
         CreateGrant: governance_pb::MsgCreateGrant, grants::CreateGrant, grants::create_grant;

@@ -41,9 +41,10 @@ use plasma_proto::{
     },
     plasma::{
         attestation::v1::{
-            FinishReason, LeafProof, Measures, MsgAppeal, MsgCommitVerdict, MsgDispute,
-            MsgJoinPool, MsgLeavePool, MsgReveal, MsgRevealVerdict, MsgSetBeaconKey, MsgSetProfile,
-            MsgSubmitReceipt, Profile, Receipt, Verdict,
+            FinishReason, LeafProof, Measures, MsgAppeal, MsgChallenge, MsgCommitVerdict,
+            MsgDefend, MsgDescend, MsgDispute, MsgJoinPool, MsgLeavePool, MsgProve, MsgReveal,
+            MsgRevealVerdict, MsgSetBeaconKey, MsgSetProfile, MsgSetReferee, MsgShowToken,
+            MsgSubmitReceipt, Opening, Profile, Receipt, RefereeShape, Verdict,
         },
         market::v1::{
             Ask, Hardware, Manifest, ModelFile, MsgAddBond, MsgCancelJob, MsgDeclineJob,
@@ -243,6 +244,56 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         profile: Some(Profile::default()),
     };
     let dispute = MsgDispute { disputer: me.clone(), job_id: 1, bond_uxpl: bond_uxpl.clone() };
+    let shape = RefereeShape {
+        layers: 1,
+        width: 8,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 4,
+        hidden: 8,
+        vocab: 16,
+        rows: 16,
+        norm_eps_bits: 0,
+        tied: true,
+    };
+    let referee = MsgSetReferee {
+        publisher: me.clone(),
+        model_id: model_id.clone(),
+        shape: Some(shape),
+        weights_root: vec![1; 32],
+        eos_tokens: vec![1],
+    };
+    let challenge = MsgChallenge {
+        challenger: me.clone(),
+        job_id: 1,
+        trace_root: vec![1; 32],
+        bond_uxpl: bond_uxpl.clone(),
+    };
+    let defend = MsgDefend {
+        carrier: me.clone(),
+        job_id: 1,
+        trace_root: vec![1; 32],
+        signature: vec![1; 64],
+    };
+    let descend = MsgDescend {
+        sender: me.clone(),
+        job_id: 1,
+        path: vec![],
+        children: vec![vec![1; 32]; 3],
+        signature: vec![],
+    };
+    let opening = Opening { values: vec![1, 2], path: vec![vec![1; 32]] };
+    let prove = MsgProve {
+        sender: me.clone(),
+        job_id: 1,
+        path: vec![1, 2],
+        inputs: vec![opening.clone()],
+        rows: vec![opening.clone()],
+        prompt_tokens: vec![],
+        signature: vec![],
+    };
+    let show_token =
+        MsgShowToken { challenger: me.clone(), job_id: 1, index: 0, choice: Some(opening) };
     let leave_pool = MsgLeavePool { operator: me.clone(), model_id };
     let appeal = MsgAppeal { operator: me.clone(), audit_id: 1, bond_uxpl };
     let amount_uxpl = XPL.to_string();
@@ -282,6 +333,12 @@ fn specimens() -> Vec<(Any, Vec<u64>)> {
         (any(&reveal), vec![2, len(reveal.encoded_len())]),
         (any(&commit), vec![]),
         (any(&opened), vec![]),
+        (any(&referee), vec![]),
+        (any(&challenge), vec![]),
+        (any(&defend), vec![]),
+        (any(&descend), vec![3]),
+        (any(&prove), vec![len(prove.encoded_len())]),
+        (any(&show_token), vec![]),
     ];
     all.extend(grants());
     all.extend(stakes());

@@ -1,13 +1,17 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use candle_core::Device;
 use clap::Subcommand;
+use plasma_modules::attestation::referee::Shape;
 use plasma_proto::plasma::market::v1::{Hardware, Manifest};
 use prost::Message as _;
 
 use super::Home;
-use crate::config::MODELS_FOLDER;
-use crate::engine::tiny;
+use crate::config::{Kernel, MODELS_FOLDER};
+use crate::engine::referee::{KERNEL_ID, Referee};
+use crate::engine::{candle, tiny};
 use crate::hardware::{Backend, measure};
 use crate::models::{self, Cache, Hub, ModelId, Source};
 
@@ -46,6 +50,14 @@ pub(super) enum ModelCommand {
         /// SPDX identifier of its licence, for a folder
         #[arg(long, default_value = "NOASSERTION")]
         licence: String,
+    },
+    /// Prints what the referee needs to know of a model: its dimensions and the root of its weights
+    Referee {
+        /// Model id, or the folder of a model that need not have been added
+        model: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Deletes a model from this machine
     Remove {
@@ -139,6 +151,7 @@ pub(super) fn run(home: &Home, command: ModelCommand) -> anyhow::Result<()> {
             println!("wrote {}", out.display());
             Ok(())
         }
+        ModelCommand::Referee { model, json } => referee(home, &model, json),
         ModelCommand::Remove { model } => {
             let id = parse_id(&model)?;
             cache(&home.path)?.remove(&id)?;
@@ -147,6 +160,49 @@ pub(super) fn run(home: &Home, command: ModelCommand) -> anyhow::Result<()> {
         }
         ModelCommand::Tiny { out, seed } => tiny(&out, seed),
     }
+}
+
+/// Loads a model from the cache, or a folder, with the referee's kernel.
+pub(super) fn load_referee(home: &Path, model: &str) -> anyhow::Result<Arc<Referee>> {
+    let loaded = match parse_id(model) {
+        Ok(id) => models::load_with(&cache(home)?, &id, &Device::Cpu, Kernel::Referee)?,
+        Err(error) => {
+            let folder = Path::new(model);
+            if !folder.is_dir() {
+                return Err(error.context("neither an id nor a folder"));
+            }
+            candle::load_referee(folder, usize::MAX)?
+        }
+    };
+    loaded.model().referee().map(Arc::clone).context("another kernel was loaded")
+}
+
+fn referee(home: &Home, model: &str, json: bool) -> anyhow::Result<()> {
+    let referee = load_referee(&home.path, model)?;
+    let root = hex::encode(referee.weights_root());
+    let Shape { layers, width, heads, kv_heads, head_dim, hidden, vocab, rows, norm_eps, tied } =
+        *referee.shape();
+    if json {
+        let all = serde_json::json!({
+            "kernel": KERNEL_ID,
+            "shape": {
+                "layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim,
+                "hidden": hidden, "vocab": vocab, "rows": rows, "norm_eps": norm_eps, "tied": tied,
+            },
+            "weights_root": root,
+        });
+        println!("{all}");
+        return Ok(());
+    }
+    println!("kernel        {KERNEL_ID}");
+    println!("layers        {layers}");
+    println!("width         {width}, {hidden} inside");
+    println!("heads         {heads} of {head_dim}, {kv_heads} of keys and values");
+    println!("vocabulary    {vocab}{}", if tied { ", tied" } else { "" });
+    println!("positions     {rows}");
+    println!("norm epsilon  {} ({norm_eps:#010x})", f32::from_bits(norm_eps));
+    println!("weights root  {root}");
+    Ok(())
 }
 
 pub(super) fn tiny(out: &Path, seed: u64) -> anyhow::Result<()> {

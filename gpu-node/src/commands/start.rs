@@ -183,8 +183,8 @@ fn load(home: &std::path::Path, config: &Config) -> anyhow::Result<Loaded> {
         let hexadecimal = hex::encode(id);
         tracing::info!(model = hexadecimal, %backend, "loading");
         let manifest = cache.manifest(&id).with_context(|| format!("model {hexadecimal}"))?;
-        let engine =
-            models::load(&cache, &id, &device).with_context(|| format!("model {hexadecimal}"))?;
+        let engine = models::load_with(&cache, &id, &device, served.kernel)
+            .with_context(|| format!("model {hexadecimal}"))?;
         let judge = engine.with_model(|model| model, &device);
         judges.insert(id, Judge::new(Mutex::new(judge)));
         let engine = EngineHandle::spawn(Box::new(engine))?;

@@ -53,6 +53,9 @@ impl Candle {
 /// What computes: library and version, device and instruction set, attention, numeric type, threads. Equal
 /// bits are expected only between equal ids.
 fn kernel_id(model: &Llama, device: &Device) -> String {
+    if model.referee().is_some() {
+        return super::referee::KERNEL_ID.to_owned();
+    }
     let place = match device {
         Device::Cpu => format!("cpu-{}", instruction_set()),
         Device::Cuda(_) => "cuda".to_owned(),
@@ -152,6 +155,41 @@ pub fn load_changed(
     let model =
         Llama::new(config, &mut weights, compute_dtype(stored, device), device, context_max)?;
     let kernel_id = kernel_id(&model, device);
+    Ok(Candle { model: Arc::new(model), tokenizer, kernel_id })
+}
+
+/// Loads the model in a folder with the referee's kernel, on the processor. The context is cut to `context_max` tokens.
+///
+/// # Errors
+/// As [`load_folder`]; and for models that the referee does not cover: quantised, in a GGUF file, with biases or out of its bounds.
+pub fn load_referee(folder: &Path, context_max: usize) -> Result<Candle, EngineError> {
+    load_referee_changed(folder, context_max, &mut |_, weight| Ok(weight))
+}
+
+/// As [`load_referee`], with every weight as `change` makes it.
+///
+/// # Errors
+/// As [`load_referee`], and what `change` fails with.
+pub fn load_referee_changed(
+    folder: &Path,
+    context_max: usize,
+    change: &mut dyn FnMut(&str, Tensor) -> candle_core::Result<Tensor>,
+) -> Result<Candle, EngineError> {
+    let (Description { config, tokenizer, dtype: _ }, files) = read_folder(folder)?;
+    let Files::Safetensors(files) = files else {
+        return Err(EngineError::Files(
+            "the referee's kernel reads safetensors in f32, f16 or bf16, no GGUF file".to_owned(),
+        ));
+    };
+    let mut weights = Weights::new();
+    for file in &files {
+        weights.extend(read_safetensors(file)?);
+    }
+    for (name, weight) in &mut weights {
+        *weight = change(name, weight.clone())?;
+    }
+    let model = Llama::refereed(config, &mut weights, context_max)?;
+    let kernel_id = kernel_id(&model, &Device::Cpu);
     Ok(Candle { model: Arc::new(model), tokenizer, kernel_id })
 }
 

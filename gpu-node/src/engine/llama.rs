@@ -4,6 +4,8 @@
 //! position. On a processor attention is candle-nn's flash attention; on an accelerator, two matrix products
 //! and a softmax. Keys and values are kept per sequence.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::attention::{AttnMask, flash_attn};
 use candle_nn::kv_cache::KvCache;
@@ -11,6 +13,7 @@ use candle_nn::{ops, rotary_emb};
 use serde::Deserialize;
 
 use super::EngineError;
+use super::referee::{Cache, Referee};
 use super::sampler::argmax;
 
 /// Limits on what a model's configuration may ask for.
@@ -208,6 +211,15 @@ impl Config {
             _ => plain.collect(),
         }
     }
+
+    /// `f` of the angle of each pair of a head at each of so many positions, rounded to f32.
+    pub(super) fn angles(&self, positions: usize, f: fn(f64) -> f64) -> Vec<f32> {
+        let frequencies = self.frequencies();
+        let at = |position: usize| {
+            frequencies.iter().map(move |angle| f(position as f64 * angle) as f32)
+        };
+        (0..positions).flat_map(at).collect()
+    }
 }
 
 /// Where a model's tensors come from, by their Hugging Face names.
@@ -242,27 +254,46 @@ struct Layer {
     norm_feed: Tensor,
 }
 
-/// A model of the Llama family, ready to run.
+/// What candle computes with.
 #[derive(Debug, Clone)]
-pub struct Llama {
-    config: Config,
-    context: usize,
-    device: Device,
+struct Tensors {
     embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
     head: Linear,
     cos: Tensor,
     sin: Tensor,
+}
+
+/// What computes.
+#[derive(Debug, Clone)]
+enum Path {
+    Candle(Tensors),
+    Referee(Arc<Referee>),
+}
+
+/// A model of the Llama family, ready to run.
+#[derive(Debug, Clone)]
+pub struct Llama {
+    config: Config,
+    context: usize,
+    device: Device,
+    path: Path,
     flash: bool,
     rounding: Option<DType>,
     cache_rounding: Option<DType>,
 }
 
+#[derive(Debug, Clone)]
+enum Store {
+    Candle(Vec<KvCache>),
+    Referee(Cache),
+}
+
 /// Keys and values of one sequence.
 #[derive(Debug, Clone)]
 pub struct Kv {
-    layers: Vec<KvCache>,
+    store: Store,
     len: usize,
     capacity: usize,
 }
@@ -381,29 +412,58 @@ impl Llama {
             }
         };
         let context = config.context().min(context_max);
-        let frequencies = config.frequencies();
         let table = |f: fn(f64) -> f64| -> Result<Tensor, EngineError> {
-            let values: Vec<f32> = (0..context)
-                .flat_map(|position| {
-                    frequencies.iter().map(move |angle| f(position as f64 * angle) as f32)
-                })
-                .collect();
-            Ok(Tensor::from_vec(values, (context, frequencies.len()), device)?.to_dtype(dtype)?)
+            let values = config.angles(context, f);
+            Ok(Tensor::from_vec(values, (context, head / 2), device)?.to_dtype(dtype)?)
         };
-        Ok(Self {
+        let tensors = Tensors {
             cos: table(libm::cos)?,
             sin: table(libm::sin)?,
             head: Linear { transposed: head_matrix.t()?, bias: None },
+            embedding,
+            layers,
+            norm,
+        };
+        Ok(Self {
             flash: device.is_cpu() && dtype == DType::F32,
             rounding: None,
             cache_rounding: None,
             device: device.clone(),
             config,
             context,
-            embedding,
-            layers,
-            norm,
+            path: Path::Candle(tensors),
         })
+    }
+
+    /// As [`Llama::new`] with the referee's kernel, which runs on the processor alone.
+    ///
+    /// # Errors
+    /// As [`Referee::new`].
+    pub fn refereed(
+        config: Config,
+        weights: &mut Weights,
+        context_max: usize,
+    ) -> Result<Self, EngineError> {
+        let referee = Referee::new(&config, weights)?;
+        let context = context_max.min(referee.shape().rows as usize);
+        Ok(Self {
+            flash: false,
+            rounding: None,
+            cache_rounding: None,
+            device: Device::Cpu,
+            config,
+            context,
+            path: Path::Referee(Arc::new(referee)),
+        })
+    }
+
+    /// The referee's model, if that is what computes.
+    #[must_use]
+    pub fn referee(&self) -> Option<&Arc<Referee>> {
+        match &self.path {
+            Path::Candle(_) => None,
+            Path::Referee(referee) => Some(referee),
+        }
     }
 
     /// Shape of the model.
@@ -421,7 +481,10 @@ impl Llama {
     /// Numeric type that it computes in.
     #[must_use]
     pub fn dtype(&self) -> DType {
-        self.embedding.dtype()
+        match &self.path {
+            Path::Candle(tensors) => tensors.embedding.dtype(),
+            Path::Referee(_) => DType::F32,
+        }
     }
 
     /// Whether attention is candle-nn's flash attention on the processor.
@@ -473,8 +536,13 @@ impl Llama {
         let capacity = capacity.clamp(1, self.context);
         // Positions are the axis that grows: the second for flash attention, the third for matrix products.
         let axis = if self.flash { 1 } else { 2 };
-        let layers = self.layers.iter().map(|_| KvCache::new(axis, capacity)).collect();
-        Kv { layers, len: 0, capacity }
+        let store = match &self.path {
+            Path::Candle(tensors) => {
+                Store::Candle(tensors.layers.iter().map(|_| KvCache::new(axis, capacity)).collect())
+            }
+            Path::Referee(referee) => Store::Referee(referee.cache()),
+        };
+        Kv { store, len: 0, capacity }
     }
 
     /// Runs the tokens that follow what `kv` holds and gives their hidden states after the last norm, one row
@@ -496,14 +564,37 @@ impl Llama {
                 "token {token} is out of the model's vocabulary"
             )));
         }
+        let past = kv.len;
+        let rows = match (&self.path, &mut kv.store) {
+            (Path::Candle(tensors), Store::Candle(caches)) => {
+                self.candle_hidden(tensors, caches, past, tokens)?
+            }
+            (Path::Referee(referee), Store::Referee(cache)) => {
+                let rows = referee.hidden(cache, past, tokens)?;
+                Tensor::from_vec(rows, (n, self.config.hidden_size), &self.device)?
+            }
+            _ => return Err(EngineError::Model("the cache is another kernel's".to_owned())),
+        };
+        kv.len += n;
+        Ok(rows)
+    }
+
+    fn candle_hidden(
+        &self,
+        tensors: &Tensors,
+        caches: &mut [KvCache],
+        past: usize,
+        tokens: &[u32],
+    ) -> Result<Tensor, EngineError> {
+        let n = tokens.len();
         let eps = self.config.rms_norm_eps as f32;
-        let cos = self.cos.narrow(0, kv.len, n)?;
-        let sin = self.sin.narrow(0, kv.len, n)?;
+        let cos = tensors.cos.narrow(0, past, n)?;
+        let sin = tensors.sin.narrow(0, past, n)?;
         let ids = Tensor::new(tokens, &self.device)?;
-        let mut x = self.round(self.embedding.index_select(&ids, 0)?)?;
-        for (layer, cache) in self.layers.iter().zip(&mut kv.layers) {
+        let mut x = self.round(tensors.embedding.index_select(&ids, 0)?)?;
+        for (layer, cache) in tensors.layers.iter().zip(caches) {
             let normed = self.round(ops::rms_norm(&x, &layer.norm_attention, eps)?)?;
-            let attended = self.attend(layer, cache, &normed, &cos, &sin, kv.len)?;
+            let attended = self.attend(layer, cache, &normed, &cos, &sin, past)?;
             x = self.round((x + self.round(layer.out.forward(&attended)?)?)?)?;
             let normed = self.round(ops::rms_norm(&x, &layer.norm_feed, eps)?)?;
             let both = self.round(layer.gate_up.forward(&normed)?)?;
@@ -511,8 +602,7 @@ impl Llama {
             let gated = (ops::silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?;
             x = self.round((x + self.round(layer.down.forward(&self.round(gated)?)?)?)?)?;
         }
-        kv.len += n;
-        Ok(self.round(ops::rms_norm(&x, &self.norm, eps)?)?)
+        Ok(self.round(ops::rms_norm(&x, &tensors.norm, eps)?)?)
     }
 
     fn attend(
@@ -568,7 +658,16 @@ impl Llama {
     /// # Errors
     /// [`EngineError::Model`] when the device refuses.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, EngineError> {
-        Ok(self.round(self.head.forward(hidden)?)?.to_dtype(DType::F32)?)
+        match &self.path {
+            Path::Candle(tensors) => {
+                Ok(self.round(tensors.head.forward(hidden)?)?.to_dtype(DType::F32)?)
+            }
+            Path::Referee(referee) => {
+                let rows = hidden.dim(0)?;
+                let logits = referee.logits(&hidden.flatten_all()?.to_vec1()?);
+                Ok(Tensor::from_vec(logits, (rows, self.config.vocab_size), &self.device)?)
+            }
+        }
     }
 
     /// Logits of what follows the last of the rows.

@@ -195,7 +195,9 @@ impl Chain {
         (params.dispute_window_blocks, params.dispute_window_s) = (2, 2);
         (params.unbond_blocks, params.unbond_s) = (2, 2);
         let own = genesis.attestation.as_mut().and_then(|own| own.params.as_mut());
-        own.expect("attestation has parameters").audits = Some(super::court::numbers());
+        let own = own.expect("attestation has parameters");
+        own.audits = Some(super::court::numbers());
+        own.games = Some(super::arena::numbers());
         let governance = genesis.governance.as_mut().and_then(|own| own.params.as_mut());
         let params = governance.expect("governance has parameters");
         params.min_deposit = vec![coin(DEPOSIT)];

@@ -211,7 +211,7 @@ pub fn carry_out(chain: &mut Chain, blocks: &mut Opening, seed: u8, messages: Ve
 }
 
 /// A block with none.
-fn pass(chain: &mut Chain, blocks: &mut Opening) {
+pub fn pass(chain: &mut Chain, blocks: &mut Opening) {
     chain.run(&[]);
     blocks.push(vec![]);
 }

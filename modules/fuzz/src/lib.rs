@@ -2,8 +2,11 @@
 //! said by an assertion. `cargo test -p plasma-modules --test hostile` runs the same functions on
 //! random bytes, `make fuzz` lets libFuzzer look for them.
 
+pub mod arena;
 pub mod chain;
 pub mod court;
+#[path = "../../tests/common/trace.rs"]
+pub mod trace;
 pub mod traffic;
 
 use std::{collections::BTreeMap, sync::OnceLock};

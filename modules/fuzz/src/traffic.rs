@@ -57,13 +57,14 @@ use super::chain::{
     ALICE, BOB, CHAIN_ID, Chain, DEPOSIT, GRANTS, GROUP, OPERATOR, VALIDATOR_OPERATOR, XPL,
     address, any, coin, text,
 };
-use super::court;
+use super::{arena, court};
 
 /// A model that somebody serves, and one that nobody does.
-const SERVED: &str = "one";
-const LONELY: &str = "lonely";
-/// One whose claims are audited.
+pub const SERVED: &str = "one";
+pub const LONELY: &str = "lonely";
+/// One whose claims are audited, and one whose claims are challenged.
 pub const JUDGED: &str = "judged";
+pub const REFEREED: &str = "refereed";
 const SAMPLING: Sampling = Sampling { temperature_milli: 0, top_p_milli: 1_000, seed: 7 };
 /// Jobs that are answered at once, at most.
 const ANSWERS_MAX: usize = 4;
@@ -120,10 +121,15 @@ pub fn register_without_asks(seed: u8) -> Any {
 
 /// A provider's asks for all models that somebody serves.
 pub fn serve_all(seed: u8) -> Any {
+    serve(seed, &[SERVED, JUDGED, REFEREED])
+}
+
+/// A provider's asks for these.
+pub fn serve(seed: u8, models: &[&str]) -> Any {
     any(&MsgUpdateProvider {
         operator: text(seed),
         endpoint: "https://rig.example".into(),
-        asks: vec![ask(), ask_for(JUDGED)],
+        asks: models.iter().map(|model| ask_for(model)).collect(),
         ..MsgUpdateProvider::default()
     })
 }
@@ -194,6 +200,7 @@ pub fn answer(job: &Job, key: &SigningKey, carrier: u8) -> MsgSubmitReceipt {
         charge_uxpl: "42".into(),
         signature: vec![],
     };
+    arena::mark(&mut receipt);
     receipt.signature = key.sign(&receipt_digest(&receipt)).to_vec();
     MsgSubmitReceipt { carrier: text(carrier), receipt: Some(receipt), output: Some(output) }
 }
@@ -499,6 +506,7 @@ pub fn messages(chain: &Chain, salt: u64) -> Vec<(u8, Any)> {
     }
     messages.extend(stakes(chain, salt));
     messages.extend(court::messages(chain));
+    messages.extend(arena::messages(chain));
     let jobs: Vec<Job> = chain.jobs().collect();
     let open = jobs.iter().find(|job| job.state() == JobState::Open);
     messages.extend(
@@ -532,6 +540,7 @@ pub fn begin(signs: bool) -> (Chain, Opening) {
     let proposals = story.len().saturating_sub(2);
     for (at, (seed, message)) in story.into_iter().enumerate() {
         if at == proposals {
+            arena::play(&mut chain, &mut blocks);
             court::sit(&mut chain, &mut blocks);
         }
         court::carry_out(&mut chain, &mut blocks, seed, vec![message]);

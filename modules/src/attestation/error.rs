@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use super::{audit, beacon};
+use super::{audit, beacon, game};
 use crate::{Amount, Coded, Sdk, market, params::ParamError};
 
 /// Why a receipt was refused.
@@ -12,6 +12,9 @@ pub enum Error {
     /// As audits say.
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// As referee games say.
+    #[error(transparent)]
+    Game(#[from] game::Error),
     /// As the beacon says.
     #[error(transparent)]
     Beacon(#[from] beacon::Error),
@@ -146,6 +149,7 @@ impl Coded for Error {
         match self {
             Self::Market(error) => error.codespace(),
             Self::Audit(error) => error.codespace(),
+            Self::Game(error) => error.codespace(),
             Self::Beacon(error) => error.codespace(),
             Self::Params(error) => error.codespace(),
             Self::Sdk(error) => error.codespace(),
@@ -157,6 +161,7 @@ impl Coded for Error {
         match self {
             Self::Market(error) => error.code(),
             Self::Audit(error) => error.code(),
+            Self::Game(error) => error.code(),
             Self::Beacon(error) => error.code(),
             Self::Params(error) => error.code(),
             Self::Sdk(error) => error.code(),

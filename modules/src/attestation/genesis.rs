@@ -3,7 +3,7 @@ use alloc::format;
 use plasma_proto::plasma::genesis::v1::AttestationGenesis;
 
 use super::{
-    Error, audit, beacon, check_invariants, default_params,
+    Error, audit, beacon, check_invariants, default_params, game,
     state::{PARAMS, RECEIPTS, params},
     validate_params,
 };
@@ -33,15 +33,19 @@ pub fn init(store: &mut dyn Write, genesis: &AttestationGenesis) -> Result<(), E
         RECEIPTS.set(store, &receipt.job_id, accepted);
     }
     audit::init(store, genesis)?;
+    game::init(store, genesis)?;
     check_invariants(store).map_err(Error::BadGenesis)
 }
 
 /// Attestation's state, as a genesis from which it would go on.
 pub fn export(store: &dyn Read) -> AttestationGenesis {
+    let (referees, games) = game::export(store);
     AttestationGenesis {
         receipts: RECEIPTS.map().iter(store).map(|(_, receipt)| receipt).collect(),
         params: Some(params(store)),
         beacon_keys: beacon::export(store),
+        referees,
+        games,
         ..audit::export(store)
     }
 }

@@ -2,10 +2,12 @@
 
 pub mod audit;
 pub mod beacon;
+mod block;
 mod digests;
 mod error;
 mod event;
 mod evidence;
+pub mod game;
 mod genesis;
 mod handler;
 mod invariant;
@@ -16,7 +18,7 @@ pub mod referee;
 mod state;
 
 pub use crate::market::{decline_digest, register_digest, request_hash};
-pub use audit::end_block;
+pub use block::end_block;
 pub use digests::{receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash};
 pub use error::Error;
 pub use evidence::{
@@ -27,7 +29,10 @@ pub use evidence::{
 };
 pub use genesis::{default_genesis, export, init};
 pub use handler::submit_receipt;
-pub use invariant::{check_invariants, receipts_are_those_of_jobs};
+pub use invariant::{
+    check_invariants, held_jobs_are_those_of_audits_and_games, receipts_are_those_of_jobs,
+    the_account_holds_the_bonds_of_audits_and_games,
+};
 pub use msg::{KERNEL_ID_BYTES_MAX, SubmitReceipt, VERSION};
 pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use query::routes;

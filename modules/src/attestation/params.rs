@@ -1,11 +1,11 @@
-//! Numbers of beacon and audits, each with its bounds and its step.
+//! Numbers of beacon, audits and referee games, each with its bounds and its step.
 
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::{MsgUpdateParams, MsgUpdateParamsResponse, Params};
 
 use super::{
-    Error, audit,
+    Error, audit, game,
     state::{PARAMS, params},
 };
 use crate::{
@@ -15,23 +15,29 @@ use crate::{
 
 /// What a new chain starts with.
 pub fn default_params() -> Params {
-    Params { beacon_epoch_blocks: 1_000, audits: Some(audit::default_params()) }
+    Params {
+        beacon_epoch_blocks: 1_000,
+        audits: Some(audit::default_params()),
+        games: Some(game::default_params()),
+    }
 }
 
 bounded! {
     fn table(Params) {
         beacon_epoch_blocks: whole, 1, 1_000_000, Step::twice_or(10);
     }
-    apart { audits }
+    apart { audits, games }
 }
 
 update_params!(MsgUpdateParams, Params);
 
-/// Each number, those of audits last.
+/// Each number, those of audits and games last.
 fn rows(params: &Params) -> Result<Vec<Param>, ParamError> {
     let audits = params.audits.as_ref();
     let audits = audits.ok_or_else(|| ParamError::Apart("audits are missing".into()))?;
-    Ok([table(params), audit::rows(audits)?].concat())
+    let games = params.games.as_ref();
+    let games = games.ok_or_else(|| ParamError::Apart("games are missing".into()))?;
+    Ok([table(params), audit::rows(audits)?, game::rows(games)].concat())
 }
 
 /// Every number is within its bounds, and those of audits go together.

@@ -8,12 +8,13 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    audit, beacon,
+    audit, beacon, game,
     state::{RECEIPTS, params},
 };
 use crate::{
     View,
     query::{QueryError, Router, page},
+    types::{Hash, hash32, unhex},
 };
 
 /// Adds attestation's questions.
@@ -23,6 +24,7 @@ pub fn routes(router: &mut Router) {
     router.add("/plasma.attestation.v1.Query/Params", numbers);
     beacon::routes(router);
     audit::routes(router);
+    game::routes(router);
 }
 
 fn numbers(view: &View<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, QueryError> {
@@ -47,4 +49,11 @@ fn receipts(
     let (entries, pagination) = page(view.store, RECEIPTS.map(), &(), request.pagination)?;
     let receipts = entries.into_iter().map(|(_, receipt)| receipt).collect();
     Ok(QueryReceiptsResponse { receipts, pagination: Some(pagination) })
+}
+
+/// A model id as questions write it.
+pub(super) fn parse_model_id(text: &str) -> Result<Hash, QueryError> {
+    unhex(text)
+        .and_then(|bytes| hash32(&bytes))
+        .ok_or_else(|| QueryError::invalid("a model id is 64 hexadecimal digits"))
 }

@@ -2,15 +2,21 @@ use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Params};
 
-use super::audit;
-use crate::{IndexEntry, IndexedMap, Item, Order, Read, Table, error::fault, store::prefix_end};
+use super::{audit, game};
+use crate::{
+    Block, IndexEntry, IndexedMap, Item, Key, Order, Read, Table, error::fault, store::prefix_end,
+};
 
 pub(super) const RECEIPTS: IndexedMap<u64, AcceptedReceipt> =
     IndexedMap::new(Table::AttestationReceipts, receipt_indexes);
 
 pub(super) const PARAMS: Item<Params> = Item::new(Table::AttestationParams);
 
-/// The numbers of beacon and audits.
+/// What is under way waits for its height first, then for its time.
+const WAITS_FOR_HEIGHT: u8 = 0;
+const WAITS_FOR_TIME: u8 = 1;
+
+/// The numbers of beacon, audits and games.
 pub fn params(store: &dyn Read) -> Params {
     PARAMS.get(store).unwrap_or_else(|| fault("attestation has no parameters", b""))
 }
@@ -19,6 +25,7 @@ pub fn params(store: &dyn Read) -> Params {
 pub fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     RECEIPTS.rebuild(store, put);
     audit::rebuild_derived(store, put);
+    game::rebuild_derived(store, put);
 }
 
 /// A receipt without evidence is not looked up by it.
@@ -45,4 +52,40 @@ pub fn receipt(store: &dyn Read, job_id: u64) -> Option<AcceptedReceipt> {
 /// Where the receipt of a job is stored, and proven.
 pub fn receipt_key(job_id: u64) -> Vec<u8> {
     RECEIPTS.map().path(&job_id)
+}
+
+/// A key's bytes.
+pub(super) fn bytes<K: Key>(key: &K) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    key.put(&mut out);
+    out
+}
+
+/// Where something under way stands in the index of what is due.
+pub(super) fn due_entry(waits_for_time: bool, due_height: u64, due_s: u64, id: u64) -> Vec<u8> {
+    if waits_for_time {
+        bytes(&(WAITS_FOR_TIME, due_s, id))
+    } else {
+        bytes(&(WAITS_FOR_HEIGHT, due_height, id))
+    }
+}
+
+/// Ids of what is due by such an index, those that wait for their time first; at most `most`.
+pub(super) fn due(store: &dyn Read, index: Table, block: &Block, most: usize) -> Vec<u64> {
+    let of_stage = |stage: u8, now: u64| {
+        let start = [&[index.id(), stage][..]].concat();
+        let end = match now.checked_add(1) {
+            Some(past) => Some([&start[..], &past.to_be_bytes()].concat()),
+            None => prefix_end(&start),
+        };
+        store.range(&start, end.as_deref(), Order::Ascending)
+    };
+    of_stage(WAITS_FOR_TIME, block.time_s)
+        .chain(of_stage(WAITS_FOR_HEIGHT, block.height))
+        .take(most)
+        .map(|(key, _)| {
+            let id = key.last_chunk().map(|id| u64::from_be_bytes(*id));
+            id.unwrap_or_else(|| fault("bad index key", &key))
+        })
+        .collect()
 }

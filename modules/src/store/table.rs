@@ -208,6 +208,18 @@ pub enum Table {
     AttestationPayerCounts = 0x80,
     /// `Map<(operator, ModelId), attestation.Drift>`
     AttestationDrifts = 0x81,
+    /// `Map<ModelId, attestation.RefereeModel>`
+    AttestationReferees = 0x82,
+    /// `Map<u64, attestation.Game>`: by job.
+    AttestationGames = 0x83,
+    /// Derived: (stage, when, job id), of games under way.
+    AttestationGamesByDue = 0x84,
+    /// Derived: (state, job id), of games.
+    AttestationGamesByState = 0x85,
+    /// Derived: (operator, job id), of games about that operator's claims.
+    AttestationGamesByProvider = 0x86,
+    /// Derived: (challenger, job id), of games by their last challenger.
+    AttestationGamesByChallenger = 0x87,
 
     /// `Map<(granter, grantee, type of message), authz.Grant>`
     AuthzGrants = 0x90,
@@ -281,7 +293,7 @@ impl Table {
     }
 
     /// The tables of indexes: rebuilt from the objects, not committed to.
-    pub const DERIVED: [Self; 34] = [
+    pub const DERIVED: [Self; 38] = [
         Self::AuthByNumber,
         Self::TokenOwners,
         Self::FeegrantByGranter,
@@ -313,6 +325,10 @@ impl Table {
         Self::AttestationAuditsByJuror,
         Self::AttestationDuties,
         Self::AttestationPoolsByOperator,
+        Self::AttestationGamesByDue,
+        Self::AttestationGamesByState,
+        Self::AttestationGamesByProvider,
+        Self::AttestationGamesByChallenger,
         Self::GrantsByRecipient,
         Self::GrantsByStatus,
         Self::GrantsDue,

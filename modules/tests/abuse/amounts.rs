@@ -48,7 +48,7 @@ const NUMBERS: [u64; 9] = [
 ];
 
 /// Codespaces that exist.
-const CODESPACES: [&str; 14] = [
+const CODESPACES: [&str; 15] = [
     "audit",
     "beacon",
     "grants",
@@ -61,6 +61,7 @@ const CODESPACES: [&str; 14] = [
     "distribution",
     "market",
     "attestation",
+    "game",
     "authz",
     "gov",
 ];

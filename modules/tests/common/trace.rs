@@ -53,12 +53,24 @@ impl Weights {
                 rows.insert(leaf, values);
             }
         }
-        let names = rows.values().map(|row: &Vec<u32>| row_hash(row)).collect();
+        Self::of(shape, rows)
+    }
+
+    fn of(shape: Shape, rows: BTreeMap<u32, Vec<u32>>) -> Self {
+        let names = rows.values().map(|row| row_hash(row)).collect();
         Self { shape, rows, names }
     }
 
     pub fn root(&self) -> Hash {
         weights_root(&self.names)
+    }
+
+    /// The same, but for a number of one leaf.
+    pub fn altered(&self, row: Row, at: usize) -> Self {
+        let mut own = Self::of(self.shape, self.rows.clone());
+        let leaf = own.shape.leaf(row).unwrap();
+        own.rows.get_mut(&leaf).unwrap()[at] ^= 1 << 20;
+        Self::of(own.shape, own.rows)
     }
 
     pub fn open(&self, row: Row) -> Opening {
@@ -164,6 +176,11 @@ impl<'a> Prover<'a> {
         let n_out =
             (0..self.trace.tokens()).filter(|at| self.trace.output_of(*at).is_some()).count();
         &self.tokens[self.tokens.len() - n_out..]
+    }
+
+    /// The output token of that number, as the computation gives it.
+    pub fn given(&self, output: u32) -> u32 {
+        self.values(self.trace.choice(output).unwrap())[1]
     }
 
     pub fn root(&self) -> Hash {

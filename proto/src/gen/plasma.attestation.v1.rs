@@ -671,6 +671,296 @@ impl Finding {
         }
     }
 }
+/// Numbers of referee games, set by governance. A game keeps those that it opened with.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct GameParams {
+    /// Least bond of a challenge, uxpl.
+    #[prost(uint64, tag = "1")]
+    pub bond_uxpl: u64,
+    /// Windows; each ends when both have passed. For the provider's root:
+    #[prost(uint64, tag = "2")]
+    pub defend_blocks: u64,
+    #[prost(uint64, tag = "3")]
+    pub defend_s: u64,
+    /// For both players' children of one node:
+    #[prost(uint64, tag = "4")]
+    pub round_blocks: u64,
+    #[prost(uint64, tag = "5")]
+    pub round_s: u64,
+    /// For what decides: a tile, or a token.
+    #[prost(uint64, tag = "6")]
+    pub prove_blocks: u64,
+    #[prost(uint64, tag = "7")]
+    pub prove_s: u64,
+    /// For another challenger, after one has lost.
+    #[prost(uint64, tag = "8")]
+    pub rest_blocks: u64,
+    #[prost(uint64, tag = "9")]
+    pub rest_s: u64,
+    /// Games that a block takes a step further.
+    #[prost(uint32, tag = "10")]
+    pub steps_per_block_max: u32,
+}
+impl ::prost::Name for GameParams {
+    const NAME: &'static str = "GameParams";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.GameParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.GameParams".into()
+    }
+}
+/// The numbers of a Llama-family model that its computation is laid out by.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RefereeShape {
+    #[prost(uint32, tag = "1")]
+    pub layers: u32,
+    /// Numbers of a residual row.
+    #[prost(uint32, tag = "2")]
+    pub width: u32,
+    #[prost(uint32, tag = "3")]
+    pub heads: u32,
+    #[prost(uint32, tag = "4")]
+    pub kv_heads: u32,
+    #[prost(uint32, tag = "5")]
+    pub head_dim: u32,
+    /// Numbers of a feed-forward row.
+    #[prost(uint32, tag = "6")]
+    pub hidden: u32,
+    #[prost(uint32, tag = "7")]
+    pub vocab: u32,
+    /// Positions of the rope table.
+    #[prost(uint32, tag = "8")]
+    pub rows: u32,
+    /// The bits of the f32 that norms add.
+    #[prost(uint32, tag = "9")]
+    pub norm_eps_bits: u32,
+    /// The embedding is the head too.
+    #[prost(bool, tag = "10")]
+    pub tied: bool,
+}
+impl ::prost::Name for RefereeShape {
+    const NAME: &'static str = "RefereeShape";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.RefereeShape".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.RefereeShape".into()
+    }
+}
+/// What the chain knows of a model, to recompute a tile of an inference itself.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RefereeModel {
+    #[prost(bytes = "vec", tag = "1")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub shape: ::core::option::Option<RefereeShape>,
+    /// Root over the rows of weights and of rope tables, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub weights_root: ::prost::alloc::vec::Vec<u8>,
+    /// Tokens that end an output, in order.
+    #[prost(uint32, repeated, tag = "4")]
+    pub eos_tokens: ::prost::alloc::vec::Vec<u32>,
+    /// Claims for jobs that were assigned after this height can be challenged.
+    #[prost(uint64, tag = "5")]
+    pub set_height: u64,
+}
+impl ::prost::Name for RefereeModel {
+    const NAME: &'static str = "RefereeModel";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.RefereeModel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.RefereeModel".into()
+    }
+}
+/// A referee game about the claim of one job.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Game {
+    /// The job's.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(enumeration = "GameState", tag = "2")]
+    pub state: i32,
+    #[prost(string, tag = "3")]
+    pub challenger: ::prost::alloc::string::String,
+    /// Of the challenge under way, uxpl.
+    #[prost(string, tag = "4")]
+    pub bond_uxpl: ::prost::alloc::string::String,
+    /// Operator of the claim.
+    #[prost(string, tag = "5")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "6")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    /// Tokens of the prompt and of the output, as the receipt says.
+    #[prost(uint32, tag = "7")]
+    pub n_prompt: u32,
+    #[prost(uint32, tag = "8")]
+    pub n_out: u32,
+    /// Roots of the players' traces, 32 bytes each; the provider's once it is given.
+    #[prost(bytes = "vec", tag = "9")]
+    pub challenger_root: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "10")]
+    pub provider_root: ::prost::alloc::vec::Vec<u8>,
+    /// The numbers that hold for it.
+    #[prost(message, optional, tag = "11")]
+    pub params: ::core::option::Option<GameParams>,
+    /// What a conviction costs, uxpl.
+    #[prost(string, tag = "12")]
+    pub slash_uxpl: ::prost::alloc::string::String,
+    /// The way down to the node at which they differ: which child each time, from the root.
+    #[prost(uint32, repeated, tag = "13")]
+    pub path: ::prost::alloc::vec::Vec<u32>,
+    /// The players' names of that node, 32 bytes each.
+    #[prost(bytes = "vec", tag = "14")]
+    pub challenger_node: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "15")]
+    pub provider_node: ::prost::alloc::vec::Vec<u8>,
+    /// Children that a player has given of it, 32 bytes each; none before.
+    #[prost(bytes = "vec", repeated, tag = "16")]
+    pub challenger_children: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "17")]
+    pub provider_children: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The phase ends at the first block at or past both.
+    #[prost(uint64, tag = "18")]
+    pub due_height: u64,
+    #[prost(uint64, tag = "19")]
+    pub due_s: u64,
+    /// The height has come, the time has not.
+    #[prost(bool, tag = "20")]
+    pub waits_for_time: bool,
+    /// Challenges that were lost before.
+    #[prost(uint32, tag = "21")]
+    pub challenges_lost: u32,
+    /// Of the challenge that ended last.
+    #[prost(enumeration = "GameReason", tag = "22")]
+    pub reason: i32,
+    /// CLEAN: no challenger won; CONVICTED or HIDDEN.
+    #[prost(enumeration = "Finding", tag = "23")]
+    pub finding: i32,
+    /// Taken from the operator's bond, uxpl.
+    #[prost(string, tag = "24")]
+    pub slashed_uxpl: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "25")]
+    pub ended_height: u64,
+    #[prost(uint64, tag = "26")]
+    pub ended_s: u64,
+}
+impl ::prost::Name for Game {
+    const NAME: &'static str = "Game";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Game".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Game".into()
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GameState {
+    Unspecified = 0,
+    /// The provider must give the root of its trace.
+    Defend = 1,
+    /// Both must give the children of the node at which they differ.
+    Descend = 2,
+    /// They differ at one tile; one of them must show what it is made from.
+    Prove = 3,
+    /// Both have the same trace: the challenger must show a token that it does not give.
+    Token = 4,
+    /// The challenger lost; another one may challenge.
+    Rest = 5,
+    Ended = 6,
+}
+impl GameState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GAME_STATE_UNSPECIFIED",
+            Self::Defend => "GAME_STATE_DEFEND",
+            Self::Descend => "GAME_STATE_DESCEND",
+            Self::Prove => "GAME_STATE_PROVE",
+            Self::Token => "GAME_STATE_TOKEN",
+            Self::Rest => "GAME_STATE_REST",
+            Self::Ended => "GAME_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GAME_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GAME_STATE_DEFEND" => Some(Self::Defend),
+            "GAME_STATE_DESCEND" => Some(Self::Descend),
+            "GAME_STATE_PROVE" => Some(Self::Prove),
+            "GAME_STATE_TOKEN" => Some(Self::Token),
+            "GAME_STATE_REST" => Some(Self::Rest),
+            "GAME_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// Why a game, or a challenge, ended as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GameReason {
+    Unspecified = 0,
+    /// The chain recomputed the tile: the challenger's is right.
+    Tile = 1,
+    /// The chain recomputed the tile: neither has it.
+    Neither = 2,
+    /// The provider's own trace gives another token.
+    Token = 3,
+    /// The output does not end where it ends.
+    OutputEnd = 4,
+    /// The prompt's tokens are not as many as the receipt says, or one is none of the model's.
+    Prompt = 5,
+    /// The provider was silent.
+    Silent = 6,
+    /// The challenger lost: the chain recomputed the tile, and the provider's is right.
+    ChallengerTile = 7,
+    /// The challenger lost: it was silent.
+    ChallengerSilent = 8,
+}
+impl GameReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GAME_REASON_UNSPECIFIED",
+            Self::Tile => "GAME_REASON_TILE",
+            Self::Neither => "GAME_REASON_NEITHER",
+            Self::Token => "GAME_REASON_TOKEN",
+            Self::OutputEnd => "GAME_REASON_OUTPUT_END",
+            Self::Prompt => "GAME_REASON_PROMPT",
+            Self::Silent => "GAME_REASON_SILENT",
+            Self::ChallengerTile => "GAME_REASON_CHALLENGER_TILE",
+            Self::ChallengerSilent => "GAME_REASON_CHALLENGER_SILENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GAME_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "GAME_REASON_TILE" => Some(Self::Tile),
+            "GAME_REASON_NEITHER" => Some(Self::Neither),
+            "GAME_REASON_TOKEN" => Some(Self::Token),
+            "GAME_REASON_OUTPUT_END" => Some(Self::OutputEnd),
+            "GAME_REASON_PROMPT" => Some(Self::Prompt),
+            "GAME_REASON_SILENT" => Some(Self::Silent),
+            "GAME_REASON_CHALLENGER_TILE" => Some(Self::ChallengerTile),
+            "GAME_REASON_CHALLENGER_SILENT" => Some(Self::ChallengerSilent),
+            _ => None,
+        }
+    }
+}
 /// What a provider says it did. Signed by the receipt key: ed25519 over sha256 of (xpl/receipt/v1,
 /// chain id, job id be64, these bytes with signature empty), each be32 length-prefixed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -762,7 +1052,7 @@ impl ::prost::Name for AcceptedReceipt {
         "/plasma.attestation.v1.AcceptedReceipt".into()
     }
 }
-/// Numbers of beacon and audits, set by governance.
+/// Numbers of beacon, audits and referee games, set by governance.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Params {
     /// Blocks of an epoch: a beacon key counts from the second epoch after the one it is set in.
@@ -770,6 +1060,8 @@ pub struct Params {
     pub beacon_epoch_blocks: u64,
     #[prost(message, optional, tag = "2")]
     pub audits: ::core::option::Option<AuditParams>,
+    #[prost(message, optional, tag = "3")]
+    pub games: ::core::option::Option<GameParams>,
 }
 impl ::prost::Name for Params {
     const NAME: &'static str = "Params";
@@ -1294,6 +1586,108 @@ impl ::prost::Name for QueryStandingResponse {
         "/plasma.attestation.v1.QueryStandingResponse".into()
     }
 }
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct QueryGameRequest {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+}
+impl ::prost::Name for QueryGameRequest {
+    const NAME: &'static str = "QueryGameRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryGameRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryGameRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryGameResponse {
+    #[prost(message, optional, tag = "1")]
+    pub game: ::core::option::Option<Game>,
+}
+impl ::prost::Name for QueryGameResponse {
+    const NAME: &'static str = "QueryGameResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryGameResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryGameResponse".into()
+    }
+}
+/// At most one of the three.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryGamesRequest {
+    #[prost(enumeration = "GameState", tag = "1")]
+    pub state: i32,
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub challenger: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+}
+impl ::prost::Name for QueryGamesRequest {
+    const NAME: &'static str = "QueryGamesRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryGamesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryGamesRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryGamesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub games: ::prost::alloc::vec::Vec<Game>,
+    #[prost(message, optional, tag = "2")]
+    pub pagination:
+        ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageResponse>,
+}
+impl ::prost::Name for QueryGamesResponse {
+    const NAME: &'static str = "QueryGamesResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryGamesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryGamesResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryRefereeRequest {
+    /// 64 hex digits.
+    #[prost(string, tag = "1")]
+    pub model_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for QueryRefereeRequest {
+    const NAME: &'static str = "QueryRefereeRequest";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryRefereeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryRefereeRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryRefereeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub referee: ::core::option::Option<RefereeModel>,
+}
+impl ::prost::Name for QueryRefereeResponse {
+    const NAME: &'static str = "QueryRefereeResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.QueryRefereeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.QueryRefereeResponse".into()
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DutyKind {
@@ -1742,5 +2136,262 @@ impl ::prost::Name for MsgRevealVerdictResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.MsgRevealVerdictResponse".into()
+    }
+}
+/// A model's publisher says how its computation is laid out, and by which root its weights are proven:
+/// what anybody with its files can compute, and compare. Once: who serves the model relies on it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgSetReferee {
+    #[prost(string, tag = "1")]
+    pub publisher: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub model_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub shape: ::core::option::Option<RefereeShape>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub weights_root: ::prost::alloc::vec::Vec<u8>,
+    /// Tokens that end an output: ascending, 1 to 16.
+    #[prost(uint32, repeated, tag = "5")]
+    pub eos_tokens: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MsgSetReferee {
+    const NAME: &'static str = "MsgSetReferee";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetReferee".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetReferee".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgSetRefereeResponse {}
+impl ::prost::Name for MsgSetRefereeResponse {
+    const NAME: &'static str = "MsgSetRefereeResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgSetRefereeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgSetRefereeResponse".into()
+    }
+}
+/// Disputes a claim that was made with the referee kernel: the chain itself will decide. The loser pays.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgChallenge {
+    #[prost(string, tag = "1")]
+    pub challenger: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// Root of the challenger's trace of the whole computation, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub trace_root: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "4")]
+    pub bond_uxpl: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MsgChallenge {
+    const NAME: &'static str = "MsgChallenge";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgChallenge".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgChallenge".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgChallengeResponse {}
+impl ::prost::Name for MsgChallengeResponse {
+    const NAME: &'static str = "MsgChallengeResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgChallengeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgChallengeResponse".into()
+    }
+}
+/// A duty message: any account may carry it, the provider's receipt key authorises it: ed25519 over
+/// sha256 of (xpl/defend/v1, chain id, job id be64, these bytes with carrier and signature empty), each
+/// be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgDefend {
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// Root of the provider's trace, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub trace_root: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgDefend {
+    const NAME: &'static str = "MsgDefend";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDefend".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDefend".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgDefendResponse {}
+impl ::prost::Name for MsgDefendResponse {
+    const NAME: &'static str = "MsgDefendResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDefendResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDefendResponse".into()
+    }
+}
+/// A player gives the children of the node that it stands on. The challenger is the sender; for the provider
+/// any account sends, and the provider's receipt key authorises it: ed25519 over sha256 of (xpl/descend/v1,
+/// chain id, job id be64, these bytes with sender and signature empty), each be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgDescend {
+    #[prost(string, tag = "1")]
+    pub sender: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// The way down to that node, as the game has it.
+    #[prost(uint32, repeated, tag = "3")]
+    pub path: ::prost::alloc::vec::Vec<u32>,
+    /// Names of the children, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub children: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Empty if the sender is the challenger.
+    #[prost(bytes = "vec", tag = "5")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgDescend {
+    const NAME: &'static str = "MsgDescend";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDescend".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDescend".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgDescendResponse {}
+impl ::prost::Name for MsgDescendResponse {
+    const NAME: &'static str = "MsgDescendResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgDescendResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgDescendResponse".into()
+    }
+}
+/// Numbers, and what shows that they are under a root.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Opening {
+    /// Bits of f32: of whole tiles, or of a whole leaf of the weights.
+    #[prost(fixed32, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<u32>,
+    /// Neighbours, 32 bytes each. Of a leaf of the weights: from the leaf up. Of tiles: those of the range in the
+    /// tree of its operator, then of the operator in that of its token, then of the token in that of the trace.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+impl ::prost::Name for Opening {
+    const NAME: &'static str = "Opening";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.Opening".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.Opening".into()
+    }
+}
+/// A player shows what the tile is made from at which the players differ, and the chain computes it. The
+/// challenger is the sender; for the provider any account sends, and the provider's receipt key authorises it:
+/// ed25519 over sha256 of (xpl/prove/v1, chain id, job id be64, these bytes with sender and signature empty),
+/// each be32 length-prefixed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgProve {
+    #[prost(string, tag = "1")]
+    pub sender: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// The way down to the tile, as the game has it.
+    #[prost(uint32, repeated, tag = "3")]
+    pub path: ::prost::alloc::vec::Vec<u32>,
+    /// Earlier tiles, under the player's own root, in the order in which the tile reads them.
+    #[prost(message, repeated, tag = "4")]
+    pub inputs: ::prost::alloc::vec::Vec<Opening>,
+    /// Leaves of the weights, under the model's root, likewise.
+    #[prost(message, repeated, tag = "5")]
+    pub rows: ::prost::alloc::vec::Vec<Opening>,
+    /// All tokens of the prompt if the tile is made from one of them, else none.
+    #[prost(uint32, repeated, tag = "6")]
+    pub prompt_tokens: ::prost::alloc::vec::Vec<u32>,
+    /// Empty if the sender is the challenger.
+    #[prost(bytes = "vec", tag = "7")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for MsgProve {
+    const NAME: &'static str = "MsgProve";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgProve".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgProve".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgProveResponse {}
+impl ::prost::Name for MsgProveResponse {
+    const NAME: &'static str = "MsgProveResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgProveResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgProveResponse".into()
+    }
+}
+/// The challenger shows an output token that the provider's own trace gives, and the claim does not.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MsgShowToken {
+    #[prost(string, tag = "1")]
+    pub challenger: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub job_id: u64,
+    /// Which output token, from 0.
+    #[prost(uint32, tag = "3")]
+    pub index: u32,
+    /// Of the tile that chooses it, under the provider's root.
+    #[prost(message, optional, tag = "4")]
+    pub choice: ::core::option::Option<Opening>,
+}
+impl ::prost::Name for MsgShowToken {
+    const NAME: &'static str = "MsgShowToken";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgShowToken".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgShowToken".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MsgShowTokenResponse {}
+impl ::prost::Name for MsgShowTokenResponse {
+    const NAME: &'static str = "MsgShowTokenResponse";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.MsgShowTokenResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.MsgShowTokenResponse".into()
     }
 }

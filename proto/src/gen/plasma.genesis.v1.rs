@@ -304,6 +304,11 @@ pub struct AttestationGenesis {
     pub past_beacons: ::prost::alloc::vec::Vec<super::super::attestation::v1::PastBeacon>,
     #[prost(message, repeated, tag = "11")]
     pub drifts: ::prost::alloc::vec::Vec<super::super::attestation::v1::Drift>,
+    /// In order of their keys.
+    #[prost(message, repeated, tag = "12")]
+    pub referees: ::prost::alloc::vec::Vec<super::super::attestation::v1::RefereeModel>,
+    #[prost(message, repeated, tag = "13")]
+    pub games: ::prost::alloc::vec::Vec<super::super::attestation::v1::Game>,
 }
 impl ::prost::Name for AttestationGenesis {
     const NAME: &'static str = "AttestationGenesis";

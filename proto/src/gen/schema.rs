@@ -2,7 +2,7 @@
 
 /// Every message, by name.
 #[rustfmt::skip]
-pub static MESSAGES: [Message; 153] = [
+pub static MESSAGES: [Message; 162] = [
 Message { name: "cosmos.auth.v1beta1.BaseAccount", amino_name: "cosmos-sdk/BaseAccount", form: Form::Object, fields: &[
 Field { number: 3, name: "account_number", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "address", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -93,11 +93,11 @@ Field { number: 2, name: "amount", kind: Kind::String, repeated: false, packed: 
 Field { number: 1, name: "denom", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.consensus.v1.MsgUpdateParams", amino_name: "cosmos-sdk/x/consensus/MsgUpdateParams", form: Form::Object, fields: &[
-Field { number: 5, name: "abci", kind: Kind::Message(149), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "abci", kind: Kind::Message(158), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "block", kind: Kind::Message(150), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "evidence", kind: Kind::Message(151), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "validator", kind: Kind::Message(152), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "block", kind: Kind::Message(159), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "evidence", kind: Kind::Message(160), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "validator", kind: Kind::Message(161), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "cosmos.crypto.ed25519.PrivKey", amino_name: "tendermint/PrivKeyEd25519", form: Form::KeyField, fields: &[
 Field { number: 1, name: "key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -522,8 +522,8 @@ Field { number: 13, name: "leaves", kind: Kind::Uint32, repeated: false, packed:
 Field { number: 6, name: "payer_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 12, name: "pool_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 11, name: "pool_min", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 31, name: "profile_ceiling", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 30, name: "profile_floor", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 31, name: "profile_ceiling", kind: Kind::Message(124), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 30, name: "profile_floor", kind: Kind::Message(124), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "rate_min_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 17, name: "reveal_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 18, name: "reveal_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -535,6 +535,18 @@ Field { number: 8, name: "threshold", kind: Kind::Uint32, repeated: false, packe
 Field { number: 21, name: "verdict_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 22, name: "verdict_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 16, name: "wrong_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.GameParams", amino_name: "", form: Form::Object, fields: &[
+Field { number: 1, name: "bond_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "defend_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "defend_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "prove_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "prove_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "rest_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "rest_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "round_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "round_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 10, name: "steps_per_block_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.LeafProof", amino_name: "", form: Form::Object, fields: &[
 Field { number: 4, name: "fingerprint_path", kind: Kind::Bytes, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -557,11 +569,30 @@ Field { number: 2, name: "audit_id", kind: Kind::Uint64, repeated: false, packed
 Field { number: 3, name: "bond_uxpl", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.attestation.v1.MsgChallenge", amino_name: "plasma/MsgChallenge", form: Form::Object, fields: &[
+Field { number: 4, name: "bond_uxpl", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "challenger", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "job_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "trace_root", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.attestation.v1.MsgCommitVerdict", amino_name: "plasma/MsgCommitVerdict", form: Form::Object, fields: &[
 Field { number: 2, name: "audit_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "commitment", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "juror", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.MsgDefend", amino_name: "plasma/MsgDefend", form: Form::Object, fields: &[
+Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "job_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "trace_root", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.MsgDescend", amino_name: "plasma/MsgDescend", form: Form::Object, fields: &[
+Field { number: 4, name: "children", kind: Kind::Bytes, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "job_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "path", kind: Kind::Uint32, repeated: true, packed: true, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "sender", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.MsgDispute", amino_name: "plasma/MsgDispute", form: Form::Object, fields: &[
@@ -578,11 +609,20 @@ Message { name: "plasma.attestation.v1.MsgLeavePool", amino_name: "plasma/MsgLea
 Field { number: 2, name: "model_id", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.attestation.v1.MsgProve", amino_name: "plasma/MsgProve", form: Form::Object, fields: &[
+Field { number: 4, name: "inputs", kind: Kind::Message(122), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "job_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "path", kind: Kind::Uint32, repeated: true, packed: true, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "prompt_tokens", kind: Kind::Uint32, repeated: true, packed: true, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "rows", kind: Kind::Message(122), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "sender", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.attestation.v1.MsgReveal", amino_name: "plasma/MsgReveal", form: Form::Object, fields: &[
 Field { number: 2, name: "audit_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "fingerprints_root", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "leaves", kind: Kind::Message(102), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "leaves", kind: Kind::Message(103), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.MsgRevealVerdict", amino_name: "plasma/MsgRevealVerdict", form: Form::Object, fields: &[
@@ -591,7 +631,7 @@ Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed:
 Field { number: 3, name: "juror", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "salt", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 6, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "verdict", kind: Kind::Message(118), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "verdict", kind: Kind::Message(127), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.MsgSetBeaconKey", amino_name: "plasma/MsgSetBeaconKey", form: Form::Object, fields: &[
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -600,21 +640,39 @@ Field { number: 2, name: "public_key", kind: Kind::Bytes, repeated: false, packe
 ] },
 Message { name: "plasma.attestation.v1.MsgSetProfile", amino_name: "plasma/MsgSetProfile", form: Form::Object, fields: &[
 Field { number: 2, name: "model_id", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "profile", kind: Kind::Message(116), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "profile", kind: Kind::Message(124), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "publisher", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.MsgSetReferee", amino_name: "plasma/MsgSetReferee", form: Form::Object, fields: &[
+Field { number: 5, name: "eos_tokens", kind: Kind::Uint32, repeated: true, packed: true, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "model_id", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "publisher", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "shape", kind: Kind::Message(126), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "weights_root", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.MsgShowToken", amino_name: "plasma/MsgShowToken", form: Form::Object, fields: &[
+Field { number: 1, name: "challenger", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "choice", kind: Kind::Message(122), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "index", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "job_id", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.MsgSubmitReceipt", amino_name: "plasma/MsgSubmitReceipt", form: Form::Object, fields: &[
 Field { number: 1, name: "carrier", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 3, name: "output", kind: Kind::Message(138), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "receipt", kind: Kind::Message(117), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "output", kind: Kind::Message(147), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "receipt", kind: Kind::Message(125), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.MsgUpdateParams", amino_name: "plasma/attestation/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(115), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(123), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
+Message { name: "plasma.attestation.v1.Opening", amino_name: "", form: Form::Object, fields: &[
+Field { number: 2, name: "path", kind: Kind::Bytes, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "values", kind: Kind::Fixed32, repeated: true, packed: true, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 2, name: "audits", kind: Kind::Message(101), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "beacon_epoch_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "games", kind: Kind::Message(102), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.attestation.v1.Profile", amino_name: "", form: Form::Object, fields: &[
 Field { number: 1, name: "exponent_mismatches_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -642,14 +700,26 @@ Field { number: 11, name: "prompt_tokens_hash", kind: Kind::Bytes, repeated: fal
 Field { number: 5, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 10, name: "request_hash", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 13, name: "response_hash", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 17, name: "sampling", kind: Kind::Message(140), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 17, name: "sampling", kind: Kind::Message(149), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 22, name: "signature", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 19, name: "t_first_ms", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 20, name: "t_total_ms", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "version", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
+Message { name: "plasma.attestation.v1.RefereeShape", amino_name: "", form: Form::Object, fields: &[
+Field { number: 5, name: "head_dim", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 3, name: "heads", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "hidden", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "kv_heads", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 1, name: "layers", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "norm_eps_bits", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "rows", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 10, name: "tied", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 7, name: "vocab", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "width", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+] },
 Message { name: "plasma.attestation.v1.Verdict", amino_name: "", form: Form::Object, fields: &[
-Field { number: 2, name: "measures", kind: Kind::Message(103), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "measures", kind: Kind::Message(104), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "pass", kind: Kind::Bool, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.governance.v1.Milestone", amino_name: "", form: Form::Object, fields: &[
@@ -668,7 +738,7 @@ Field { number: 1, name: "sender", kind: Kind::String, repeated: false, packed: 
 Message { name: "plasma.governance.v1.MsgCreateGrant", amino_name: "plasma/MsgCreateGrant", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "deadline_unix_s", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 4, name: "milestones", kind: Kind::Message(119), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 4, name: "milestones", kind: Kind::Message(128), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "recipient", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "reviewers", kind: Kind::String, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 6, name: "threshold", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -699,7 +769,7 @@ Field { number: 2, name: "architecture", kind: Kind::String, repeated: false, pa
 Field { number: 6, name: "base_model", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "context_tokens", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "dtype", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 9, name: "files", kind: Kind::Message(127), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "files", kind: Kind::Message(136), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 5, name: "licence", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "name", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "template_tokens_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -729,15 +799,15 @@ Message { name: "plasma.market.v1.MsgDeregisterProvider", amino_name: "plasma/Ms
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgPublishModel", amino_name: "plasma/MsgPublishModel", form: Form::Object, fields: &[
-Field { number: 2, name: "manifest", kind: Kind::Message(126), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "manifest", kind: Kind::Message(135), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "publisher", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "royalty_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgRegisterProvider", amino_name: "plasma/MsgRegisterProvider", form: Form::Object, fields: &[
-Field { number: 9, name: "asks", kind: Kind::Message(124), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 9, name: "asks", kind: Kind::Message(133), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "bond_uxpl", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "endpoint", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 6, name: "hardware", kind: Kind::Message(125), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "hardware", kind: Kind::Message(134), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "receipt_key_proof", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -752,17 +822,17 @@ Field { number: 4, name: "max_tokens", kind: Kind::Uint32, repeated: false, pack
 Field { number: 2, name: "model_id", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 9, name: "referral", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "requester", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 5, name: "sampling", kind: Kind::Message(140), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 5, name: "sampling", kind: Kind::Message(149), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 8, name: "stop", kind: Kind::String, repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgUpdateParams", amino_name: "plasma/market/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(139), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(148), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.market.v1.MsgUpdateProvider", amino_name: "plasma/MsgUpdateProvider", form: Form::Object, fields: &[
-Field { number: 8, name: "asks", kind: Kind::Message(124), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 8, name: "asks", kind: Kind::Message(133), repeated: true, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 4, name: "endpoint", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 6, name: "hardware", kind: Kind::Message(125), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 6, name: "hardware", kind: Kind::Message(134), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 2, name: "receipt_key", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 3, name: "receipt_key_proof", kind: Kind::Bytes, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -801,7 +871,7 @@ Field { number: 11, name: "output_bytes_max", kind: Kind::Uint32, repeated: fals
 Field { number: 20, name: "output_keep_blocks", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 28, name: "royalty_bps_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 7, name: "slots_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 27, name: "split", kind: Kind::Message(141), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 27, name: "split", kind: Kind::Message(150), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 14, name: "stop_bytes_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 13, name: "stops_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 Field { number: 24, name: "timers_per_block_max", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -824,7 +894,7 @@ Field { number: 3, name: "stakers_bps", kind: Kind::Uint32, repeated: false, pac
 ] },
 Message { name: "plasma.price.v1.MsgUpdateParams", amino_name: "plasma/price/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(143), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(152), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.price.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 12, name: "cached_unit_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -849,7 +919,7 @@ Field { number: 1, name: "operator", kind: Kind::String, repeated: false, packed
 ] },
 Message { name: "plasma.reward.v1.MsgUpdateParams", amino_name: "plasma/reward/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(146), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(155), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.reward.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 5, name: "decline_bps", kind: Kind::Uint32, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
@@ -864,7 +934,7 @@ Field { number: 4, name: "standby_yearly_uxpl", kind: Kind::Uint64, repeated: fa
 ] },
 Message { name: "plasma.token.v1.MsgUpdateParams", amino_name: "plasma/token/MsgUpdateParams", form: Form::Object, fields: &[
 Field { number: 1, name: "authority", kind: Kind::String, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
-Field { number: 2, name: "params", kind: Kind::Message(148), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
+Field { number: 2, name: "params", kind: Kind::Message(157), repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },
 ] },
 Message { name: "plasma.token.v1.Params", amino_name: "", form: Form::Object, fields: &[
 Field { number: 6, name: "account_min_uxpl", kind: Kind::Uint64, repeated: false, packed: false, keep_empty: false, encoding: Encoding::Plain, oneof: None },

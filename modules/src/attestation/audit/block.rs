@@ -7,19 +7,19 @@ use plasma_proto::plasma::attestation::v1::{Audit, AuditState, Finding};
 use super::{
     Error, claim, drift, ending,
     event::Event,
-    state::{AUDITS, due, due_in, numbers, numbers_of},
+    state::{AUDITS, due_in, numbers, numbers_of},
 };
-use crate::Ctx;
+use crate::{Ctx, Table, attestation::state::due};
 
 /// A step that could not be taken is tried again after this many blocks.
 const RETRY_BLOCKS: u64 = 100;
 
 /// Takes the audits whose phase is over a step further, as many as a block may; the rest stays first in
 /// line.
-pub fn end_block(ctx: &mut Ctx<'_>) {
+pub(in crate::attestation) fn end_block(ctx: &mut Ctx<'_>) {
     claim::remember(ctx);
     let steps_max = usize::try_from(numbers(ctx.store).steps_per_block_max).unwrap_or(usize::MAX);
-    for id in due(ctx.store, ctx.block, steps_max) {
+    for id in due(ctx.store, Table::AttestationAuditsByDue, ctx.block, steps_max) {
         let Some(mut audit) = AUDITS.get(ctx.store, &id) else { continue };
         if audit.due_s > ctx.block.time_s {
             audit.waits_for_time = true;

@@ -6,14 +6,14 @@ use plasma_proto::plasma::{
 };
 
 use super::{
-    Appeal, Dispute, Error,
+    Appeal, Dispute, Error, bonds,
     claim::{candidates, open},
     duty::at_phase,
     event::Event,
     lot,
-    state::{AUDITS, PROFILES, account, due_in, is_verified, numbers, numbers_of, stored_hash},
+    state::{AUDITS, PROFILES, due_in, is_verified, numbers, numbers_of, stored_hash},
 };
-use crate::{Address, Amount, Ctx, Denom, Sdk, market, token};
+use crate::{Address, Amount, Ctx, market};
 
 /// Anybody forces the audit of a claim that is not settled, with a bond that the loser pays.
 pub fn dispute(ctx: &mut Ctx<'_>, msg: Dispute) -> Result<MsgDisputeResponse, Error> {
@@ -72,15 +72,10 @@ pub fn appeal(ctx: &mut Ctx<'_>, msg: Appeal) -> Result<MsgAppealResponse, Error
     Ok(MsgAppealResponse {})
 }
 
-/// A bond moves to where it waits for the end.
+/// A bond of at least `least` moves to where it waits for the end.
 fn put_down(ctx: &mut Ctx<'_>, from: Address, bond: Amount, least: Amount) -> Result<(), Error> {
     if bond < least {
         return Err(Error::SmallBond { bond, least });
     }
-    let have = token::spendable(ctx, from, &Denom::uxpl());
-    if have < bond {
-        let text = alloc::format!("the spendable balance is {have}uxpl, the bond needs {bond}uxpl");
-        return Err(Sdk::InsufficientFunds(text).into());
-    }
-    Ok(token::transfer(ctx, from, account(), bond)?)
+    bonds::put_down(ctx, from, bond)
 }

@@ -5,7 +5,7 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    Error, claim, drift,
+    Error, bonds, claim, drift,
     event::Event,
     stakes,
     state::{
@@ -15,8 +15,6 @@ use super::{
 };
 use crate::{Address, Amount, Ctx, market, token};
 
-/// Of a slash: what jurors share, and what goes to who disputed the claim; the rest is burned.
-const SLASH_PART_BPS: u32 = 1_000;
 /// Of the bond of a dispute that was lost: what jurors share; the rest is the provider's.
 const LOST_DISPUTE_BPS: u32 = 5_000;
 
@@ -138,7 +136,7 @@ fn share_slash(
     slashed: Amount,
     pot: &mut Pot,
 ) -> Result<(), Error> {
-    let part = share(slashed, SLASH_PART_BPS);
+    let part = bonds::slash_part(slashed);
     pot.shared = sum(pot.shared, part);
     let mut left = rest(slashed, part);
     if !audit.disputer.is_empty() {
@@ -239,6 +237,9 @@ fn pay(ctx: &mut Ctx<'_>, audit: &mut Audit, finding: Finding, pot: &mut Pot) ->
 /// What the finding says of the operator.
 fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
     let operator = Address::stored(&audit.provider);
+    if is_guilty(finding) {
+        return bonds::convicted(ctx.store, operator);
+    }
     let mut standing = standing(ctx.store, operator);
     match finding {
         Finding::Clean => {
@@ -259,11 +260,6 @@ fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
             };
             COUNTS.set(ctx.store, &(operator, payer), &count);
         }
-        Finding::Convicted | Finding::Hidden | Finding::Drifted => {
-            standing.audits_convicted = standing.audits_convicted.saturating_add(1);
-            standing.clean_uxpl = Amount::ZERO.text();
-            standing.era = standing.era.saturating_add(1);
-        }
         Finding::Hung => {
             standing.audits_open_ended = standing.audits_open_ended.saturating_add(1);
             standing.is_audited_next = true;
@@ -271,7 +267,7 @@ fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
         Finding::Silent => {
             standing.audits_open_ended = standing.audits_open_ended.saturating_add(1);
         }
-        Finding::NoJury | Finding::Unspecified => return,
+        _ => return,
     }
     STANDINGS.set(ctx.store, &operator, &standing);
 }

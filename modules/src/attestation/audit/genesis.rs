@@ -45,6 +45,8 @@ pub(in crate::attestation) fn init(
         shown_leaves,
         past_beacons,
         drifts,
+        referees: _,
+        games: _,
     } = genesis;
     let (mut models, mut members, mut operators) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

@@ -1,16 +1,14 @@
 use alloc::{collections::BTreeMap, format, string::String};
 
-use plasma_proto::plasma::{attestation::v1::AuditState, market::v1::JobState};
+use plasma_proto::plasma::attestation::v1::AuditState;
 
 use super::drift;
-use super::state::{AUDITS, DRIFTS, LEAVES, MEMBERS, PROFILES, account, stored_hash, sum};
-use crate::{Address, Amount, Read, market, token};
+use super::state::{AUDITS, DRIFTS, LEAVES, MEMBERS, PROFILES, stored_hash, sum};
+use crate::{Address, Amount, Read, market};
 
 /// All of them.
 pub(in crate::attestation) fn check_invariants(store: &dyn Read) -> Result<(), String> {
     duty_locks_are_sum_of_seats(store)?;
-    held_jobs_are_those_of_audits(store)?;
-    the_account_holds_the_bonds_of_open_audits(store)?;
     profiles_count_their_pools(store)?;
     leaves_are_those_of_open_audits(store)?;
     drifts_add_up_to_something(store)
@@ -39,44 +37,6 @@ pub fn duty_locks_are_sum_of_seats(store: &dyn Read) -> Result<(), String> {
     match seats.first_key_value() {
         None => Ok(()),
         Some((juror, _)) => Err(format!("{juror} has a seat and nothing locked for it")),
-    }
-}
-
-/// A job is held exactly while its claim is audited.
-pub fn held_jobs_are_those_of_audits(store: &dyn Read) -> Result<(), String> {
-    let mut open = 0u64;
-    for (id, audit) in AUDITS.map().iter(store) {
-        if audit.id != id {
-            return Err(format!("audit {id} bears another id"));
-        }
-        if audit.state() == AuditState::Ended {
-            continue;
-        }
-        open = open.saturating_add(1);
-        let held = market::job(store, id)
-            .is_some_and(|job| job.held && job.state() == JobState::Delivered);
-        if !held {
-            return Err(format!("audit {id} is open and its job not held"));
-        }
-    }
-    let held = u64::try_from(market::held_jobs(store).count()).unwrap_or(u64::MAX);
-    if held == open { Ok(()) } else { Err(format!("{held} jobs are held for {open} open audits")) }
-}
-
-/// The account holds what disputes and appeals put down, and nothing else.
-pub fn the_account_holds_the_bonds_of_open_audits(store: &dyn Read) -> Result<(), String> {
-    let mut bonds = Amount::ZERO;
-    for (_, audit) in AUDITS.map().iter(store) {
-        if audit.state() != AuditState::Ended {
-            bonds = sum(bonds, Amount::stored(&audit.dispute_bond_uxpl));
-            bonds = sum(bonds, Amount::stored(&audit.appeal_bond_uxpl));
-        }
-    }
-    let there = token::balance(store, account());
-    if there == bonds {
-        Ok(())
-    } else {
-        Err(format!("the account of audits holds {there}uxpl, bonds are {bonds}uxpl"))
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod block;
+mod bonds;
 mod claim;
 mod digests;
 mod dispute;
@@ -21,7 +22,8 @@ mod query;
 pub mod stakes;
 mod state;
 
-pub use block::end_block;
+pub(super) use block::end_block;
+pub(super) use bonds::{convicted, put_down, slash_now, slash_part};
 pub(super) use claim::claim;
 pub use digests::{
     commit_digest, commitment, drawn_leaves, reveal_digest, reveal_msg, verdict_digest,
@@ -32,9 +34,8 @@ pub use error::Error;
 pub(super) use genesis::{export, init};
 pub(super) use invariant::check_invariants;
 pub use invariant::{
-    drifts_add_up_to_something, duty_locks_are_sum_of_seats, held_jobs_are_those_of_audits,
-    leaves_are_those_of_open_audits, profiles_count_their_pools,
-    the_account_holds_the_bonds_of_open_audits,
+    drifts_add_up_to_something, duty_locks_are_sum_of_seats, leaves_are_those_of_open_audits,
+    profiles_count_their_pools,
 };
 pub use msg::{
     Appeal, CommitVerdict, Dispute, JoinPool, LEAVES_SHOWN_MAX, LeavePool, Reveal, RevealVerdict,
@@ -48,4 +49,5 @@ pub use profile::{
 };
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
+pub(super) use state::{account, audits};
 pub use state::{audit, audit_key, model_profile, owes, standing, terms};

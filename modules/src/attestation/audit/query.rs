@@ -20,9 +20,10 @@ use super::{
     },
 };
 use crate::{
-    Address, Amount, Read, Table, View, market,
+    Address, Amount, Read, Table, View,
+    attestation::query::parse_model_id,
+    market,
     query::{QueryError, Router, page, page_index},
-    types::{Hash, hash32, unhex},
 };
 
 /// Models that an answer about an operator's standing tells small deviations of.
@@ -95,12 +96,6 @@ fn duties(view: &View<'_>, request: QueryDutiesRequest) -> Result<QueryDutiesRes
     };
     let duties = found(view.store, keys).into_iter().map(duty).collect();
     Ok(QueryDutiesResponse { duties, pagination: Some(pagination) })
-}
-
-fn parse_model_id(text: &str) -> Result<Hash, QueryError> {
-    unhex(text)
-        .and_then(|bytes| hash32(&bytes))
-        .ok_or_else(|| QueryError::invalid("a model id is 64 hexadecimal digits"))
 }
 
 fn pool(view: &View<'_>, request: QueryPoolRequest) -> Result<QueryPoolResponse, QueryError> {

@@ -7,14 +7,20 @@ use plasma_proto::plasma::attestation::v1::{
 
 use super::stakes::Terms;
 use crate::{
-    Address, Amount, Block, IndexEntry, IndexedMap, Key, Map, Order, Read, Table, Write,
-    attestation::state, error::fault, market, store::prefix_end, types::Hash,
+    Address, Amount, Block, IndexEntry, IndexedMap, Key, Map, Read, Table, Write,
+    attestation::state::{self, due_entry},
+    error::fault,
+    market,
+    types::Hash,
 };
 
-pub(super) use crate::types::{rest, stored_hash, sum};
+pub(super) use crate::{
+    attestation::state::bytes,
+    types::{rest, stored_hash, sum},
+};
 
-/// The module account that holds the bonds of disputes and appeals.
-pub(super) fn account() -> Address {
+/// The module account that holds the bonds of disputes, appeals and challenges.
+pub(in crate::attestation) fn account() -> Address {
     Address::of_module(market::AUDITS)
 }
 
@@ -33,20 +39,10 @@ pub(super) const COUNTS: Map<(Address, Address), PayerCount> =
 /// By operator and model.
 pub(super) const DRIFTS: Map<(Address, Hash), Drift> = Map::new(Table::AttestationDrifts);
 
-/// An audit waits for its height first, then for its time.
-const WAITS_FOR_HEIGHT: u8 = 0;
-const WAITS_FOR_TIME: u8 = 1;
-
 /// Hands every index key of audits to `put`.
 pub(in crate::attestation) fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     AUDITS.rebuild(store, put);
     MEMBERS.rebuild(store, put);
-}
-
-pub(super) fn bytes<K: Key>(key: &K) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    key.put(&mut out);
-    out
 }
 
 pub(super) fn state_byte(state: AuditState) -> u8 {
@@ -65,12 +61,8 @@ fn audit_indexes(id: &u64, audit: &Audit) -> Vec<IndexEntry> {
         }
     }
     if audit.state() != AuditState::Ended {
-        let due = if audit.waits_for_time {
-            (WAITS_FOR_TIME, audit.due_s, *id)
-        } else {
-            (WAITS_FOR_HEIGHT, audit.due_height, *id)
-        };
-        indexes.push((Table::AttestationAuditsByDue, bytes(&due)));
+        let due = due_entry(audit.waits_for_time, audit.due_height, audit.due_s, *id);
+        indexes.push((Table::AttestationAuditsByDue, due));
     }
     let owing = owing(audit).map(Address::stored);
     indexes.extend(owing.map(|who| (Table::AttestationDuties, bytes(&(who, *id)))));
@@ -107,26 +99,6 @@ pub(super) fn seat_owes(audit: &Audit, seat: &Seat) -> bool {
         }
 }
 
-/// Ids of audits that are due, those that wait for their time first; at most `most`.
-pub(super) fn due(store: &dyn Read, block: &Block, most: usize) -> Vec<u64> {
-    let of_stage = |stage: u8, now: u64| {
-        let start = [&[Table::AttestationAuditsByDue.id(), stage][..]].concat();
-        let end = match now.checked_add(1) {
-            Some(past) => Some([&start[..], &past.to_be_bytes()].concat()),
-            None => prefix_end(&start),
-        };
-        store.range(&start, end.as_deref(), Order::Ascending)
-    };
-    of_stage(WAITS_FOR_TIME, block.time_s)
-        .chain(of_stage(WAITS_FOR_HEIGHT, block.height))
-        .take(most)
-        .map(|(key, _)| {
-            let id = key.last_chunk().map(|id| u64::from_be_bytes(*id));
-            id.unwrap_or_else(|| fault("bad index key", &key))
-        })
-        .collect()
-}
-
 /// The pools that an operator is in for a model, by profile.
 pub(super) fn pools_of(store: &dyn Read, operator: Address, model_id: &Hash) -> Vec<Hash> {
     let mut start = Vec::from([Table::AttestationPoolsByOperator.id()]);
@@ -138,6 +110,11 @@ pub(super) fn pools_of(store: &dyn Read, operator: Address, model_id: &Hash) -> 
 /// The audit of a job's claim.
 pub fn audit(store: &dyn Read, job_id: u64) -> Option<Audit> {
     AUDITS.get(store, &job_id)
+}
+
+/// Every audit, in order.
+pub(in crate::attestation) fn audits(store: &dyn Read) -> impl Iterator<Item = Audit> + '_ {
+    AUDITS.map().iter(store).map(|(_, audit)| audit)
 }
 
 /// A model's profile.
