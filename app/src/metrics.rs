@@ -135,6 +135,7 @@ pub struct Metrics {
     abci_s: Family<Call, Histogram, fn() -> Histogram>,
     abci_connections: Gauge,
     panics: Counter,
+    proposals_failed: Counter,
     queries: Counter,
     answered: Family<Answered, Counter>,
     answer_s: Family<Method, Histogram, fn() -> Histogram>,
@@ -275,6 +276,7 @@ impl Metrics {
             abci_s: Family::new_with_constructor(durations),
             abci_connections: Gauge::default(),
             panics: Counter::default(),
+            proposals_failed: Counter::default(),
             queries: Counter::default(),
             answered: Family::default(),
             answer_s: Family::new_with_constructor(answers),
@@ -358,6 +360,11 @@ impl Metrics {
             self.abci_connections.clone(),
         );
         into.register("panics", "Calls that panicked and were answered", self.panics.clone());
+        into.register(
+            "proposals_failed",
+            "Blocks that this node was to propose and could not, as with another beacon key than the chain's",
+            self.proposals_failed.clone(),
+        );
         into.register("queries", "Questions that came in", self.queries.clone());
         into.register(
             "answers",
@@ -459,6 +466,10 @@ impl Metrics {
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    pub(crate) fn proposal_failed(&self) {
+        self.proposals_failed.inc();
     }
 
     pub(crate) fn queried(&self) {

@@ -543,6 +543,7 @@ impl Node {
                 Ok(made) => made,
                 Err(refusal) => {
                     tracing::error!(height, "no block can be proposed: {refusal}");
+                    self.metrics.proposal_failed();
                     return Ok(Proposed::default());
                 }
             };

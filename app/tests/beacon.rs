@@ -9,6 +9,7 @@ use plasma_app::{
     abci::App,
     doors::Doors,
     files::{GenesisSpec, GenesisValidator, genesis},
+    metrics::Scrape,
     node::{Keep, Node},
 };
 use plasma_modules::{
@@ -105,6 +106,10 @@ fn a_wrong_or_missing_proof_is_not_voted_for() {
     // Whoever has another key than the chain knows of makes no block that is voted for.
     for node in [&without, &wrong] {
         assert!(node.prepare(1, std::slice::from_ref(&tx), 1 << 20).is_empty());
+    }
+    for (node, failed) in [(&mine, 0), (&without, 1), (&wrong, 1)] {
+        let page = node.node.metrics().page(&Scrape::default());
+        assert!(page.contains(&format!("plasma_proposals_failed_total {failed}\n")), "{page}");
     }
     // What a node of its own would have rejected, but others decided, is executed by all alike.
     for block in [vec![tx.clone()], vec![vec![0, 1, 2], tx.clone()]] {

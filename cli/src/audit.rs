@@ -7,7 +7,7 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use futures::StreamExt as _;
 use gpu_node::client::{Client, ClientError};
 use plasma_modules::Coded as _;
@@ -49,8 +49,9 @@ pub enum AuditCommand {
         /// The job's number
         #[arg(value_name = "JOB")]
         id: u64,
-        #[command(flatten)]
-        patience: Patience,
+        /// Give up after this long; the audit goes on
+        #[arg(long, value_parser = amount::duration, value_name = "TIME")]
+        timeout: Option<Duration>,
     },
     /// Audits, the newest first
     List {
@@ -99,14 +100,6 @@ pub enum AuditCommand {
     },
 }
 
-/// How long an audit is followed.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Patience {
-    /// Give up after this long; the audit goes on
-    #[arg(long, value_parser = amount::duration, value_name = "TIME")]
-    timeout: Option<Duration>,
-}
-
 /// Runs `xpl audit`.
 ///
 /// # Errors
@@ -114,9 +107,9 @@ pub struct Patience {
 pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
     match command {
         AuditCommand::Show { id } => show(app, &fetch(&app.client().await?, id).await?),
-        AuditCommand::Watch { id, patience } => {
+        AuditCommand::Watch { id, timeout } => {
             let client = app.client().await?;
-            let ended = watch(app, &client, id, patience).await?;
+            let ended = watch(app, &client, id, timeout).await?;
             show(app, &ended)
         }
         AuditCommand::List { state, operator, juror, limit } => {
@@ -220,7 +213,7 @@ pub async fn watch(
     app: &App,
     client: &Client,
     id: u64,
-    Patience { timeout }: Patience,
+    timeout: Option<Duration>,
 ) -> Result<QueryAuditResponse> {
     let back = format!("the audit goes on; come back by  xpl audit watch {id}");
     patient(follow(app, client, id), timeout, &format!("audit {id}"), back).await

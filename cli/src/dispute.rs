@@ -1,5 +1,7 @@
 //! `xpl dispute` and `xpl appeal`: for those who do not accept a claim, or a conviction.
 
+use std::time::Duration;
+
 use clap::Args;
 use gpu_node::client::{Client, TxOutcome, any};
 use plasma_modules::Amount;
@@ -12,7 +14,7 @@ use plasma_proto::plasma::market::v1::{Job, JobState};
 
 use crate::App;
 use crate::amount::{self, xpl, xpl_text};
-use crate::audit::{self, Patience, fetch, refused, until};
+use crate::audit::{self, fetch, refused, until};
 use crate::error::{Failure, Result};
 use crate::job;
 use crate::tx::{self, TxArgs};
@@ -60,8 +62,9 @@ struct Waiting {
     /// Follow the audit to its end
     #[arg(long, short)]
     wait: bool,
-    #[command(flatten)]
-    patience: Patience,
+    /// With --wait: give up after this long; the audit goes on
+    #[arg(long, value_parser = amount::duration, value_name = "TIME", requires = "wait")]
+    timeout: Option<Duration>,
 }
 
 /// What a dispute takes.
@@ -235,7 +238,7 @@ async fn finish(
     id: u64,
     outcome: &TxOutcome,
     done: &str,
-    Waiting { wait, patience }: Waiting,
+    Waiting { wait, timeout }: Waiting,
     lost: fn(&Audit) -> Option<String>,
 ) -> Result<()> {
     if !wait {
@@ -244,7 +247,7 @@ async fn finish(
         return Ok(());
     }
     app.out.note(&format!("{done}: transaction {} in block {}", outcome.hash, outcome.height));
-    let ended = audit::watch(app, client, id, patience).await?;
+    let ended = audit::watch(app, client, id, timeout).await?;
     audit::show(app, &ended)?;
     match lost(&ended.audit.unwrap_or_default()) {
         None => Ok(()),

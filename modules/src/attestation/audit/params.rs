@@ -78,6 +78,8 @@ const WHOLE_BPS: u128 = 10_000;
 /// Most seats of a jury, and operators of a pool: a block reads so many for each draw.
 const SEATS_MAX: u128 = 64;
 const POOL_MAX: u128 = 1_000;
+/// Operators that the draws of one block look at, at most: each is read, with its bond.
+const LOOKED_AT_MAX: u64 = 32_768;
 /// Leaves that one message shows, but for the prompt's.
 const LEAVES_MAX: u128 = 32;
 const _: () = assert!(LEAVES_SHOWN_MAX == 33, "LEAVES_MAX and the prompt's");
@@ -146,7 +148,8 @@ pub(in crate::attestation) fn rows(params: &AuditParams) -> Result<Vec<Param>, P
 }
 
 /// Numbers that must go together: a threshold is more than half of its jury, so that no two outcomes
-/// have it, and a verified model's pool fills a jury whoever of it may not judge.
+/// have it, a verified model's pool fills a jury whoever of it may not judge, and the draws of a block end
+/// in time whatever waits for them.
 pub(in crate::attestation) fn check_together(params: &AuditParams) -> Result<(), ParamError> {
     let AuditParams { jury, threshold, appeal_jury, appeal_threshold, pool_min, pool_max, .. } =
         *params;
@@ -162,6 +165,13 @@ pub(in crate::attestation) fn check_together(params: &AuditParams) -> Result<(),
     if pool_min < jury || pool_max < pool_min {
         return Err(ParamError::Apart(format!(
             "a jury of {jury}, pool_min of {pool_min} and pool_max of {pool_max} must not fall"
+        )));
+    }
+    let steps = params.steps_per_block_max;
+    let looked_at = u64::from(steps).saturating_mul(pool_max.into());
+    if looked_at > LOOKED_AT_MAX {
+        return Err(ParamError::Apart(format!(
+            "{steps} steps of a block look at pools of {pool_max}: {looked_at} operators, more than {LOOKED_AT_MAX}"
         )));
     }
     if params.drift_false_bps <= params.drift_honest_bps {
@@ -192,6 +202,8 @@ mod tests {
     fn the_default_is_within_bounds_and_each_bound_holds() {
         let good = default_params();
         check(&good).unwrap();
+        check(&AuditParams { pool_max: 512, ..good }).unwrap();
+        check(&AuditParams { steps_per_block_max: 256, ..good }).unwrap();
         for bad in [
             AuditParams { rate_min_bps: 99, ..good },
             AuditParams { threshold: 3, ..good },
@@ -200,6 +212,8 @@ mod tests {
             AuditParams { appeal_jury: 5, appeal_threshold: 3, ..good },
             AuditParams { pool_min: 6, ..good },
             AuditParams { pool_max: 20, ..good },
+            AuditParams { pool_max: 513, ..good },
+            AuditParams { steps_per_block_max: 257, ..good },
             AuditParams { leaves: 33, ..good },
             AuditParams { drift_noise_bps: 99, ..good },
             AuditParams { answer_near_ppm: 49_999, ..good },
