@@ -19,7 +19,7 @@ use plasma_testnet::{
     comet::{self, Network, NetworkSpec},
     demo,
     process::Programs,
-    rig::{PASSWORD, Rig, Weights, Xpl},
+    rig::{PASSWORD, RIGS_THAT_JUDGE, Rig, SMALL_JURIES, Weights, Xpl},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -59,7 +59,8 @@ struct Up {
     /// Who has money: a JSON file, [{"address": "xpl1...", "uxpl": "1000000"}, ...]
     #[arg(long, value_name = "FILE.json")]
     genesis_accounts: Option<PathBuf>,
-    /// How many rigs; each serves the tiny test model, or the one in --weights
+    /// How many rigs; each serves the tiny test model, or the one in --weights. From five on they judge
+    /// each other's claims, in juries of three
     #[arg(long, default_value_t = 0)]
     gpu_nodes: usize,
     /// Folder with a model for the rigs
@@ -144,6 +145,7 @@ fn up(args: Up) -> Result<()> {
         accounts.extend(rig.accounts());
         rigs.push(rig);
     }
+    let judge = rigs.len() >= RIGS_THAT_JUDGE;
     let spec = NetworkSpec {
         home: home.clone(),
         chain_id: args.chain_id,
@@ -151,7 +153,11 @@ fn up(args: Up) -> Result<()> {
         accounts,
         port_base: args.port_base,
         timeout_commit: args.timeout_commit,
-        set: args.set,
+        set: if judge {
+            SMALL_JURIES.map(String::from).into_iter().chain(args.set).collect()
+        } else {
+            args.set
+        },
     };
     let mut network = Network::up(&spec, &programs)?;
     let urls = network.validators[0].urls.clone();
@@ -161,8 +167,16 @@ fn up(args: Up) -> Result<()> {
         Weights::Folder { path, name: name.unwrap_or_default(), licence: "unknown".into() }
     });
     let mut running = Vec::new();
-    for rig in &rigs {
-        rig.register(&xpl, &urls, &weights)?;
+    for (index, rig) in rigs.iter().enumerate() {
+        let model = rig.register(&xpl, &urls, &weights)?;
+        match (judge, index) {
+            (false, _) => {}
+            (true, 0) => {
+                eprintln!("measuring what is honest of the model");
+                rig.set_profile(&xpl, &model)?;
+            }
+            (true, _) => rig.join_pool(&xpl, &model)?,
+        }
         running.push(rig.start()?);
     }
 

@@ -32,6 +32,28 @@ const BOND: &str = "1000xpl";
 /// Prices, uxpl per million tokens: fresh input, cached input, output.
 const PRICES: [u64; 3] = [2_000_000, 500_000, 8_000_000];
 
+/// Seeds of the two tiny models.
+const TINY_SEED: u64 = 7;
+const OTHER_SEED: u64 = 8;
+
+/// A node's settings in its home.
+const CONFIG_FILE: &str = "gpu-node.toml";
+
+/// Genesis parameters of a network whose juries few rigs can fill.
+pub const SMALL_JURIES: [&str; 5] = [
+    "attestation.audits.pool_min=3",
+    "attestation.audits.jury=3",
+    "attestation.audits.threshold=2",
+    "attestation.audits.appeal_jury=3",
+    "attestation.audits.appeal_threshold=2",
+];
+
+/// So many rigs that all but the publisher and the provider fill a jury of [`SMALL_JURIES`].
+pub const RIGS_THAT_JUDGE: usize = 5;
+
+/// Tokens of each answer by which a rig measures what is honest of a model.
+const CALIBRATION_TOKENS: &str = "32";
+
 /// How long a rig may take until it is ready to work: models are loaded meanwhile.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -40,6 +62,8 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
 pub enum Weights {
     /// The tiny random model of the tests, made from a seed.
     Tiny,
+    /// Another one, of another seed.
+    Other,
     /// A folder with a model.
     Folder {
         /// Where.
@@ -167,10 +191,39 @@ impl Rig {
         ]
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command of the node, with its home and password set.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.programs.gpu_node);
         command.env("GPU_NODE_PASSWORD", PASSWORD).arg("--home").arg(&self.home).args(args);
         command
+    }
+
+    /// Takes a model into the node's cache, and gives its id.
+    ///
+    /// # Errors
+    /// A program fails; the message holds what it said.
+    pub fn add_model(&self, weights: &Weights) -> Result<String> {
+        let tiny = |name: &str, seed: u64| -> Result<PathBuf> {
+            let out = self.home.join(name);
+            let (folder, seed) = (out.display().to_string(), seed.to_string());
+            run(&mut self.command(&["model", "tiny", "--out", &folder, "--seed", &seed]))?;
+            Ok(out)
+        };
+        let (path, name, licence) = match weights {
+            Weights::Tiny => (tiny("tiny", TINY_SEED)?, "tiny", "Apache-2.0"),
+            Weights::Other => (tiny("other", OTHER_SEED)?, "other", "Apache-2.0"),
+            Weights::Folder { path, name, licence } => {
+                (path.clone(), name.as_str(), licence.as_str())
+            }
+        };
+        let path = path.display().to_string();
+        run(&mut self.command(&["model", "add", &path, "--name", name, "--licence", licence]))?;
+        let models: Value =
+            serde_json::from_str(&run(&mut self.command(&["model", "list", "--json"]))?)?;
+        let models = models.as_array().context("models are listed")?;
+        let added = models.iter().find(|model| model["name"] == name);
+        let id = added.and_then(|model| model["id"].as_str());
+        Ok(id.context("the model that was added is not listed")?.to_owned())
     }
 
     /// Takes a model into the node's cache, publishes it if it is new, registers the provider, and
@@ -179,21 +232,7 @@ impl Rig {
     /// # Errors
     /// A program fails; the message holds what it said.
     pub fn register(&self, xpl: &Xpl, urls: &Urls, weights: &Weights) -> Result<String> {
-        let tiny = self.home.join("tiny");
-        let (path, name, licence) = match weights {
-            Weights::Tiny => {
-                let out = tiny.display().to_string();
-                run(&mut self.command(&["model", "tiny", "--out", &out]))?;
-                (&tiny, "tiny", "Apache-2.0")
-            }
-            Weights::Folder { path, name, licence } => (path, name.as_str(), licence.as_str()),
-        };
-        let path = path.display().to_string();
-        run(&mut self.command(&["model", "add", &path, "--name", name, "--licence", licence]))?;
-        let models: Value =
-            serde_json::from_str(&run(&mut self.command(&["model", "list", "--json"]))?)?;
-        let id =
-            models[0]["id"].as_str().context("the model that was added is not listed")?.to_owned();
+        let id = self.add_model(weights)?;
         let manifest = self.home.join("manifest.pb");
         let manifest = manifest.display().to_string();
         run(&mut self.command(&["model", "manifest", &id, "--out", &manifest]))?;
@@ -206,27 +245,61 @@ impl Rig {
         let config = format!(
             "node = \"{}\"\nendpoint = \"http://127.0.0.1:{api}\"\nregion = \"local\"\nthreads = {}\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n\n[[models]]\nid = \"{id}\"\nfresh_uxpl_per_mtok = {fresh}\ncached_uxpl_per_mtok = {cached}\noutput_uxpl_per_mtok = {output}\nslots = 2\n",
             urls.rpc,
-            if matches!(weights, Weights::Tiny) { 1 } else { 0 },
+            if matches!(weights, Weights::Folder { .. }) { 0 } else { 1 },
         );
-        fs::write(self.home.join("gpu-node.toml"), config)?;
+        fs::write(self.home.join(CONFIG_FILE), config)?;
+        self.as_operator(xpl, &["register"], &["--bond", BOND])?;
+        Ok(id)
+    }
+
+    /// Measures what is honest of a model that the operator published, and makes it the profile by which
+    /// claims of it are judged.
+    ///
+    /// # Errors
+    /// A program fails; the message holds what it said.
+    pub fn set_profile(&self, xpl: &Xpl, model: &str) -> Result<()> {
+        let out = self.home.join("calibration");
+        let folder = out.display().to_string();
+        let measured = ["--tokens", CALIBRATION_TOKENS, "--dtypes", "bf16", "--out", &folder];
+        run(self.command(&["calibrate", model]).args(measured))?;
+        let profile = out.join("profile.json").display().to_string();
+        xpl.json(&["audit", "set-profile", model, &profile, "--from", &self.operator])?;
+        Ok(())
+    }
+
+    /// Lets the node judge claims of a model that it does not serve: takes it into the cache and the
+    /// settings, and gives its id. The node was registered and does not run.
+    ///
+    /// # Errors
+    /// A program fails; the message holds what it said.
+    pub fn judge(&self, weights: &Weights) -> Result<String> {
+        let id = self.add_model(weights)?;
+        let path = self.home.join(CONFIG_FILE);
+        let config = fs::read_to_string(&path)?;
+        fs::write(&path, format!("{config}\n[jury]\nmodels = [\"{id}\"]\n"))?;
+        Ok(id)
+    }
+
+    /// Puts the operator into the pool of a model that its node serves or judges, and that has a profile.
+    ///
+    /// # Errors
+    /// A program fails; the message holds what it said.
+    pub fn join_pool(&self, xpl: &Xpl, model: &str) -> Result<()> {
+        self.as_operator(xpl, &["jury", "join", model], &[])
+    }
+
+    /// Runs a command that the operator signs. Its key does not stay with the rig.
+    fn as_operator(&self, xpl: &Xpl, command: &[&str], args: &[&str]) -> Result<()> {
         let sealed = self.home.join("operator-key.json").display().to_string();
         run(&mut xpl.command(&["keys", "export", &self.operator, "--sealed", &sealed]))?;
         let password = self.home.join("operator-password").display().to_string();
         fs::write(&password, PASSWORD)?;
         fs::set_permissions(&password, fs::Permissions::from_mode(0o600))?;
-        run(&mut self.command(&[
-            "register",
-            "--operator-key",
-            &sealed,
-            "--operator-password-file",
-            &password,
-            "--bond",
-            BOND,
-        ]))?;
-        // It is needed no more: the operator's key does not stay with the rig.
+        let key = ["--operator-key", &sealed, "--operator-password-file", &password];
+        run(self.command(command).args(key).args(args))?;
         fs::remove_file(&sealed)?;
         fs::remove_file(&password)?;
-        Ok(id)
+        Ok(())
     }
 
     /// Starts the node and waits until it is ready to work.

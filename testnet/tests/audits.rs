@@ -1,0 +1,231 @@
+//! Audits on a real chain between real rigs: honest work is found clean, a dispute is judged though a juror is gone,
+//! and a rig that computes with other weights loses its pay and a part of its bond.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use plasma_app::files::GenesisAccount;
+use plasma_testnet::{
+    comet::{Network, NetworkSpec, until},
+    process::{Process, Programs, run},
+    rig::{Rig, SMALL_JURIES, Weights, Xpl},
+};
+use serde_json::Value;
+
+const XPL: u128 = 1_000_000;
+/// The first serves and publishes, the second cheats, the others judge.
+const RIGS: u16 = 5;
+const JURORS: usize = 3;
+/// Jobs until the cheat surely got one of them: each goes to one of two.
+const TRIES: usize = 40;
+
+/// Windows that end soon, and few claims that are drawn.
+const SET: [&str; 11] = [
+    "market.dispute_window_blocks=2",
+    "market.dispute_window_s=1",
+    "attestation.audits.commit_blocks=40",
+    "attestation.audits.commit_s=20",
+    "attestation.audits.verdict_blocks=40",
+    "attestation.audits.verdict_s=20",
+    "attestation.audits.appeal_blocks=3",
+    "attestation.audits.appeal_s=1",
+    // One clean claim, of whomever, and hardly any is drawn.
+    "attestation.audits.rate_min_bps=100",
+    "attestation.audits.decay_uxpl=1",
+    "attestation.audits.payer_bps=10000",
+];
+
+struct World {
+    network: Network,
+    xpl: Xpl,
+    model: String,
+    rigs: Vec<Rig>,
+}
+
+impl World {
+    /// Five rigs, none of them running; the first serves, the last three judge.
+    fn new(dir: &Path) -> Self {
+        let programs = Programs::find().unwrap();
+        let keyring = Xpl::new(&programs, &dir.join("xpl"));
+        let alice = keyring.add_key("alice").unwrap();
+        let rigs: Vec<Rig> = (0..RIGS)
+            .map(|at| {
+                let port = 29_520 + 4 * at;
+                Rig::prepare(&programs, &keyring, dir, at.into(), port).unwrap()
+            })
+            .collect();
+        let mut accounts = vec![GenesisAccount { address: alice, amount_uxpl: 100 * XPL }];
+        accounts.extend(rigs.iter().flat_map(Rig::accounts));
+        let spec = NetworkSpec {
+            home: dir.into(),
+            chain_id: "plasma-audits-1".into(),
+            validators: 1,
+            accounts,
+            port_base: 29_500,
+            timeout_commit: "300ms".into(),
+            set: SET.into_iter().chain(SMALL_JURIES).map(String::from).collect(),
+        };
+        let network = Network::up(&spec, &programs).unwrap();
+        let urls = network.validators[0].urls.clone();
+        let xpl = keyring.at(&urls);
+        let model = rigs[0].register(&xpl, &urls, &Weights::Tiny).unwrap();
+
+        rigs[0].set_profile(&xpl, &model).unwrap();
+        for rig in rigs.iter().rev().take(JURORS) {
+            rig.register(&xpl, &urls, &Weights::Other).unwrap();
+            let judged = rig.judge(&Weights::Tiny).unwrap();
+            assert_eq!(judged, model);
+            rig.join_pool(&xpl, &model).unwrap();
+        }
+        Self { network, xpl, model, rigs }
+    }
+
+    fn submit(&self) -> String {
+        let question = "Tell me a story about the sea.";
+        let job = ["job", "submit", "--from", "alice", "--model", &self.model];
+        let job = [&job[..], &["--max-tokens", "64", question]].concat();
+        let id = &self.xpl.json(&job).unwrap()["job_id"];
+        id.as_str().map_or_else(|| id.to_string(), String::from)
+    }
+
+    /// The job, when it is in one of these states.
+    fn job(&self, id: &str, states: &[&str]) -> Value {
+        until("a job's next state", || {
+            let mut shown = self.xpl.json(&["job", "show", id]).ok()?;
+            let job = shown["job"].take();
+            states.iter().any(|state| job["state"] == format!("JOB_STATE_{state}")).then_some(job)
+        })
+        .unwrap()
+    }
+
+    fn audit(&self, id: &str) -> Option<Value> {
+        let path = format!("/plasma/attestation/v1/audits/{id}");
+        Some(self.network.validators[0].rest(&path).ok()?["audit"].take())
+    }
+
+    /// The audit, when it has ended.
+    fn ended(&self, id: &str) -> Value {
+        let ended = |audit: &Value| audit["state"] == "AUDIT_STATE_ENDED";
+        until("an audit's end", || self.audit(id).filter(ended)).unwrap_or_else(|error| {
+            panic!("{error}: {:?}", self.audit(id));
+        })
+    }
+
+    fn balance(&self, of: &str) -> u128 {
+        amount(&self.xpl.json(&["bank", "balance", of]).unwrap()["balance_uxpl"])
+    }
+
+    fn bond(&self, rig: usize) -> u128 {
+        let shown = self.xpl.json(&["provider", "show", &self.rigs[rig].operator_address]).unwrap();
+        amount(&shown["provider"]["bond_uxpl"])
+    }
+}
+
+/// An amount of uxpl; what was never set is nothing.
+fn amount(value: &Value) -> u128 {
+    match value.as_str() {
+        None | Some("") => 0,
+        Some(digits) => digits.parse().unwrap(),
+    }
+}
+
+fn seats(audit: &Value) -> &[Value] {
+    audit["seats"].as_array().unwrap()
+}
+
+/// Other weights of the same size in the file's place, with its time: the node sees no change.
+fn swap_weights(rig: &Rig) {
+    let out = rig.home.join("other");
+    let folder = out.display().to_string();
+    run(&mut rig.command(&["model", "tiny", "--out", &folder, "--seed", "9"])).unwrap();
+    let other = fs::read(out.join("model.safetensors")).unwrap();
+    let right = fs::read(rig.home.join("tiny/model.safetensors")).unwrap();
+    assert_eq!(other.len(), right.len());
+    let blobs = fs::read_dir(rig.home.join("models/blobs")).unwrap();
+    let mut blobs = blobs.map(|entry| entry.unwrap().path());
+    let blob = blobs.find(|path| fs::read(path).unwrap() == right).unwrap();
+    let time = fs::metadata(&blob).unwrap().modified().unwrap();
+    fs::write(&blob, other).unwrap();
+    File::options().write(true).open(&blob).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let rigs = &world.rigs;
+    let mut honest = rigs[0].start().unwrap();
+    let mut jurors: Vec<Process> =
+        rigs.iter().rev().take(JURORS).map(|rig| rig.start().unwrap()).collect();
+
+    // A newcomer's first claim is audited, found clean, and paid; its jurors share a part.
+    let first = world.submit();
+    let audit = world.ended(&first);
+    assert_eq!(audit["finding"], "FINDING_CLEAN", "{audit}\n{}", honest.log_tail());
+    assert_eq!(audit["reason"], "AUDIT_REASON_LOT", "{audit}");
+    assert_eq!(seats(&audit).len(), JURORS);
+    assert!(seats(&audit).iter().all(|seat| seat["verdict"]["pass"] == true), "{audit}");
+    assert!(seats(&audit).iter().all(|seat| amount(&seat["lost_uxpl"]) == 0), "{audit}");
+    let job = world.job(&first, &["SETTLED"]);
+    assert!(amount(&job["charge_uxpl"]) > 0, "{job}");
+
+    // Then hardly any is drawn. One is disputed, while a juror is away: two find it clean, the
+    // disputer's bond pays, the third loses a part of its seat.
+    drop(jurors.remove(0));
+    let away = &rigs[usize::from(RIGS) - 1].operator_address;
+    let second = world.submit();
+    world.job(&second, &["DELIVERED"]);
+    let before = world.balance("alice");
+    world.xpl.json(&["dispute", &second, "--bond", "10xpl", "--from", "alice"]).unwrap();
+    assert!(before - world.balance("alice") >= 10 * XPL);
+    let audit = world.ended(&second);
+    assert_eq!(audit["finding"], "FINDING_CLEAN", "{audit}");
+    assert_eq!(audit["reason"], "AUDIT_REASON_DISPUTE", "{audit}");
+    for seat in seats(&audit) {
+        let is_away = seat["juror"] == away.as_str();
+        assert_eq!(amount(&seat["lost_uxpl"]) > 0, is_away, "{audit}");
+        assert_eq!(amount(&seat["earned_uxpl"]) > XPL, !is_away, "{audit}");
+    }
+    world.job(&second, &["SETTLED"]);
+    jurors.push(rigs[usize::from(RIGS) - 1].start().unwrap());
+
+    // A rig with other weights in the right ones' place gets work, and is convicted of it.
+    let urls = world.network.validators[0].urls.clone();
+    rigs[1].register(&world.xpl, &urls, &Weights::Tiny).unwrap();
+    swap_weights(&rigs[1]);
+    let cheat = rigs[1].start().unwrap();
+    let bond = world.bond(1);
+    let (third, paid) = (0..TRIES)
+        .find_map(|_| {
+            let before = world.balance("alice");
+            let id = world.submit();
+            let job = world.job(&id, &["DELIVERED", "SETTLED", "REFUNDED"]);
+            let is_its = job["provider"] == rigs[1].operator_address.as_str();
+            is_its.then_some((id, before))
+        })
+        .expect("no job for one of two rigs");
+    let audit = world.ended(&third);
+    assert_eq!(audit["finding"], "FINDING_CONVICTED", "{audit}\n{}", cheat.log_tail());
+    assert!(seats(&audit).iter().all(|seat| seat["verdict"]["pass"] == false), "{audit}");
+    let slashed = amount(&audit["slashed_uxpl"]);
+    assert!(slashed >= 20 * XPL, "{audit}");
+    assert_eq!(world.bond(1), bond - slashed);
+    let earned: Vec<u128> = seats(&audit).iter().map(|seat| amount(&seat["earned_uxpl"])).collect();
+    assert!(earned.iter().all(|earned| *earned > slashed / 40), "{audit}");
+    let job = world.job(&third, &["REFUNDED"]);
+    assert_eq!(job["outcome"], "OUTCOME_VOIDED", "{job}");
+    let fees = paid - world.balance("alice");
+    assert!(fees < XPL, "refunded but for fees: {fees}");
+
+    // Nobody else lost anything, and the state on disk is whole.
+    assert_eq!(world.bond(0), 1_000 * XPL);
+    honest.stop();
+    drop((jurors, cheat));
+    let World { network, .. } = world;
+    let home = network.validators[0].home.clone();
+    drop(network);
+    let plasmad = Programs::find().unwrap().plasmad;
+    run(std::process::Command::new(plasmad).arg("check").arg("--home").arg(home)).unwrap();
+}
