@@ -81,7 +81,7 @@ impl Weights {
 }
 
 /// From -1 to 1.
-#[expect(clippy::disallowed_types, reason = "weights are numbers")]
+#[allow(clippy::disallowed_types, reason = "weights are numbers")]
 fn drawn(seed: u8, leaf: u32, at: u32) -> f32 {
     let bytes = digest(&[&[seed], &leaf.to_be_bytes(), &at.to_be_bytes()]);
     f32::from(i16::from_be_bytes([bytes[0], bytes[1]])) / 32_768.0
