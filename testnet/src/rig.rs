@@ -1,7 +1,7 @@
 //! Rigs beside a network: an operator with an account, a real `gpu-node` with a model.
 
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -33,8 +33,9 @@ const BOND: &str = "1000xpl";
 const PRICES: [u64; 3] = [2_000_000, 500_000, 8_000_000];
 
 /// Seeds of the two tiny models.
-const TINY_SEED: u64 = 7;
-const OTHER_SEED: u64 = 8;
+pub const TINY_SEED: u64 = 7;
+/// See [`TINY_SEED`].
+pub const OTHER_SEED: u64 = 8;
 
 /// A node's settings in its home.
 const CONFIG_FILE: &str = "gpu-node.toml";
@@ -288,18 +289,73 @@ impl Rig {
         self.as_operator(xpl, &["jury", "join", model], &[])
     }
 
-    /// Runs a command that the operator signs. Its key does not stay with the rig.
+    /// Serves with the kernel that a dispute without a jury needs. The node was registered and does not run.
+    ///
+    /// # Errors
+    /// Its settings cannot be written.
+    pub fn use_referee(&self) -> Result<()> {
+        let path = self.home.join(CONFIG_FILE);
+        // The model's table is the last.
+        let config = fs::read_to_string(&path)?;
+        Ok(fs::write(&path, format!("{config}kernel = \"referee\"\n"))?)
+    }
+
+    /// Puts the weights of one model of [`Weights::Tiny`]'s size in the place of another's, with the file's time, so
+    /// that a node that starts sees no change: what a provider does that cheats.
+    ///
+    /// # Errors
+    /// The cache holds no such weights.
+    pub fn swap_weights(&self, from: &[u8], to: &[u8]) -> Result<()> {
+        for entry in fs::read_dir(self.home.join("models/blobs"))? {
+            let blob = entry?.path();
+            if fs::read(&blob)? == from {
+                let time = fs::metadata(&blob)?.modified()?;
+                fs::write(&blob, to)?;
+                return Ok(File::options().write(true).open(&blob)?.set_modified(time)?);
+            }
+        }
+        bail!("the cache holds no such weights")
+    }
+
+    /// The bytes of a tiny model's weights.
+    ///
+    /// # Errors
+    /// The program fails.
+    pub fn tiny_weights(&self, seed: u64) -> Result<Vec<u8>> {
+        let folder = self.home.join(format!("seed-{seed}"));
+        let (out, seed) = (folder.display().to_string(), seed.to_string());
+        run(&mut self.command(&["model", "tiny", "--out", &out, "--seed", &seed]))?;
+        Ok(fs::read(folder.join("model.safetensors"))?)
+    }
+
+    /// Runs a command that the operator signs.
     fn as_operator(&self, xpl: &Xpl, command: &[&str], args: &[&str]) -> Result<()> {
-        let sealed = self.home.join("operator-key.json").display().to_string();
-        run(&mut xpl.command(&["keys", "export", &self.operator, "--sealed", &sealed]))?;
-        let password = self.home.join("operator-password").display().to_string();
+        let flags = ["--operator-key", "--operator-password-file"];
+        self.signed(xpl, &self.operator, flags, &[command, args].concat())?;
+        Ok(())
+    }
+
+    /// Runs a command that a key of the keyring signs, and gives what it printed. `flags` name the sealed key and
+    /// its password, neither of which stays with the rig.
+    ///
+    /// # Errors
+    /// The program fails; the message holds what it said.
+    pub fn signed(
+        &self,
+        xpl: &Xpl,
+        key: &str,
+        flags: [&str; 2],
+        command: &[&str],
+    ) -> Result<String> {
+        let sealed = self.home.join("signing-key.json").display().to_string();
+        let password = self.home.join("signing-password").display().to_string();
+        run(&mut xpl.command(&["keys", "export", key, "--sealed", &sealed]))?;
         fs::write(&password, PASSWORD)?;
         fs::set_permissions(&password, fs::Permissions::from_mode(0o600))?;
-        let key = ["--operator-key", &sealed, "--operator-password-file", &password];
-        run(self.command(command).args(key).args(args))?;
+        let told = run(self.command(command).args([flags[0], &sealed, flags[1], &password]));
         fs::remove_file(&sealed)?;
         fs::remove_file(&password)?;
-        Ok(())
+        told
     }
 
     /// Starts the node and waits until it is ready to work.

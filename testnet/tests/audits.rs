@@ -1,16 +1,13 @@
 //! Audits on a real chain between real rigs: honest work is found clean, a dispute is judged though a juror is gone,
 //! and a rig that computes with other weights loses its pay and a part of its bond.
 
-use std::{
-    fs::{self, File},
-    path::Path,
-};
+use std::path::Path;
 
 use plasma_app::files::GenesisAccount;
 use plasma_testnet::{
     comet::{Network, NetworkSpec, until},
     process::{Process, Programs, run},
-    rig::{Rig, SMALL_JURIES, Weights, Xpl},
+    rig::{OTHER_SEED, Rig, SMALL_JURIES, TINY_SEED, Weights, Xpl},
 };
 use serde_json::Value;
 
@@ -135,22 +132,6 @@ fn seats(audit: &Value) -> &[Value] {
     audit["seats"].as_array().unwrap()
 }
 
-/// Other weights of the same size in the file's place, with its time: the node sees no change.
-fn swap_weights(rig: &Rig) {
-    let out = rig.home.join("other");
-    let folder = out.display().to_string();
-    run(&mut rig.command(&["model", "tiny", "--out", &folder, "--seed", "9"])).unwrap();
-    let other = fs::read(out.join("model.safetensors")).unwrap();
-    let right = fs::read(rig.home.join("tiny/model.safetensors")).unwrap();
-    assert_eq!(other.len(), right.len());
-    let blobs = fs::read_dir(rig.home.join("models/blobs")).unwrap();
-    let mut blobs = blobs.map(|entry| entry.unwrap().path());
-    let blob = blobs.find(|path| fs::read(path).unwrap() == right).unwrap();
-    let time = fs::metadata(&blob).unwrap().modified().unwrap();
-    fs::write(&blob, other).unwrap();
-    File::options().write(true).open(&blob).unwrap().set_modified(time).unwrap();
-}
-
 #[test]
 fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     let dir = tempfile::tempdir().unwrap();
@@ -194,7 +175,8 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     // A rig with other weights in the right ones' place gets work, and is convicted of it.
     let urls = world.network.validators[0].urls.clone();
     rigs[1].register(&world.xpl, &urls, &Weights::Tiny).unwrap();
-    swap_weights(&rigs[1]);
+    let [right, wrong] = [TINY_SEED, OTHER_SEED].map(|seed| rigs[1].tiny_weights(seed).unwrap());
+    rigs[1].swap_weights(&right, &wrong).unwrap();
     let cheat = rigs[1].start().unwrap();
     let bond = world.bond(1);
     let (third, paid) = (0..TRIES)

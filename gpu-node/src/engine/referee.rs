@@ -145,8 +145,8 @@ impl Referee {
     /// Takes the tensors out of `weights`.
     ///
     /// # Errors
-    /// [`EngineError::Files`] for a model that the referee does not cover: out of its bounds, with biases, or of another type than f32, f16,
-    /// bf16; for a tensor that is missing or has another shape.
+    /// [`EngineError::Files`] for a model that the referee does not cover, out of its bounds or with biases; for a tensor that is missing or has
+    /// another shape.
     pub fn new(config: &Config, weights: &mut Weights) -> Result<Self, EngineError> {
         config.check()?;
         let small = |name: &str, value: usize| {
