@@ -143,11 +143,9 @@ impl Claimed {
     }
 
     /// The first output token, from 0, that the model does not give.
-    ///
-    /// # Errors
-    /// If computing fails.
-    pub fn first_wrong(&mut self) -> Result<Option<u32>, GameError> {
-        Ok(self.traced.first_wrong()?)
+    #[must_use]
+    pub fn first_wrong(&self) -> Option<u32> {
+        self.traced.first_wrong()
     }
 
     /// What a player is to do now, if anything.
@@ -180,7 +178,7 @@ impl Claimed {
                 Ok(Some(Move::Prove(game.path.clone(), inputs, rows, prompt)))
             }
             GameState::Token if is_challenger => {
-                let Some(index) = self.traced.first_wrong()? else { return Ok(None) };
+                let Some(index) = self.first_wrong() else { return Ok(None) };
                 let tile = trace.choice(index).ok_or_else(|| unfit("there is no such token"))?;
                 let Tile { token, operator, index: first } = tile;
                 let slice = Slice { token, operator, first, tiles: 1, skip: 0, len: 2 };
@@ -312,7 +310,7 @@ pub async fn challenge(
     let mut own =
         Claimed::fetch(client, model, job_id, move |done, of| traced(Progress::Traced(done, of)))
             .await?;
-    if !anyway && own.first_wrong()?.is_none() {
+    if !anyway && own.first_wrong().is_none() {
         return Err(GameError::Right);
     }
     let msg = MsgChallenge {

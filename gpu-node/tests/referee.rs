@@ -91,7 +91,7 @@ fn this_machines_numbers_are_the_soft_ones() {
     let referee = inner(&model);
     let mut traced = Traced::new(referee.clone(), &prompt, &output, &|_| ()).unwrap();
     let (trace, root, weights_root) = (*traced.trace(), traced.root(), referee.weights_root());
-    assert_eq!(traced.first_wrong().unwrap(), None);
+    assert_eq!(traced.first_wrong(), None);
     let last = trace.tokens() - 1;
     let mut judged = 0;
     for token in [0, prompt.len() as u32 - 1, last] {
@@ -175,7 +175,7 @@ fn an_altered_token_is_the_choices_fault() {
     let (prompt, mut output) = written(&model);
     output[2] = output[2] % 90 + 33;
     let mut traced = Traced::new(inner(&model), &prompt, &output, &|_| ()).unwrap();
-    assert_eq!(traced.first_wrong().unwrap(), Some(2));
+    assert_eq!(traced.first_wrong(), Some(2));
     let choice = traced.trace().choice(2).unwrap();
     assert_ne!(traced.values(choice).unwrap()[1], output[2]);
     assert!(Traced::new(inner(&model), &prompt, &[], &|_| ()).is_err());

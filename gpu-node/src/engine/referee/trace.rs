@@ -1,5 +1,6 @@
 //! One side of a dispute: the trace of a computation, and what shows its parts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plasma_modules::attestation::referee::{
@@ -23,6 +24,8 @@ pub struct Traced {
     cache: Cache,
     operators: Vec<Vec<Hash>>,
     names: Vec<Hash>,
+    /// What the model chooses after a position.
+    chosen: BTreeMap<u32, u32>,
     opened: Option<(u32, u32, Vec<Vec<u32>>)>,
 }
 
@@ -48,7 +51,8 @@ impl Traced {
         }
         let read = &tokens[..tokens.len() - 1];
         let mut cache = model.cache();
-        let mut names = Names { trace, operators: vec![Vec::new(); read.len()], current: None };
+        let operators = vec![Vec::new(); read.len()];
+        let mut names = Names { trace, operators, chosen: BTreeMap::new(), current: None };
         let width = model.shape().width as usize;
         for (turn, tokens) in read.chunks(TURN_TOKENS).enumerate() {
             let at = turn * TURN_TOKENS;
@@ -58,9 +62,10 @@ impl Traced {
             }
             progress(at + tokens.len());
         }
-        let operators = names.finish();
+        names.close();
+        let Names { operators, chosen, .. } = names;
         let names = operators.iter().map(|operators| token_hash(operators)).collect();
-        Ok(Self { model, trace, tokens, cache, operators, names, opened: None })
+        Ok(Self { model, trace, tokens, cache, operators, names, chosen, opened: None })
     }
 
     /// Its form.
@@ -82,19 +87,13 @@ impl Traced {
     }
 
     /// The first output token, counted from 0, that is not what the model chooses after the tokens before it.
-    ///
-    /// # Errors
-    /// [`EngineError::Model`] if computing fails.
-    pub fn first_wrong(&mut self) -> Result<Option<u32>, EngineError> {
+    #[must_use]
+    pub fn first_wrong(&self) -> Option<u32> {
         let prompt = self.trace.tokens() as usize + 1 - self.outputs() as usize;
-        for index in 0..self.outputs() {
-            let chosen = self.trace.choice(index).map(|tile| self.values(tile)).transpose()?;
-            let claimed = self.tokens[prompt + index as usize];
-            if chosen.is_none_or(|values| values.last() != Some(&claimed)) {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
+        (0..self.outputs()).find(|index| {
+            let chosen = self.trace.choice(*index).and_then(|tile| self.chosen.get(&tile.token));
+            chosen != self.tokens.get(prompt + *index as usize)
+        })
     }
 
     fn outputs(&self) -> u32 {
@@ -217,6 +216,7 @@ fn is_in(trace: &Trace, token: u32, operator: Operator) -> bool {
 struct Names {
     trace: Trace,
     operators: Vec<Vec<Hash>>,
+    chosen: BTreeMap<u32, u32>,
     current: Option<(u32, Operator, Vec<Hash>)>,
 }
 
@@ -225,11 +225,6 @@ impl Names {
         if let Some((token, _, tiles)) = self.current.take() {
             self.operators[token as usize].push(operator_hash(&tiles));
         }
-    }
-
-    fn finish(mut self) -> Vec<Vec<Hash>> {
-        self.close();
-        self.operators
     }
 }
 
@@ -244,9 +239,14 @@ impl Watch for Names {
         if !is_current {
             self.close();
         }
-        let names = cut(&self.trace, token, operator, values).map(|tile| tile_hash(&tile));
         let current = self.current.get_or_insert_with(|| (token, operator, Vec::new()));
-        current.2.extend(names);
+        for tile in cut(&self.trace, token, operator, values) {
+            current.2.push(tile_hash(&tile));
+            if operator == Operator::Choose {
+                // The last tile's is the position's.
+                self.chosen.extend(tile.last().map(|choice| (token, *choice)));
+            }
+        }
     }
 }
 
