@@ -22,6 +22,13 @@ const GOV: &str = "gov";
 /// Gas of a change of parameters: a record is read and written anew.
 pub const UPDATE_PARAMS_GAS: u64 = 60_000;
 
+/// Most blocks of a window.
+pub const BLOCKS_MAX: u128 = 100_000_000;
+/// Most seconds of a window.
+pub const SECONDS_MAX: u128 = 365 * 86_400;
+/// Most uxpl of a parameter: a thousand million XPL.
+pub const UXPL_MAX: u128 = 1_000_000_000_000_000;
+
 /// One in decimals of Cosmos.
 const ONE: u128 = 1_000_000_000_000_000_000;
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Address, Amount, Ctx, Dec, Denom, Sdk, auth,
     error::fault,
-    params::{self, Number, ParamError, Step, bounded, bps, seconds, update_params},
+    params::{self, Number, ParamError, Step, UXPL_MAX, bounded, bps, seconds, update_params},
     staking,
     token::Coins,
 };
@@ -56,9 +56,6 @@ pub fn default_params() -> Params {
 pub(super) fn coins(amount: Amount) -> Vec<Coin> {
     [Coins::coin(&Denom::uxpl(), amount)].into()
 }
-
-/// Most of a deposit, uxpl: a thousand million XPL.
-const UXPL_MAX: u128 = 1_000_000_000_000_000;
 
 /// As many depositors as a proposal may have bring the whole, whatever each of them brings.
 fn share_min() -> u128 {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     BPS, Ctx,
-    params::{self, Param, Step, bounded, update_params, whole},
+    params::{self, BLOCKS_MAX, Param, SECONDS_MAX, Step, UXPL_MAX, bounded, update_params, whole},
 };
 
 const XPL: u64 = 1_000_000;
@@ -61,12 +61,6 @@ pub fn default_params() -> Params {
     }
 }
 
-/// Most blocks of a window.
-const BLOCKS_MAX: u128 = 100_000_000;
-/// Most seconds of a window.
-const SECONDS_MAX: u128 = 365 * 86_400;
-/// Most uxpl of a parameter: a thousand million XPL.
-const UXPL_MAX: u128 = 1_000_000_000_000_000;
 /// Most bytes of a field of a job.
 const BYTES_MAX: u128 = 1 << 20;
 /// Most asks that a message can hold.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Ctx,
-    params::{self, ParamError, Step, bounded, update_params, whole},
+    params::{self, ParamError, Step, UXPL_MAX, bounded, update_params, whole},
 };
 
 const XPL: u64 = 1_000_000;
@@ -30,9 +30,6 @@ pub fn default_params() -> Params {
         epochs_kept: 720,
     }
 }
-
-/// Most uxpl of a parameter: a thousand million XPL.
-const UXPL_MAX: u128 = 1_000_000_000_000_000;
 
 bounded! {
     fn table(Params) {

@@ -5,7 +5,7 @@ use alloc::{format, vec::Vec};
 use plasma_proto::plasma::attestation::v1::{AuditParams, Profile};
 
 use super::msg::LEAVES_SHOWN_MAX;
-use crate::params::{Param, ParamError, Step, bounded, whole};
+use crate::params::{BLOCKS_MAX, Param, ParamError, SECONDS_MAX, Step, UXPL_MAX, bounded, whole};
 
 const XPL: u64 = 1_000_000;
 
@@ -67,12 +67,6 @@ pub fn default_params() -> AuditParams {
     }
 }
 
-/// Most blocks of a window.
-const BLOCKS_MAX: u128 = 100_000_000;
-/// Most seconds of a window.
-const SECONDS_MAX: u128 = 365 * 86_400;
-/// Most uxpl of a parameter: a thousand million XPL.
-const UXPL_MAX: u128 = 1_000_000_000_000_000;
 /// Basis points of the whole.
 const WHOLE_BPS: u128 = 10_000;
 /// Most seats of a jury, and operators of a pool: a block reads so many for each draw.

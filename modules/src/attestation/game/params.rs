@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::GameParams;
 
-use crate::params::{Param, Step, bounded, whole};
+use crate::params::{BLOCKS_MAX, Param, SECONDS_MAX, Step, UXPL_MAX, bounded, whole};
 
 const XPL: u64 = 1_000_000;
 
@@ -23,13 +23,6 @@ pub fn default_params() -> GameParams {
         steps_per_block_max: 32,
     }
 }
-
-/// Most blocks of a window.
-const BLOCKS_MAX: u128 = 100_000_000;
-/// Most seconds of a window.
-const SECONDS_MAX: u128 = 365 * 86_400;
-/// Most uxpl of a parameter: a thousand million XPL.
-const UXPL_MAX: u128 = 1_000_000_000_000_000;
 
 bounded! {
     fn table(GameParams) {
