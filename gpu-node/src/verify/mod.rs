@@ -22,7 +22,9 @@ use plasma_modules::attestation::{
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
-pub use plasma_modules::attestation::audit::{fingerprint_holds, projection_holds, tokens_hold};
+pub use plasma_modules::attestation::audit::{
+    DEFAULT_PROFILE, fingerprint_holds, projection_holds, tokens_hold,
+};
 
 pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
 pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
@@ -32,16 +34,6 @@ use crate::engine::candle::{Candle, PREFILL_TOKENS, read_rows};
 use crate::engine::{Engine as _, EngineError, Finish, Sampler, Sampling, Transcript};
 use crate::evidence::{self, Binding, Recorder, Segments, Signs};
 use measure::Draws;
-
-/// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
-pub const DEFAULT_PROFILE: Profile = Profile {
-    exponent_mismatches_max: 14,
-    mantissa_mean_centi_max: 250,
-    mantissa_median_max: 2,
-    projection_ppm_max: 30_000,
-    margin_ppm_max: 20_000,
-    tokens_per_outlier: 256,
-};
 
 /// Rows whose logits are in memory at once: a vocabulary is large.
 const LOGIT_ROWS: usize = 32;

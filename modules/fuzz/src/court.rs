@@ -5,7 +5,10 @@ use plasma_modules::{
     Address,
     attestation::{
         Fingerprint, Leaf,
-        audit::{self, commit_digest, commitment, profile_hash, reveal_digest, verdict_digest},
+        audit::{
+            self, DEFAULT_PROFILE as PROFILE, commit_digest, commitment, profile_hash,
+            reveal_digest, verdict_digest,
+        },
         evidence_root, leaf_count, leaf_hash,
     },
     market,
@@ -30,14 +33,6 @@ use super::{
     },
 };
 
-const PROFILE: Profile = Profile {
-    exponent_mismatches_max: 14,
-    mantissa_mean_centi_max: 250,
-    mantissa_median_max: 2,
-    projection_ppm_max: 30_000,
-    margin_ppm_max: 20_000,
-    tokens_per_outlier: 256,
-};
 const JURORS: [u8; 2] = [GROUP, VALIDATOR_OPERATOR];
 const SALT: Hash = [7; 32];
 /// What disputes and appeals put down.

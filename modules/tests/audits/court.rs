@@ -4,8 +4,8 @@ pub use plasma_modules::{
     attestation::{
         Fingerprint, Leaf,
         audit::{
-            self, commit_digest, commitment, default_params, profile_hash, reveal_digest,
-            verdict_digest,
+            self, DEFAULT_PROFILE as PROFILE, commit_digest, commitment, default_params,
+            profile_hash, reveal_digest, verdict_digest,
         },
         evidence_root, leaf_count, leaf_hash,
     },
@@ -20,15 +20,6 @@ pub const PROVIDER: Address = OPERATORS[0];
 pub const DISPUTER: Address = USERS[1];
 /// Bond of the provider and of each juror.
 pub const BOND: u128 = 1_000 * XPL;
-
-pub const PROFILE: Profile = Profile {
-    exponent_mismatches_max: 14,
-    mantissa_mean_centi_max: 250,
-    mantissa_median_max: 2,
-    projection_ppm_max: 30_000,
-    margin_ppm_max: 20_000,
-    tokens_per_outlier: 256,
-};
 
 /// Measures of honest work, and of none.
 pub fn measures(pass: bool) -> Measures {

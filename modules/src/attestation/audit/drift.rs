@@ -200,18 +200,12 @@ pub(super) fn key_of(drift: &Drift) -> Option<(Address, Hash)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{attestation::audit::default_params, types::digest};
+    use crate::{
+        attestation::audit::{DEFAULT_PROFILE as PROFILE, default_params},
+        types::digest,
+    };
     use plasma_proto::plasma::attestation::v1::Verdict;
     use std::vec;
-
-    const PROFILE: Profile = Profile {
-        exponent_mismatches_max: 14,
-        mantissa_mean_centi_max: 250,
-        mantissa_median_max: 2,
-        projection_ppm_max: 30_000,
-        margin_ppm_max: 20_000,
-        tokens_per_outlier: 256,
-    };
 
     fn test() -> Test {
         Test::of(&default_params())

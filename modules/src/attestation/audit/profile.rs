@@ -5,6 +5,16 @@ use prost::Message;
 
 use crate::types::{Hash, digest};
 
+/// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
+pub const DEFAULT_PROFILE: Profile = Profile {
+    exponent_mismatches_max: 14,
+    mantissa_mean_centi_max: 250,
+    mantissa_median_max: 2,
+    projection_ppm_max: 30_000,
+    margin_ppm_max: 20_000,
+    tokens_per_outlier: 256,
+};
+
 /// The name of a model's profile.
 pub fn profile_hash(model_id: &Hash, profile: &Profile) -> Hash {
     digest(&[b"xpl/profile/v1", model_id, &profile.encode_to_vec()])
@@ -72,16 +82,7 @@ pub fn outside(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    const PROFILE: Profile = Profile {
-        exponent_mismatches_max: 14,
-        mantissa_mean_centi_max: 250,
-        mantissa_median_max: 2,
-        projection_ppm_max: 30_000,
-        margin_ppm_max: 20_000,
-        tokens_per_outlier: 256,
-    };
+    use super::{DEFAULT_PROFILE as PROFILE, *};
 
     #[test]
     fn each_measure_must_be_within() {

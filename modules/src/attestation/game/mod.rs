@@ -21,7 +21,7 @@ pub use error::Error;
 pub(super) use genesis::{export, init};
 pub use model::set_referee;
 pub use msg::{Challenge, Defend, Descend, EOS_TOKENS_MAX, Prove, SetReferee, ShowToken};
-pub use node::{PROMPT_TOKENS_MAX, WAY_MAX, node_at, shape_of, trace_of};
+pub use node::{PROMPT_TOKENS_MAX, WAY_MAX, node_at, shape_named, shape_of, trace_of};
 pub use params::default_params;
 pub(super) use params::rows;
 pub use play::{challenge, defend, descend};

@@ -36,6 +36,25 @@ pub fn shape_of(shape: &RefereeShape) -> Shape {
     Shape { layers, width, heads, kv_heads, head_dim, hidden, vocab, rows, norm_eps, tied }
 }
 
+/// A shape as messages and the state name it.
+pub fn shape_named(shape: &Shape) -> RefereeShape {
+    let Shape { layers, width, heads, kv_heads, head_dim, hidden, vocab, rows, norm_eps, tied } =
+        *shape;
+    let norm_eps_bits = norm_eps;
+    RefereeShape {
+        layers,
+        width,
+        heads,
+        kv_heads,
+        head_dim,
+        hidden,
+        vocab,
+        rows,
+        norm_eps_bits,
+        tied,
+    }
+}
+
 /// The trace of a claim with so many tokens.
 ///
 /// # Errors
@@ -131,6 +150,7 @@ mod tests {
 
     #[test]
     fn every_tile_is_at_the_end_of_a_way() {
+        assert_eq!(shape_named(&shape_of(&SHAPE)), SHAPE);
         let trace = trace_of(&SHAPE, 3, 4).unwrap();
         let mut tiles = 0u64;
         let mut longest = 0;
