@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use futures::StreamExt as _;
-use gpu_node::client::{Client, ClientError};
+use gpu_node::client::Client;
 use plasma_modules::Coded as _;
 use plasma_modules::attestation::audit::Error;
 use plasma_modules::types::hex;
@@ -137,10 +137,7 @@ pub fn refused(rule: &Error, message: impl Into<String>) -> Failure {
 /// If no node answers.
 pub async fn find(client: &Client, id: u64) -> Result<Option<QueryAuditResponse>> {
     let request = QueryAuditRequest { id };
-    match client.query("/plasma.attestation.v1.Query/Audit", &request).await {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => Ok(Some(other?)),
-    }
+    Ok(client.find("/plasma.attestation.v1.Query/Audit", &request).await?)
 }
 
 /// As [`find`], of an audit that must be there.
@@ -162,10 +159,7 @@ fn unknown(id: u64) -> Failure {
 /// If no node answers.
 pub async fn profile(client: &Client, model_id: &[u8]) -> Result<Option<QueryProfileResponse>> {
     let request = QueryProfileRequest { model_id: hex(model_id) };
-    match client.query("/plasma.attestation.v1.Query/Profile", &request).await {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => Ok(Some(other?)),
-    }
+    Ok(client.find("/plasma.attestation.v1.Query/Profile", &request).await?)
 }
 
 /// The numbers of audits.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use gpu_node::client::{Client, ClientError, any};
+use gpu_node::client::{Client, any};
 use plasma_modules::types::hex;
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
@@ -120,18 +120,12 @@ impl From<State> for JobState {
 /// If there is no such job.
 pub async fn fetch(client: &Client, job_id: u64) -> Result<(Job, Option<Payload>)> {
     let request = QueryJobRequest { job_id };
-    let answer: QueryJobResponse = match client.query("/plasma.market.v1.Query/Job", &request).await
-    {
-        Err(ClientError::NotFound(_)) => {
-            return Err(Failure::refused(
-                "market",
-                4,
-                format!("there is no job {job_id} on {}", client.chain_id()),
-            )
-            .hint("see your jobs:  xpl job list"));
-        }
-        other => other?,
-    };
+    let found: Option<QueryJobResponse> =
+        client.find("/plasma.market.v1.Query/Job", &request).await?;
+    let answer = found.ok_or_else(|| {
+        let what = format!("there is no job {job_id} on {}", client.chain_id());
+        Failure::refused("market", 4, what).hint("see your jobs:  xpl job list")
+    })?;
     Ok((answer.job.unwrap_or_default(), answer.payload))
 }
 
@@ -141,14 +135,9 @@ pub async fn fetch(client: &Client, job_id: u64) -> Result<(Job, Option<Payload>
 /// If no node answers.
 pub async fn fetch_receipt(client: &Client, job_id: u64) -> Result<Option<AcceptedReceipt>> {
     let request = QueryReceiptRequest { job_id };
-    let answer = client.query("/plasma.attestation.v1.Query/Receipt", &request).await;
-    match answer {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => {
-            let answer: QueryReceiptResponse = other?;
-            Ok(answer.receipt)
-        }
-    }
+    let found: Option<QueryReceiptResponse> =
+        client.find("/plasma.attestation.v1.Query/Receipt", &request).await?;
+    Ok(found.and_then(|found| found.receipt))
 }
 
 /// As [`fetch`] and [`fetch_receipt`], everything proven.

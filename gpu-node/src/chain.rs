@@ -8,18 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use plasma_modules::Address;
-use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::Evidence;
 use plasma_proto::plasma::market::v1::{
     Job, JobState, Outcome, QueryJobRequest, QueryJobResponse, QueryJobsRequest, QueryJobsResponse,
 };
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::client::{Client, ClientError, NodeStatus};
+use crate::client::{Client, ClientError, NodeStatus, block_or_pause};
 use crate::engine::{EngineError, EngineHandle, Event};
 use crate::metrics::Metrics;
 use crate::outbox::{Answer, Assignment, Outbox, OutboxError, WAITING_MAX};
@@ -31,12 +29,6 @@ mod carrier;
 
 pub use carrier::carry;
 
-/// With no new block: how often the chain is asked anyway.
-const QUIET: Duration = Duration::from_secs(5);
-/// Jobs asked for at a time.
-const PAGE: u64 = 100;
-/// Pages read of the jobs that are assigned.
-const PAGES_MAX: usize = 100;
 /// Blocks that an answer needs to come into the chain.
 const DELIVERY_BLOCKS: u64 = 3;
 /// Time between blocks that is assumed before it is known, ms.
@@ -129,23 +121,15 @@ impl Service {
     /// # Errors
     /// If the chain does not answer.
     pub async fn assigned(&self) -> Result<Vec<Job>, ClientError> {
-        let mut jobs = Vec::new();
-        let mut key = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let request = QueryJobsRequest {
-                provider: self.operator.text(),
-                state: JobState::Assigned.into(),
-                pagination: Some(PageRequest { key, limit: PAGE, ..PageRequest::default() }),
-                ..QueryJobsRequest::default()
-            };
-            let page: QueryJobsResponse =
-                self.client.query("/plasma.market.v1.Query/Jobs", &request).await?;
-            jobs.extend(page.jobs);
-            key = page.pagination.unwrap_or_default().next_key;
-            if key.is_empty() {
-                break;
-            }
-        }
+        let ask = |page| QueryJobsRequest {
+            provider: self.operator.text(),
+            state: JobState::Assigned.into(),
+            pagination: Some(page),
+            ..QueryJobsRequest::default()
+        };
+        let take = |page: QueryJobsResponse| (page.jobs, page.pagination);
+        let path = "/plasma.market.v1.Query/Jobs";
+        let mut jobs: Vec<Job> = self.client.listed(path, ask, take).await?;
         jobs.retain(|job| {
             job.state() == JobState::Assigned && job.provider == self.operator.text()
         });
@@ -306,8 +290,7 @@ pub async fn watch(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         tokio::select! {
             _ = stop.changed() => break,
-            _ = blocks.next() => {}
-            () = sleep(QUIET) => {}
+            () = block_or_pause(&mut blocks) => {}
             Some(ended) = watcher.tasks.join_next_with_id() => watcher.ended(ended),
         }
         if *stop.borrow() {

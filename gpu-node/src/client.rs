@@ -25,6 +25,7 @@ use plasma_proto::cosmos::bank::v1beta1::{
     QueryBalanceRequest, QueryBalanceResponse, QuerySpendableBalanceByDenomRequest,
     QuerySpendableBalanceByDenomResponse,
 };
+use plasma_proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::plasma::token::v1::{
     QueryFeeMarketRequest, QueryFeeMarketResponse, QueryParamsRequest, QueryParamsResponse,
@@ -40,11 +41,16 @@ mod blocks;
 mod error;
 mod transaction;
 
+pub(crate) use blocks::{block_or_pause, next_turn};
 pub use error::ClientError;
 pub use transaction::{Block, TxEvent, TxOptions, TxOutcome, sign_tx};
 
 /// Longest that one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Things asked for at a time of what the chain lists.
+const PAGE: u64 = 100;
+/// Most things that are listed, about.
+const LISTED_MAX: usize = 10_000;
 /// The denomination that fees are paid in.
 pub const DENOM: &str = "uxpl";
 
@@ -175,6 +181,45 @@ impl Client {
         self.query_at(path, request, None).await
     }
 
+    /// As [`Client::query`]; `None` if there is no such thing.
+    ///
+    /// # Errors
+    /// If the node cannot be reached, answers nonsense, or refuses.
+    pub async fn find<Q: Message, A: Message + Default>(
+        &self,
+        path: &str,
+        request: &Q,
+    ) -> Result<Option<A>, ClientError> {
+        match self.query(path, request).await {
+            Err(ClientError::NotFound(_)) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Everything that a paged query lists, page by page, up to [`LISTED_MAX`]. `ask` makes the question of a page,
+    /// `take` what is listed of the answer.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn listed<Q: Message, A: Message + Default, T>(
+        &self,
+        path: &str,
+        ask: impl Fn(PageRequest) -> Q,
+        take: impl Fn(A) -> (Vec<T>, Option<PageResponse>),
+    ) -> Result<Vec<T>, ClientError> {
+        let (mut all, mut key) = (Vec::new(), Vec::new());
+        while all.len() < LISTED_MAX {
+            let page = PageRequest { key, limit: PAGE, ..PageRequest::default() };
+            let (listed, page) = take(self.query(path, &ask(page)).await?);
+            all.extend(listed);
+            key = page.unwrap_or_default().next_key;
+            if key.is_empty() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
     /// As [`Client::query`], of the state after the block `height`; of the newest for `None`.
     ///
     /// # Errors
@@ -217,11 +262,9 @@ impl Client {
     /// If the node cannot be reached or answers nonsense.
     pub async fn account(&self, address: Address) -> Result<Option<BaseAccount>, ClientError> {
         let request = QueryAccountInfoRequest { address: address.text() };
-        match self.query("/cosmos.auth.v1beta1.Query/AccountInfo", &request).await {
-            Ok(QueryAccountInfoResponse { info }) => Ok(info),
-            Err(ClientError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found: Option<QueryAccountInfoResponse> =
+            self.find("/cosmos.auth.v1beta1.Query/AccountInfo", &request).await?;
+        Ok(found.and_then(|found| found.info))
     }
 
     /// What an account holds, uxpl; zero if the chain does not know it.

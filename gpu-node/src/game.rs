@@ -7,26 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use plasma_modules::Amount;
 use plasma_modules::attestation::referee::{self, KERNEL_ID, Slice, Tile};
 use plasma_modules::attestation::{game, tokens_hash};
 use plasma_modules::types::{Hash, hash32};
-use plasma_modules::{Address, Amount};
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
     Game, GameState, MsgChallenge, MsgDefend, MsgDescend, MsgProve, MsgShowToken, Opening,
     QueryGameRequest, QueryGameResponse, QueryGamesRequest, QueryGamesResponse,
     QueryReceiptRequest, QueryReceiptResponse, QueryRefereeRequest, QueryRefereeResponse,
-    RefereeModel, RefereeShape,
+    RefereeModel,
 };
 use plasma_proto::plasma::market::v1::{QueryJobRequest, QueryJobResponse};
 use prost_types::Any;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use crate::chain::Service;
-use crate::client::{Client, ClientError, TxOptions, any};
+use crate::client::{Client, ClientError, TxOptions, any, block_or_pause, next_turn};
 use crate::engine::candle::Candle;
 use crate::engine::referee::{Referee, Traced};
 use crate::engine::{Engine as _, EngineError};
@@ -34,12 +32,6 @@ use crate::jury::Judge;
 use crate::schedule::ModelId;
 use crate::wallet::Wallet;
 
-/// With no new block: how often the chain is asked anyway.
-const QUIET: Duration = Duration::from_secs(5);
-/// Games asked for at a time, the newest first.
-const PAGE: u64 = 100;
-/// Pages read of them.
-const PAGES_MAX: usize = 10;
 /// How long a transaction may take into a block before games are looked at anew.
 const TX_TIMEOUT: Duration = Duration::from_secs(30);
 /// Traces that are kept for games under way; others are computed again when it is their turn.
@@ -201,10 +193,9 @@ fn refereed(model: &Candle) -> Result<Arc<Referee>, GameError> {
 /// If the chain does not answer.
 pub async fn known(client: &Client, model_id: &[u8]) -> Result<Option<RefereeModel>, ClientError> {
     let request = QueryRefereeRequest { model_id: hex::encode(model_id) };
-    match client.query("/plasma.attestation.v1.Query/Referee", &request).await {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => other.map(|found: QueryRefereeResponse| found.referee),
-    }
+    let found: Option<QueryRefereeResponse> =
+        client.find("/plasma.attestation.v1.Query/Referee", &request).await?;
+    Ok(found.and_then(|found| found.referee))
 }
 
 /// What a publisher tells the chain of a model, as this machine has it: shape, root of the weights, and the tokens
@@ -214,32 +205,8 @@ pub async fn known(client: &Client, model_id: &[u8]) -> Result<Option<RefereeMod
 /// If the model was not loaded with the referee's kernel.
 pub fn described(model: &Candle) -> Result<RefereeModel, GameError> {
     let referee = refereed(model)?;
-    let referee::Shape {
-        layers,
-        width,
-        heads,
-        kv_heads,
-        head_dim,
-        hidden,
-        vocab,
-        rows,
-        norm_eps,
-        tied,
-    } = *referee.shape();
-    let norm_eps_bits = norm_eps;
     Ok(RefereeModel {
-        shape: Some(RefereeShape {
-            layers,
-            width,
-            heads,
-            kv_heads,
-            head_dim,
-            hidden,
-            vocab,
-            rows,
-            norm_eps_bits,
-            tied,
-        }),
+        shape: Some(game::shape_named(referee.shape())),
         weights_root: referee.weights_root().to_vec(),
         eos_tokens: model.tokenizer().eos().to_vec(),
         ..RefereeModel::default()
@@ -272,10 +239,9 @@ pub fn agrees(known: Option<&RefereeModel>, own: &RefereeModel) -> Result<(), St
 /// If the chain does not answer.
 pub async fn game(client: &Client, job_id: u64) -> Result<Option<Game>, ClientError> {
     let request = QueryGameRequest { id: job_id };
-    match client.query("/plasma.attestation.v1.Query/Game", &request).await {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => other.map(|found: QueryGameResponse| found.game),
-    }
+    let found: Option<QueryGameResponse> =
+        client.find("/plasma.attestation.v1.Query/Game", &request).await?;
+    Ok(found.and_then(|found| found.game))
 }
 
 /// What a challenger is told meanwhile.
@@ -355,10 +321,7 @@ async fn follow(
             }
             continue;
         }
-        tokio::select! {
-            _ = blocks.next() => {}
-            () = sleep(QUIET) => {}
-        }
+        block_or_pause(&mut blocks).await;
     }
 }
 
@@ -414,12 +377,7 @@ pub async fn serve(defender: Defender, mut stop: watch::Receiver<bool>) {
         told: BTreeSet::new(),
         open: BTreeSet::new(),
     };
-    while !*stop.borrow() {
-        tokio::select! {
-            _ = stop.changed() => break,
-            _ = blocks.next() => {}
-            () = sleep(QUIET) => {}
-        }
+    while next_turn(&mut blocks, &mut stop).await {
         tokio::select! {
             looked = table.look() => if let Err(error) = looked {
                 tracing::debug!(%error, "games cannot be told; trying on");
@@ -574,24 +532,16 @@ impl Defender {
 
     /// Games under way about the operator's claims, the newest first.
     async fn games(&self) -> Result<Vec<Game>, ClientError> {
-        let operator: Address = self.service.operator;
-        let (mut games, mut key) = (Vec::new(), Vec::new());
-        for _ in 0..PAGES_MAX {
-            let pagination =
-                PageRequest { key, limit: PAGE, reverse: true, ..PageRequest::default() };
-            let request = QueryGamesRequest {
-                operator: operator.text(),
-                pagination: Some(pagination),
-                ..QueryGamesRequest::default()
-            };
-            let page: QueryGamesResponse =
-                self.service.client.query("/plasma.attestation.v1.Query/Games", &request).await?;
-            games.extend(page.games.into_iter().filter(|game| game.state() != GameState::Ended));
-            key = page.pagination.unwrap_or_default().next_key;
-            if key.is_empty() {
-                break;
-            }
-        }
+        let operator = self.service.operator.text();
+        let ask = |page| QueryGamesRequest {
+            operator: operator.clone(),
+            pagination: Some(PageRequest { reverse: true, ..page }),
+            ..QueryGamesRequest::default()
+        };
+        let take = |page: QueryGamesResponse| (page.games, page.pagination);
+        let path = "/plasma.attestation.v1.Query/Games";
+        let mut games: Vec<Game> = self.service.client.listed(path, ask, take).await?;
+        games.retain(|game| game.state() != GameState::Ended);
         Ok(games)
     }
 }

@@ -12,10 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use plasma_modules::attestation::{audit, tokens_hash};
 use plasma_modules::types::{Hash, hash32};
-use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
     Audit, AuditState, Duty, DutyKind, Measures, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
     QueryAuditRequest, QueryAuditResponse, QueryDutiesRequest, QueryDutiesResponse,
@@ -25,12 +23,11 @@ use prost_types::Any;
 use rand_core::{OsRng, RngCore as _};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 pub use journal::{Journal, Sealed};
 
 use crate::chain::Service;
-use crate::client::{ClientError, any};
+use crate::client::{ClientError, any, next_turn};
 use crate::engine::candle::Candle;
 use crate::engine::{EngineError, Sampling};
 use crate::outbox::Outbox;
@@ -38,12 +35,6 @@ use crate::receipt;
 use crate::schedule::ModelId;
 use crate::verify::{self, Claim, Report, Shown};
 
-/// With no new block: how often the chain is asked anyway.
-const QUIET: Duration = Duration::from_secs(5);
-/// Duties asked for at a time.
-const PAGE: u64 = 100;
-/// Pages read of them.
-const PAGES_MAX: usize = 10;
 /// Commitments and verdicts of one transaction; a message that shows evidence goes alone.
 const BATCH_MAX: usize = 8;
 /// While paid jobs run, judging waits until so much of its window is left: one part in so many.
@@ -94,12 +85,7 @@ pub async fn serve(jury: Arc<Jury>, mut stop: watch::Receiver<bool>) {
     let mut blocks = jury.service.client.subscribe_blocks();
     let mut bench =
         Bench { jury, work: None, owed: BTreeMap::new(), told: BTreeSet::new(), forgot: None };
-    while !*stop.borrow() {
-        tokio::select! {
-            _ = stop.changed() => break,
-            _ = blocks.next() => {}
-            () = sleep(QUIET) => {}
-        }
+    while next_turn(&mut blocks, &mut stop).await {
         tokio::select! {
             looked = bench.look() => if let Err(error) = looked {
                 tracing::debug!(%error, "what audits ask for cannot be told; trying on");
@@ -257,20 +243,11 @@ impl Bench {
 impl Jury {
     /// Everything that the operator owes open audits.
     async fn duties(&self) -> Result<Vec<Duty>, ClientError> {
-        let (mut duties, mut key) = (Vec::new(), Vec::new());
-        for _ in 0..PAGES_MAX {
-            let request = QueryDutiesRequest {
-                operator: self.service.operator.text(),
-                pagination: Some(PageRequest { key, limit: PAGE, ..PageRequest::default() }),
-            };
-            let page: QueryDutiesResponse =
-                self.service.client.query("/plasma.attestation.v1.Query/Duties", &request).await?;
-            duties.extend(page.duties);
-            key = page.pagination.unwrap_or_default().next_key;
-            if key.is_empty() {
-                break;
-            }
-        }
+        let operator = self.service.operator.text();
+        let ask = |page| QueryDutiesRequest { operator: operator.clone(), pagination: Some(page) };
+        let take = |page: QueryDutiesResponse| (page.duties, page.pagination);
+        let path = "/plasma.attestation.v1.Query/Duties";
+        let mut duties: Vec<Duty> = self.service.client.listed(path, ask, take).await?;
         duties.retain(|duty| duty.audit.as_ref().is_some_and(|audit| self.owes(audit)));
         Ok(duties)
     }
@@ -279,10 +256,8 @@ impl Jury {
     async fn is_missed(&self, (kind, id, round): Name) -> Result<bool, ClientError> {
         let request = QueryAuditRequest { id };
         let path = "/plasma.attestation.v1.Query/Audit";
-        let found: QueryAuditResponse = match self.service.client.query(path, &request).await {
-            Err(ClientError::NotFound(_)) => return Ok(false),
-            other => other?,
-        };
+        let found: Option<QueryAuditResponse> = self.service.client.find(path, &request).await?;
+        let Some(found) = found else { return Ok(false) };
         // As if its phase were not over.
         let state = match DutyKind::try_from(kind) {
             Ok(DutyKind::Reveal) => AuditState::Reveal,
@@ -303,12 +278,10 @@ impl Jury {
         for (id, round) in old.into_iter().take(FORGET_MAX) {
             let request = QueryAuditRequest { id };
             let path = "/plasma.attestation.v1.Query/Audit";
-            let found: Result<QueryAuditResponse, _> =
-                self.service.client.query(path, &request).await;
-            let has_ended = match found {
-                Err(ClientError::NotFound(_)) => true,
-                found => found?.audit.is_none_or(|audit| audit.state() == AuditState::Ended),
-            };
+            let found: Option<QueryAuditResponse> =
+                self.service.client.find(path, &request).await?;
+            let audit = found.and_then(|found| found.audit);
+            let has_ended = audit.is_none_or(|audit| audit.state() == AuditState::Ended);
             if has_ended && let Err(error) = self.journal.forget(id, round) {
                 tracing::warn!(%error, "an old verdict cannot be deleted");
             }

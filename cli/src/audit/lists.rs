@@ -1,7 +1,6 @@
 //! Lists of audits, of those who judge, and of what they owe.
 
 use clap::ValueEnum;
-use gpu_node::client::ClientError;
 use plasma_modules::types::hex;
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
@@ -177,13 +176,11 @@ pub async fn standing(app: &App, operator: Option<&str>) -> Result<()> {
     let client = app.client().await?;
     let request = QueryStandingRequest { operator: operator.text() };
     let path = "/plasma.attestation.v1.Query/Standing";
-    let answer: QueryStandingResponse = match client.query(path, &request).await {
-        Err(ClientError::NotFound(_)) => {
-            return Err(Failure::refused("market", 5, format!("{operator} is no provider"))
-                .hint("see the providers with  xpl provider list"));
-        }
-        other => other?,
-    };
+    let found: Option<QueryStandingResponse> = client.find(path, &request).await?;
+    let answer = found.ok_or_else(|| {
+        Failure::refused("market", 5, format!("{operator} is no provider"))
+            .hint("see the providers with  xpl provider list")
+    })?;
     let found = answer.standing.clone().unwrap_or_default();
     let Standing { clean_uxpl, audits_clean, audits_convicted, audits_open_ended, .. } = &found;
     let mut table = Table::fields();

@@ -19,6 +19,8 @@ const QUIET: Duration = Duration::from_secs(3);
 const BEHIND_MAX: u32 = 3;
 /// Without a WebSocket: how often the node is asked.
 const POLL: Duration = Duration::from_secs(1);
+/// With no new block: how often who follows them looks around anyway.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Polls before the WebSocket is tried again.
 const POLLS: u32 = 10;
 
@@ -37,6 +39,25 @@ pub(super) fn subscribe(client: Client) -> BoxStream<'static, u64> {
         Some((height, receiver))
     })
     .boxed()
+}
+
+/// Waits for the next of [`Client::subscribe_blocks`], or for [`PAUSE_MAX`].
+pub(crate) async fn block_or_pause(blocks: &mut BoxStream<'static, u64>) {
+    let _ = timeout(PAUSE_MAX, blocks.next()).await;
+}
+
+/// As [`block_or_pause`]; `false` at once when `stop` says so.
+pub(crate) async fn next_turn(
+    blocks: &mut BoxStream<'static, u64>,
+    stop: &mut watch::Receiver<bool>,
+) -> bool {
+    if *stop.borrow() {
+        return false;
+    }
+    tokio::select! {
+        _ = stop.changed() => false,
+        () = block_or_pause(blocks) => true,
+    }
 }
 
 /// Never ends; dropped when nobody listens.

@@ -35,11 +35,8 @@ struct Account {
 
 impl Account {
     fn wallet(&self) -> anyhow::Result<Wallet> {
-        let password = match &self.key_password_file {
-            Some(path) => keys::read_secret_line(path)?,
-            None => keys::ask("Password of the account's key: ", "--key-password-file")?,
-        };
-        keys::open_wallet(&self.key, &password)
+        let password_file = self.key_password_file.as_deref();
+        keys::open_wallet(&self.key, password_file, "account", "--key-password-file")
     }
 }
 

@@ -56,10 +56,7 @@ async fn profile(
     model: &str,
 ) -> Result<Option<QueryProfileResponse>, ClientError> {
     let request = QueryProfileRequest { model_id: model.to_owned() };
-    match client.query("/plasma.attestation.v1.Query/Profile", &request).await {
-        Err(ClientError::NotFound(_)) => Ok(None),
-        other => other.map(Some),
-    }
+    client.find("/plasma.attestation.v1.Query/Profile", &request).await
 }
 
 /// The profile of a model, if it has one, and whether the operator is in its pool.

@@ -25,7 +25,7 @@ const ED25519: &str = "ed25519";
 const SECP256K1: &str = "secp256k1";
 
 /// The first line of a file.
-pub(super) fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let metadata = std::fs::metadata(path).with_context(|| path.display().to_string())?;
     ensure!(
         metadata.len() <= PASSWORD_FILE_BYTES_MAX,
@@ -38,7 +38,7 @@ pub(super) fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>>
 }
 
 /// Asks at the terminal.
-pub(super) fn ask(prompt: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
+fn ask(prompt: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
     if !std::io::stdin().is_terminal() {
         bail!("a password is needed, and there is no terminal to ask at: set {instead}");
     }
@@ -122,9 +122,18 @@ fn open_secret(path: &Path, kind: &str, password: &str) -> anyhow::Result<Zeroiz
     Ok(secret)
 }
 
-/// Opens a sealed account key, for example the operator's.
-pub(super) fn open_wallet(path: &Path, password: &str) -> anyhow::Result<Wallet> {
-    Ok(Wallet::from_secret(&*open_secret(path, SECP256K1, password)?)?)
+/// Opens the sealed key of an account: `whose`, with the password in a file, which `flag` would name, or asked for.
+pub(super) fn open_wallet(
+    path: &Path,
+    password_file: Option<&Path>,
+    whose: &str,
+    flag: &str,
+) -> anyhow::Result<Wallet> {
+    let password = match password_file {
+        Some(path) => read_secret_line(path)?,
+        None => ask(&format!("Password of the {whose}'s key: "), flag)?,
+    };
+    Ok(Wallet::from_secret(&*open_secret(path, SECP256K1, &password)?)?)
 }
 
 /// Makes what is missing of a home.

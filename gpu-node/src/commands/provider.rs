@@ -7,7 +7,7 @@ use plasma_proto::plasma::market::v1::{
 };
 
 use super::{Home, keys, model};
-use crate::client::{Client, ClientError, TxOptions, any};
+use crate::client::{Client, TxOptions, any};
 use crate::config::OPERATOR_FILE;
 use crate::receipt::ReceiptKey;
 use crate::wallet::Wallet;
@@ -28,11 +28,9 @@ pub(super) struct Operator {
 
 impl Operator {
     pub(super) fn wallet(&self) -> anyhow::Result<Wallet> {
-        let password = match &self.operator_password_file {
-            Some(path) => keys::read_secret_line(path)?,
-            None => keys::ask("Password of the operator's key: ", "--operator-password-file")?,
-        };
-        keys::open_wallet(&self.operator_key, &password)
+        let password_file = self.operator_password_file.as_deref();
+        let flag = "--operator-password-file";
+        keys::open_wallet(&self.operator_key, password_file, "operator", flag)
     }
 }
 
@@ -155,11 +153,7 @@ async fn provider(
     operator: &str,
 ) -> anyhow::Result<Option<QueryProviderResponse>> {
     let request = QueryProviderRequest { operator: operator.to_owned() };
-    match client.query("/plasma.market.v1.Query/Provider", &request).await {
-        Ok(found) => Ok(Some(found)),
-        Err(ClientError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Ok(client.find("/plasma.market.v1.Query/Provider", &request).await?)
 }
 
 /// The operator is who `start` works for from now on.

@@ -7,7 +7,7 @@ use plasma_proto::plasma::market::v1::{
 use serde_json::json;
 
 use super::Home;
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::config::OUTBOX_FOLDER;
 use crate::outbox::Outbox;
 
@@ -35,10 +35,7 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
     let operator_uxpl = client.balance(operator).await?;
     let request = QueryProviderRequest { operator: operator.text() };
     let path = "/plasma.market.v1.Query/Provider";
-    let found: Option<QueryProviderResponse> = match client.query(path, &request).await {
-        Err(ClientError::NotFound(_)) => None,
-        other => Some(other?),
-    };
+    let found: Option<QueryProviderResponse> = client.find(path, &request).await?;
     let request = QueryJobsRequest {
         provider: operator.text(),
         state: JobState::Assigned.into(),
