@@ -77,6 +77,9 @@ pub enum AuditCommand {
     Pool {
         /// Id, the begin of one, or name
         model: String,
+        /// Who stands behind the profile that is proposed
+        #[arg(long)]
+        proposal: bool,
     },
     /// By what a model's claims are judged, and whether they are
     Profile {
@@ -117,7 +120,7 @@ pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
             lists::audits(app, lists::Which { state, operator, juror }, limit).await
         }
         AuditCommand::Duties { operator } => lists::duties(app, operator.as_deref()).await,
-        AuditCommand::Pool { model } => lists::pool(app, &model).await,
+        AuditCommand::Pool { model, proposal } => lists::pool(app, &model, proposal).await,
         AuditCommand::Profile { model } => profile::show(app, &model).await,
         AuditCommand::Standing { operator } => lists::standing(app, operator.as_deref()).await,
         AuditCommand::SetProfile { model, profile, tx } => {

@@ -92,7 +92,7 @@ impl World {
             profile: Some(DEFAULT_PROFILE),
         };
         let outcome = world.send(PUBLISHER, any(&set)).await;
-        let MsgSetProfileResponse { profile_hash } = outcome.response(0).unwrap();
+        let MsgSetProfileResponse { profile_hash, .. } = outcome.response(0).unwrap();
         world.register(PROVIDER, model_id).await;
         for juror in JURORS {
             world.register(juror, other).await;

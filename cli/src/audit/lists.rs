@@ -9,14 +9,17 @@ use plasma_proto::plasma::attestation::v1::{
     QueryStandingRequest, QueryStandingResponse, Standing,
 };
 
+use plasma_modules::attestation::audit::Error;
+
 use super::profile::of_model;
+use super::refused;
 use super::words::{finding_word, reason_words, state_word, until};
 use crate::App;
 use crate::amount::{self, thousands, xpl_text};
 use crate::error::{Failure, Result};
 use crate::node::utc;
 use crate::output::{Table, Tone, proto_json};
-use crate::query::{ID_CHARS, all_pages, bps};
+use crate::query::{ID_CHARS, all_pages, bps, model_name};
 
 /// States of an audit, as they are typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,16 +147,21 @@ pub async fn duties(app: &App, operator: Option<&str>) -> Result<()> {
 ///
 /// # Errors
 /// If there is no such model, it has no profile, or no node answers.
-pub async fn pool(app: &App, model: &str) -> Result<()> {
+pub async fn pool(app: &App, model: &str, of_proposal: bool) -> Result<()> {
     let client = app.client().await?;
     let (model, stands) = of_model(&client, model).await?;
+    let is_proposed = stands.profile.as_ref().is_some_and(|stands| stands.proposal.is_some());
+    if of_proposal && !is_proposed {
+        let message = format!("no profile is proposed for {}", model_name(&model));
+        return Err(refused(&Error::WrongProfile, message));
+    }
     let model_id = hex(&model.model_id);
     let members: Vec<PoolMember> = all_pages!(
         client,
         "/plasma.attestation.v1.Query/Pool",
         QueryPoolResponse,
         members,
-        |pagination| { QueryPoolRequest { model_id: model_id.clone(), pagination } }
+        |pagination| { QueryPoolRequest { model_id: model_id.clone(), pagination, of_proposal } }
     );
     let mut table = Table::new(["OPERATOR", "JOINED"]);
     for PoolMember { operator, joined_height, .. } in &members {

@@ -6,7 +6,7 @@ use gpu_node::client::{Client, any};
 use plasma_modules::attestation::audit::{Error, fields, outside, profile_hash};
 use plasma_modules::types::{hash32, hex};
 use plasma_proto::plasma::attestation::v1::{
-    AuditParams, ModelProfile, MsgSetProfile, Profile, QueryProfileResponse,
+    AuditParams, ModelProfile, MsgSetProfile, Profile, ProfileProposal, QueryProfileResponse,
 };
 use plasma_proto::plasma::market::v1::Model;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ pub async fn show(app: &App, text: &str) -> Result<()> {
         app.out.json(&json);
         return Ok(());
     }
-    let ModelProfile { profile, profile_hash, set_height, members, model_id } =
+    let ModelProfile { profile, profile_hash, set_height, members, model_id, proposal } =
         found.profile.clone().unwrap_or_default();
     let mut table = Table::fields();
     table.field_toned(
@@ -82,6 +82,22 @@ pub async fn show(app: &App, text: &str) -> Result<()> {
     table.field("pool", format!("{members} operators; {} make it verified", params.pool_min));
     table.field("profile", hex(&profile_hash));
     table.field("set", format!("block {}", thousands(set_height.into())));
+    app.out.table(&table, "", &());
+    app.out.print("", &());
+    app.out.table(&numbers(&profile.unwrap_or_default(), &params), "", &());
+    let Some(proposal) = proposal else { return Ok(()) };
+    let ProfileProposal { profile, profile_hash, proposed_height, members } = proposal;
+    let mut table = Table::fields();
+    table.field_toned("proposed", hex(&profile_hash), Tone::Warn);
+    table.field("since", format!("block {}", thousands(proposed_height.into())));
+    table.field(
+        "pool",
+        format!(
+            "{members} operators; it stands when {} stay in its pool, with more than half of the bonds of the other's",
+            params.pool_min
+        ),
+    );
+    app.out.print("", &());
     app.out.table(&table, "", &());
     app.out.print("", &());
     app.out.table(&numbers(&profile.unwrap_or_default(), &params), "", &());
@@ -126,16 +142,17 @@ fn settable(
         ));
     }
     let hash = hash32(&model.model_id).map(|id| profile_hash(&id, profile));
-    match (hash, stands) {
-        (Some(hash), Some(stands)) if stands.profile_hash == hash => {
-            Err(refused(&Error::SameProfile, format!("the model {id} has this profile already"))
-                .hint(format!("see it:  xpl audit profile {}", &id[..12])))
-        }
-        _ => Ok(()),
-    }
+    let (Some(hash), Some(stands)) = (hash, stands) else { return Ok(()) };
+    let what = match &stands.proposal {
+        None if stands.profile_hash == hash => "has this profile already",
+        Some(proposal) if proposal.profile_hash == hash => "is proposed this profile already",
+        _ => return Ok(()),
+    };
+    Err(refused(&Error::SameProfile, format!("the model {id} {what}"))
+        .hint(format!("see it:  xpl audit profile {}", &id[..12])))
 }
 
-/// Sets a model's profile, as its publisher.
+/// Sets a model's profile, as its publisher, or proposes it while the model is verified.
 ///
 /// # Errors
 /// If the chain refuses or would.
@@ -147,12 +164,19 @@ pub async fn set(app: &App, text: &str, path: &Path, args: &TxArgs) -> Result<()
     let stands = super::profile(&client, &model.model_id).await?.and_then(|found| found.profile);
     let params = params(&client).await?;
     settable(model, &publisher.text(), &profile, stands.as_ref(), &params)?;
-    if let Some(ModelProfile { members, .. }) = stands.filter(|stands| stands.members > 0) {
-        app.out.warn(&format!(
-            "{members} operators stand behind the profile that the model has: the new one begins with a pool of its own, and nothing is audited until {} have joined it",
-            params.pool_min
-        ));
-        app.confirm("Set it all the same?")?;
+    let replaced = stands.map(|stands| (stands.members, stands.proposal));
+    match replaced {
+        Some((_, Some(_))) => {
+            app.out.warn("another profile is proposed already: it is forgotten, and who joined its pool must join anew");
+            app.confirm("Forget it?")?;
+        }
+        Some((members, None)) if (1..params.pool_min).contains(&members) => {
+            app.out.warn(&format!(
+                "{members} operators stand behind the profile that the model has: the new one begins with a pool of its own"
+            ));
+            app.confirm("Set it all the same?")?;
+        }
+        _ => {}
     }
     let msg = any(&MsgSetProfile {
         publisher: publisher.text(),
@@ -162,14 +186,31 @@ pub async fn set(app: &App, text: &str, path: &Path, args: &TxArgs) -> Result<()
     let outcome = tx::send(app, &client, msg, args).await?;
     let mut json = tx::outcome_json(&outcome);
     json["model_id"] = hex(&model.model_id).into();
-    json["profile_hash"] = json!(outcome.attribute("profile_set", "profile_hash"));
-    let id = hex(&model.model_id);
-    let text = format!(
-        "the profile of {} is set\n  transaction {} in block {}\n  whoever can judge it joins its pool:  gpu-node jury join {id}",
-        model_name(model),
-        outcome.hash,
-        outcome.height
+    let (set, proposed) = (
+        outcome.attribute("profile_set", "profile_hash"),
+        outcome.attribute("profile_proposed", "profile_hash"),
     );
+    json["profile_hash"] = json!(set.as_ref().or(proposed.as_ref()));
+    json["stands"] = json!(proposed.is_none());
+    let id = hex(&model.model_id);
+    let (name, min) = (model_name(model), params.pool_min);
+    let what = match (&set, &proposed) {
+        (_, Some(_)) => format!(
+            "another profile of {name} is proposed; the old one stands until {min} operators are in its pool, with more than half of the bonds of the other's"
+        ),
+        (Some(_), None) => format!("the profile of {name} is set"),
+        (None, None) => format!("{name} keeps the profile that it has: the proposal is withdrawn"),
+    };
+    let next = match (set.is_some(), proposed.is_some()) {
+        (_, true) => {
+            format!("\n  whoever can judge by it says so:  gpu-node jury join {id} --proposal")
+        }
+        (true, false) => {
+            format!("\n  whoever can judge it joins its pool:  gpu-node jury join {id}")
+        }
+        (false, false) => String::new(),
+    };
+    let text = format!("{what}\n  transaction {} in block {}{next}", outcome.hash, outcome.height);
     app.out.done(&text, &json);
     Ok(())
 }
@@ -218,6 +259,19 @@ mod tests {
         assert_eq!(code("xpl1other", 14), Some(4));
         assert_eq!([9, 21].map(|beyond| code("xpl1abc", beyond)), [Some(5); 2]);
         assert_eq!(code("xpl1abc", 15), Some(6));
+        let proposal = Some(ProfileProposal {
+            profile_hash: profile_hash(&[7; 32], &profile(16)).into(),
+            ..ProfileProposal::default()
+        });
+        let pending = ModelProfile { proposal, ..stands.clone() };
+        let refused = |projection| {
+            settable(&model, "xpl1abc", &profile(projection), Some(&pending), &params).is_err()
+        };
+        assert_eq!(
+            [14, 15, 16].map(refused),
+            [false, false, true],
+            "what stands withdraws the other"
+        );
         let table = numbers(&profile(15), &params).render(false);
         let row = table.lines().find(|line| line.starts_with("projection_ppm_max")).unwrap();
         let row: Vec<_> = row.split_whitespace().collect();

@@ -18,7 +18,13 @@ const POOL_PAGE: u64 = 1_000;
 #[derive(Debug, Subcommand)]
 pub(super) enum JuryCommand {
     /// Puts the operator into a model's pool: it confirms the profile that stands, and takes seats from then on
-    Join(Pool),
+    Join {
+        #[command(flatten)]
+        pool: Pool,
+        /// Confirms the profile that is proposed instead: seats are taken by it once it stands
+        #[arg(long)]
+        proposal: bool,
+    },
     /// Takes the operator out of a model's pool; seats that it has stay its duty
     Leave(Pool),
     /// The pools of this node's models, and what audits ask of it
@@ -72,6 +78,7 @@ pub(super) async fn standing(
     let request = QueryPoolRequest {
         model_id: model.to_owned(),
         pagination: Some(PageRequest { limit: POOL_PAGE, ..PageRequest::default() }),
+        of_proposal: false,
     };
     let pool: QueryPoolResponse =
         client.query("/plasma.attestation.v1.Query/Pool", &request).await?;
@@ -81,20 +88,32 @@ pub(super) async fn standing(
 
 pub(super) async fn run(home: &Home, command: JuryCommand) -> anyhow::Result<()> {
     match command {
-        JuryCommand::Join(pool) => change(home, pool, true).await,
-        JuryCommand::Leave(pool) => change(home, pool, false).await,
+        JuryCommand::Join { pool, proposal: false } => change(home, pool, Change::Join).await,
+        JuryCommand::Join { pool, proposal: true } => change(home, pool, Change::Confirm).await,
+        JuryCommand::Leave(pool) => change(home, pool, Change::Leave).await,
         JuryCommand::Status { output } => status(home, output).await,
     }
 }
 
-async fn change(home: &Home, pool: Pool, joins: bool) -> anyhow::Result<()> {
+/// What an operator does with a model's pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Into that of the profile that stands.
+    Join,
+    /// Into that of the proposal.
+    Confirm,
+    /// Out of all.
+    Leave,
+}
+
+async fn change(home: &Home, pool: Pool, change: Change) -> anyhow::Result<()> {
     let Pool { model, operator, timeout, output } = pool;
     let model_id = model::parse_id(&model)?;
     let (id, model) = (model_id.to_vec(), hex::encode(model_id));
     let config = &home.config;
     let has = config.models.iter().any(|served| served.id == model_id)
         || config.jury.models.contains(&model_id);
-    if joins && !has {
+    if change != Change::Leave && !has {
         bail!(
             "this node neither serves nor judges {model}: add it to models of [jury] in gpu-node.toml first"
         );
@@ -102,19 +121,29 @@ async fn change(home: &Home, pool: Pool, joins: bool) -> anyhow::Result<()> {
     let client = Client::connect(&config.node).await?;
     let wallet = operator.wallet()?;
     let operator = wallet.address().text();
-    let msg = if joins {
+    let msg = if change == Change::Leave {
+        any(&MsgLeavePool { operator: operator.clone(), model_id: id })
+    } else {
         let found = profile(&client, &model).await?;
         let stands: ModelProfile = found
             .and_then(|found| found.profile)
             .context("the model has no profile: its publisher sets one, and nothing of it is audited until then")?;
-        let profile_hash = stands.profile_hash;
+        let profile_hash = match change {
+            Change::Confirm => {
+                let proposal = stands.proposal;
+                proposal.context("no profile is proposed for the model")?.profile_hash
+            }
+            _ => stands.profile_hash,
+        };
         any(&MsgJoinPool { operator: operator.clone(), model_id: id, profile_hash })
-    } else {
-        any(&MsgLeavePool { operator: operator.clone(), model_id: id })
     };
     let options = TxOptions { timeout: Duration::from_secs(timeout), ..TxOptions::default() };
     let outcome = client.send(&wallet, vec![msg], &options).await?;
-    let done = if joins { "joined" } else { "left" };
+    let (done, what) = match change {
+        Change::Join => ("joined", "joined the pool of"),
+        Change::Confirm => ("confirmed", "stands behind the profile that is proposed for"),
+        Change::Leave => ("left", "left the pool of"),
+    };
     match output {
         Output::Json => println!(
             "{}",
@@ -122,7 +151,7 @@ async fn change(home: &Home, pool: Pool, joins: bool) -> anyhow::Result<()> {
                 "height": outcome.height, "hash": outcome.hash })
         ),
         Output::Text => println!(
-            "{operator} {done} the pool of {model} in block {} (transaction {})",
+            "{operator} {what} {model} in block {} (transaction {})",
             outcome.height, outcome.hash
         ),
     }
@@ -154,6 +183,9 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
                     "members": profile.map_or(0, |profile| profile.members),
                     "is_verified": found.as_ref().is_some_and(|(found, _)| found.is_verified),
                     "is_member": found.as_ref().is_some_and(|(_, is_in)| *is_in),
+                    "proposed_hash": profile
+                        .and_then(|profile| profile.proposal.as_ref())
+                        .map(|proposal| hex::encode(&proposal.profile_hash)),
                 })
             })
             .collect();
@@ -176,12 +208,22 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
     for (model, found) in pools {
         match found {
             None => println!("pool      {model}  no profile: nothing of it is audited"),
-            Some((found, is_in)) => println!(
-                "pool      {model}  {}, {} operators, {}",
-                if is_in { "joined" } else { "not joined: gpu-node jury join" },
-                found.profile.map_or(0, |profile| profile.members),
-                if found.is_verified { "verified" } else { "too few to verify claims" }
-            ),
+            Some((found, is_in)) => {
+                let stands = found.profile.unwrap_or_default();
+                println!(
+                    "pool      {model}  {}, {} operators, {}",
+                    if is_in { "joined" } else { "not joined: gpu-node jury join" },
+                    stands.members,
+                    if found.is_verified { "verified" } else { "too few to verify claims" }
+                );
+                if let Some(proposal) = stands.proposal {
+                    println!(
+                        "proposed  {model}  profile {}, {} operators: gpu-node jury join --proposal",
+                        hex::encode(proposal.profile_hash),
+                        proposal.members
+                    );
+                }
+            }
         }
     }
     for duty in &owed.duties {

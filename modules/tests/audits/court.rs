@@ -114,13 +114,13 @@ impl Court {
         self.net.model().try_into().unwrap()
     }
 
-    pub fn set_profile(&mut self, profile: Profile) -> Result<(), Refusal> {
+    pub fn set_profile(&mut self, profile: Profile) -> Result<MsgSetProfileResponse, Refusal> {
         let msg = audit::SetProfile::new(MsgSetProfile {
             publisher: PUBLISHER.text(),
             model_id: self.model().into(),
             profile: Some(profile),
         })?;
-        self.net.run(PUBLISHER, |ctx| audit::set_profile(ctx, msg)).map(drop)
+        self.net.run(PUBLISHER, |ctx| audit::set_profile(ctx, msg))
     }
 
     pub fn join(&mut self, operator: Address) -> Result<(), Refusal> {

@@ -321,22 +321,83 @@ fn of_an_unverified_model_nothing_is_audited() {
 }
 
 #[test]
-fn another_profile_begins_with_an_empty_pool() {
+fn another_profile_of_a_verified_model_waits_for_its_jurors() {
     let mut court = Court::new(numbers(), 8);
     let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    let other = profile_hash(&court.model(), &wider);
+    let pool_min = numbers().pool_min;
+    let stands = |court: &Court| audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert!(!court.set_profile(wider).unwrap().stands);
+    refused(court.set_profile(wider), "audit", 6);
+    // Claims are audited by the profile that stands, and not one of them goes by.
     let id = court.audited();
-    court.set_profile(wider).unwrap();
-    assert_eq!(audit::model_profile(&court.net.store, &court.model()).unwrap().members, 0);
+    assert_eq!(court.audit(id).profile, Some(PROFILE));
+    let jurors = court.jurors.clone();
+    for (joined, juror) in (0..pool_min).zip(&jurors) {
+        let before = stands(&court);
+        assert_eq!((before.profile, before.members), (Some(PROFILE), 8), "after {joined}");
+        assert_eq!(before.proposal.unwrap().members, joined);
+        court.join_for(*juror, other).unwrap();
+        refused(court.join_for(*juror, other), "audit", 11);
+        court.end(1);
+    }
+    let now = stands(&court);
+    assert_eq!((now.profile, now.proposal.clone()), (Some(wider), None));
+    assert_eq!(now.members, pool_min, "those who moved");
     assert_eq!(court.audit(id).profile, Some(PROFILE), "an audit keeps its own");
-    let later = court.claim();
-    assert!(!court.net.job(later).held);
-    let juror = court.jurors[0];
-    refused(court.join(juror), "audit", 7);
-    court.join_for(juror, profile_hash(&court.model(), &wider)).unwrap();
-    assert_eq!(audit::model_profile(&court.net.store, &court.model()).unwrap().members, 1);
-    court.set_profile(PROFILE).unwrap();
-    let members = audit::model_profile(&court.net.store, &court.model()).unwrap().members;
-    assert_eq!(members, 7, "one is in the other's pool");
+    let id = court.audited();
+    assert_eq!(court.audit(id).profile, Some(wider));
+    // Who stayed behind joins, and is in no other pool then.
+    refused(court.join(jurors[7]), "audit", 7);
+    court.join_for(jurors[7], other).unwrap();
+    court.end(1);
+}
+
+#[test]
+fn strangers_do_not_replace_a_profile() {
+    let mut court = Court::new(numbers(), 14);
+    let strangers = court.jurors.split_off(8);
+    for stranger in &strangers {
+        court.leave(*stranger).unwrap();
+    }
+    let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    let other = profile_hash(&court.model(), &wider);
+    court.set_profile(wider).unwrap();
+    // Enough for a verified model, but none of those who judge it now.
+    assert!(strangers.len() >= numbers().pool_min as usize);
+    for stranger in &strangers {
+        court.join_for(*stranger, other).unwrap();
+    }
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!((stands.profile, stands.members), (Some(PROFILE), 8));
+    // What stands, set again, withdraws the proposal.
+    assert!(court.set_profile(PROFILE).unwrap().stands);
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!((stands.members, stands.proposal), (8, None));
+    refused(court.set_profile(PROFILE), "audit", 6);
+    refused(court.join_for(court.jurors[0], other), "audit", 7);
+    // Those who judged leave one by one: at last there is nobody left to be asked.
+    court.set_profile(wider).unwrap();
+    for juror in court.jurors.clone() {
+        let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+        assert_eq!(stands.profile, Some(PROFILE));
+        court.leave(juror).unwrap();
+        court.end(1);
+    }
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!((stands.profile, stands.members as usize), (Some(wider), strangers.len()));
+}
+
+#[test]
+fn a_model_that_is_not_verified_has_another_profile_at_once() {
+    let mut court = Court::new(numbers(), 8);
+    let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    for juror in court.jurors.clone() {
+        court.leave(juror).unwrap();
+    }
+    assert!(court.set_profile(wider).unwrap().stands);
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!((stands.profile, stands.members, stands.proposal), (Some(wider), 0, None));
     court.end(1);
 }
 

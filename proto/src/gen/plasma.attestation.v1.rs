@@ -210,6 +210,9 @@ pub struct ModelProfile {
     /// Operators in the pool of this profile. The model is verified from AuditParams.pool_min on.
     #[prost(uint32, tag = "5")]
     pub members: u32,
+    /// What the publisher of a verified model would have instead.
+    #[prost(message, optional, tag = "6")]
+    pub proposal: ::core::option::Option<ProfileProposal>,
 }
 impl ::prost::Name for ModelProfile {
     const NAME: &'static str = "ModelProfile";
@@ -219,6 +222,31 @@ impl ::prost::Name for ModelProfile {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/plasma.attestation.v1.ModelProfile".into()
+    }
+}
+/// Another profile for a verified model. It takes the place of the one that stands when AuditParams.pool_min operators
+/// that stay are in its pool, and with them more than half of the bonds of the pool that stands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProfileProposal {
+    #[prost(message, optional, tag = "1")]
+    pub profile: ::core::option::Option<Profile>,
+    /// As ModelProfile.profile_hash.
+    #[prost(bytes = "vec", tag = "2")]
+    pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub proposed_height: u64,
+    /// Operators in the pool of this profile; they may be in that of the one that stands too.
+    #[prost(uint32, tag = "4")]
+    pub members: u32,
+}
+impl ::prost::Name for ProfileProposal {
+    const NAME: &'static str = "ProfileProposal";
+    const PACKAGE: &'static str = "plasma.attestation.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "plasma.attestation.v1.ProfileProposal".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/plasma.attestation.v1.ProfileProposal".into()
     }
 }
 /// An operator that can repeat a model's inferences.
@@ -1492,6 +1520,9 @@ pub struct QueryPoolRequest {
     #[prost(message, optional, tag = "2")]
     pub pagination:
         ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+    /// Of the profile that is proposed, not of the one that stands.
+    #[prost(bool, tag = "3")]
+    pub of_proposal: bool,
 }
 impl ::prost::Name for QueryPoolRequest {
     const NAME: &'static str = "QueryPoolRequest";
@@ -1843,7 +1874,8 @@ impl ::prost::Name for MsgUpdateParamsResponse {
         "/plasma.attestation.v1.MsgUpdateParamsResponse".into()
     }
 }
-/// A model's publisher says what is still honest for it. Another profile begins with an empty pool.
+/// A model's publisher says what is still honest for it. While the model is verified that is a proposal, which takes
+/// the place of the profile that stands as ProfileProposal says; the profile that stands, set again, withdraws it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MsgSetProfile {
     #[prost(string, tag = "1")]
@@ -1867,6 +1899,9 @@ impl ::prost::Name for MsgSetProfile {
 pub struct MsgSetProfileResponse {
     #[prost(bytes = "vec", tag = "1")]
     pub profile_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Whether it stands now; else it is a proposal.
+    #[prost(bool, tag = "2")]
+    pub stands: bool,
 }
 impl ::prost::Name for MsgSetProfileResponse {
     const NAME: &'static str = "MsgSetProfileResponse";
@@ -1885,7 +1920,7 @@ pub struct MsgJoinPool {
     pub operator: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "2")]
     pub model_id: ::prost::alloc::vec::Vec<u8>,
-    /// The one that stands: 32 bytes.
+    /// The one that stands, or the proposal: 32 bytes.
     #[prost(bytes = "vec", tag = "3")]
     pub profile_hash: ::prost::alloc::vec::Vec<u8>,
 }

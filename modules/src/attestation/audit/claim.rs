@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use plasma_proto::plasma::{
     attestation::v1::{Audit, AuditParams, AuditReason, AuditState, Finding, PastBeacon, Seat},
-    market::v1::{Job, ProviderStatus},
+    market::v1::Job,
 };
 
 use super::{
@@ -12,9 +12,9 @@ use super::{
     digests::drawn_leaves,
     drift, ending,
     event::Event,
-    jury, lot, stakes,
+    jury, lot, pool, stakes,
     state::{
-        AUDITS, BEACONS, MEMBERS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, share,
+        AUDITS, BEACONS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, share,
         standing, stored_hash, terms,
     },
 };
@@ -202,16 +202,9 @@ pub(super) fn candidates(store: &dyn Read, audit: &Audit) -> Vec<(Address, Amoun
         .chain(judged)
         .collect();
     let seat = Amount::stored(&audit.seat_uxpl);
-    MEMBERS
-        .map()
-        .iter_prefix(store, &(model_id, stored_hash(&stands.profile_hash)))
-        .filter(|(_, member)| !apart.contains(&member.operator.as_str()))
-        .filter_map(|((_, _, operator), _)| {
-            let provider = market::provider(store, operator)?;
-            let stays = provider.status() == ProviderStatus::Active;
-            let can = stays && market::free_bond(store, operator) >= seat;
-            can.then(|| (operator, Amount::stored(&provider.bond_uxpl)))
-        })
+    pool::stayers(store, &model_id, &stands.profile_hash)
+        .filter(|(operator, _)| !apart.contains(&operator.text().as_str()))
+        .filter(|(operator, _)| market::free_bond(store, *operator) >= seat)
         .collect()
 }
 

@@ -23,12 +23,30 @@ pub enum Event {
         /// Who set it.
         publisher: Address,
     },
+    /// A verified model is to have another profile.
+    ProfileProposed {
+        /// Of which.
+        model_id: Hash,
+        /// Its name.
+        profile_hash: Hash,
+        /// Who proposed it.
+        publisher: Address,
+    },
+    /// It keeps the one that it has.
+    ProfileWithdrawn {
+        /// Of which.
+        model_id: Hash,
+        /// Who withdrew the proposal.
+        publisher: Address,
+    },
     /// An operator judges a model's claims from now on.
     PoolJoined {
         /// Who.
         operator: Address,
         /// Of which.
         model_id: Hash,
+        /// By which profile.
+        profile_hash: Hash,
         /// Operators in the pool.
         members: u32,
     },
@@ -146,6 +164,8 @@ impl crate::Event for Event {
     fn kind(&self) -> &'static str {
         match self {
             Self::ProfileSet { .. } => "profile_set",
+            Self::ProfileProposed { .. } => "profile_proposed",
+            Self::ProfileWithdrawn { .. } => "profile_withdrawn",
             Self::PoolJoined { .. } => "pool_joined",
             Self::PoolLeft { .. } => "pool_left",
             Self::ClaimDisputed { .. } => "claim_disputed",
@@ -164,14 +184,19 @@ impl crate::Event for Event {
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::ProfileSet { model_id, profile_hash, publisher } => vec![
+            Self::ProfileSet { model_id, profile_hash, publisher }
+            | Self::ProfileProposed { model_id, profile_hash, publisher } => vec![
                 ("model_id", hex(model_id)),
                 ("profile_hash", hex(profile_hash)),
                 ("publisher", publisher.text()),
             ],
-            Self::PoolJoined { operator, model_id, members } => vec![
+            Self::ProfileWithdrawn { model_id, publisher } => {
+                vec![("model_id", hex(model_id)), ("publisher", publisher.text())]
+            }
+            Self::PoolJoined { operator, model_id, profile_hash, members } => vec![
                 ("operator", operator.text()),
                 ("model_id", hex(model_id)),
+                ("profile_hash", hex(profile_hash)),
                 ("members", members.to_string()),
             ],
             Self::PoolLeft { operator, model_id } => {

@@ -56,6 +56,12 @@ pub(in crate::attestation) fn init(
         if market::model(store, &id).is_none() || profile.profile.is_none() {
             return Err(bad("a profile of no model, or without numbers"));
         }
+        if let Some(proposal) = &profile.proposal {
+            if hash(&proposal.profile_hash)? == hash(&profile.profile_hash)? {
+                return Err(bad("a profile that is proposed in its own place"));
+            }
+            proposal.profile.ok_or_else(|| bad("a proposal without numbers"))?;
+        }
         once(&mut models, id, "a profile")?;
         PROFILES.set(store, &id, profile);
     }

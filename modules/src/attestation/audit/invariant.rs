@@ -43,10 +43,14 @@ pub fn duty_locks_are_sum_of_seats(store: &dyn Read) -> Result<(), String> {
 /// A profile counts who is in its pool, and nobody is in the pool of no model.
 pub fn profiles_count_their_pools(store: &dyn Read) -> Result<(), String> {
     for (model_id, profile) in PROFILES.iter(store) {
-        let key = (model_id, stored_hash(&profile.profile_hash));
-        let members = MEMBERS.map().iter_prefix(store, &key).count();
-        if u32::try_from(members) != Ok(profile.members) {
-            return Err(format!("a profile counts {} of {members} members", profile.members));
+        let counted = [(&profile.profile_hash, profile.members)].into_iter().chain(
+            profile.proposal.iter().map(|proposal| (&proposal.profile_hash, proposal.members)),
+        );
+        for (name, count) in counted {
+            let members = MEMBERS.map().iter_prefix(store, &(model_id, stored_hash(name))).count();
+            if u32::try_from(members) != Ok(count) {
+                return Err(format!("a profile counts {count} of {members} members"));
+            }
         }
     }
     let stray = MEMBERS.map().iter(store).find(|((model, ..), _)| !PROFILES.has(store, model));

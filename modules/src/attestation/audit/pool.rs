@@ -2,7 +2,8 @@
 
 use plasma_proto::plasma::{
     attestation::v1::{
-        ModelProfile, MsgJoinPoolResponse, MsgLeavePoolResponse, MsgSetProfileResponse, PoolMember,
+        AuditParams, ModelProfile, MsgJoinPoolResponse, MsgLeavePoolResponse,
+        MsgSetProfileResponse, PoolMember, ProfileProposal,
     },
     market::v1::ProviderStatus,
 };
@@ -11,15 +12,18 @@ use super::{
     Error, JoinPool, LeavePool, SetProfile,
     event::Event,
     profile::{outside, profile_hash},
-    state::{MEMBERS, PROFILES, numbers, pools_of, stored_hash},
+    state::{MEMBERS, PROFILES, is_verified, numbers, pools_of, stored_hash},
 };
 use crate::{
-    Address, Ctx, Write, market,
-    types::{Hash, hex},
+    Address, Amount, Ctx, Read,
+    error::fault,
+    market,
+    types::{Hash, hex, sum},
 };
 
-/// The publisher sets a model's profile. Who is in the pool judges by the one that it joined for, so
-/// another profile begins with an empty pool.
+/// The publisher sets a model's profile. While the model is verified it proposes it: its claims are
+/// audited by the one that stands until [`take_over`] says that the other has the jurors. What stands,
+/// set again, withdraws the proposal.
 pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileResponse, Error> {
     let SetProfile { publisher, model_id, profile } = msg;
     check_publisher(ctx, &model_id, publisher)?;
@@ -30,22 +34,101 @@ pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileRe
         return Err(Error::ProfileOutOfBounds { name, value, least, most });
     }
     let profile_hash = profile_hash(&model_id, &profile);
-    let stands = PROFILES.get(ctx.store, &model_id);
-    if stands.is_some_and(|stands| stands.profile_hash == profile_hash) {
-        return Err(Error::SameProfile);
-    }
-    // Members of a profile that comes back are still in its pool.
+    // Who joined for a profile that comes back is still in its pool.
     let members = MEMBERS.map().iter_prefix(ctx.store, &(model_id, profile_hash)).count();
-    let stands = ModelProfile {
-        model_id: model_id.into(),
-        profile: Some(profile),
-        profile_hash: profile_hash.into(),
-        set_height: ctx.block.height,
-        members: u32::try_from(members).unwrap_or(u32::MAX),
+    let members = u32::try_from(members).unwrap_or(u32::MAX);
+    let stands = match PROFILES.get(ctx.store, &model_id) {
+        Some(stands) if stands.profile_hash == profile_hash => {
+            if stands.proposal.is_none() {
+                return Err(Error::SameProfile);
+            }
+            ctx.emit(&Event::ProfileWithdrawn { model_id, publisher });
+            ModelProfile { proposal: None, ..stands }
+        }
+        Some(stands) if is_verified(&numbers, &stands) => {
+            if stands.proposal.as_ref().is_some_and(|other| other.profile_hash == profile_hash) {
+                return Err(Error::SameProfile);
+            }
+            let proposal = ProfileProposal {
+                profile: Some(profile),
+                profile_hash: profile_hash.into(),
+                proposed_height: ctx.block.height,
+                members,
+            };
+            ctx.emit(&Event::ProfileProposed { model_id, profile_hash, publisher });
+            ModelProfile { proposal: Some(proposal), ..stands }
+        }
+        _ => {
+            ctx.emit(&Event::ProfileSet { model_id, profile_hash, publisher });
+            ModelProfile {
+                model_id: model_id.into(),
+                profile: Some(profile),
+                profile_hash: profile_hash.into(),
+                set_height: ctx.block.height,
+                members,
+                proposal: None,
+            }
+        }
     };
     PROFILES.set(ctx.store, &model_id, &stands);
-    ctx.emit(&Event::ProfileSet { model_id, profile_hash, publisher });
-    Ok(MsgSetProfileResponse { profile_hash: profile_hash.into() })
+    let stands = stands.profile_hash == profile_hash;
+    Ok(MsgSetProfileResponse { profile_hash: profile_hash.into(), stands })
+}
+
+/// Operators of a pool that stay, with their bonds.
+pub(super) fn stayers(
+    store: &dyn Read,
+    model_id: &Hash,
+    profile_hash: &[u8],
+) -> impl Iterator<Item = (Address, Amount)> {
+    let pool = MEMBERS.map().iter_prefix(store, &(*model_id, stored_hash(profile_hash)));
+    pool.filter_map(move |((_, _, operator), _)| {
+        let provider = market::provider(store, operator)?;
+        let stays = provider.status() == ProviderStatus::Active;
+        stays.then(|| (operator, Amount::stored(&provider.bond_uxpl)))
+    })
+}
+
+/// Whether a proposal has the jurors that a verified model needs, and with them more than half of the
+/// bonds of the pool that stands: so that no publisher ends the audits of its model by another profile.
+fn has_jurors(
+    store: &dyn Read,
+    numbers: &AuditParams,
+    stands: &ModelProfile,
+    proposal: &ProfileProposal,
+) -> bool {
+    let model_id = stored_hash(&stands.model_id);
+    let jurors = stayers(store, &model_id, &proposal.profile_hash).count();
+    if u32::try_from(jurors).unwrap_or(u32::MAX) < numbers.pool_min {
+        return false;
+    }
+    let next = stored_hash(&proposal.profile_hash);
+    let (mut moved, mut stay) = (Amount::ZERO, Amount::ZERO);
+    for (operator, bond) in stayers(store, &model_id, &stands.profile_hash) {
+        let moves = MEMBERS.map().has(store, &(model_id, next, operator));
+        let side = if moves { &mut moved } else { &mut stay };
+        *side = sum(*side, bond);
+    }
+    moved > stay || stay == Amount::ZERO
+}
+
+/// Lets a proposal that has its jurors stand. Who joined for the old profile alone stays in that one's
+/// pool, where no seats are drawn.
+fn take_over(ctx: &mut Ctx<'_>, numbers: &AuditParams, mut stands: ModelProfile) -> ModelProfile {
+    match stands.proposal.take() {
+        Some(proposal) if has_jurors(ctx.store, numbers, &stands, &proposal) => {
+            let ProfileProposal { profile, profile_hash, members, .. } = proposal;
+            let model_id = stored_hash(&stands.model_id);
+            let publisher = market::model(ctx.store, &model_id)
+                .map(|model| Address::stored(&model.publisher))
+                .unwrap_or_else(|| fault("a profile of no model", &model_id));
+            let stored = stored_hash(&profile_hash);
+            ctx.emit(&Event::ProfileSet { model_id, profile_hash: stored, publisher });
+            let set_height = ctx.block.height;
+            ModelProfile { profile, profile_hash, members, set_height, ..stands }
+        }
+        proposal => ModelProfile { proposal, ..stands },
+    }
 }
 
 fn check_publisher(ctx: &Ctx<'_>, model_id: &Hash, publisher: Address) -> Result<(), Error> {
@@ -54,16 +137,24 @@ fn check_publisher(ctx: &Ctx<'_>, model_id: &Hash, publisher: Address) -> Result
     if Address::stored(&model.publisher) == publisher { Ok(()) } else { Err(Error::NotPublisher) }
 }
 
-/// A provider joins the pool of the profile that stands; of an earlier one it is in no longer.
+/// How many are in the pool of a profile that stands or is proposed.
+fn members_of<'a>(stands: &'a mut ModelProfile, profile_hash: &Hash) -> Option<&'a mut u32> {
+    if stands.profile_hash == profile_hash {
+        return Some(&mut stands.members);
+    }
+    let proposal = stands.proposal.as_mut();
+    proposal.filter(|other| other.profile_hash == profile_hash).map(|other| &mut other.members)
+}
+
+/// A provider joins the pool of the profile that stands, or of the proposal: it may be in both, and is
+/// in that of an earlier one no longer.
 pub fn join_pool(ctx: &mut Ctx<'_>, msg: JoinPool) -> Result<MsgJoinPoolResponse, Error> {
     let JoinPool { operator, model_id, profile_hash } = msg;
     if check_publisher(ctx, &model_id, operator).is_ok() {
         return Err(Error::IsPublisher);
     }
-    let mut stands = PROFILES
-        .get(ctx.store, &model_id)
-        .filter(|stands| stands.profile_hash == profile_hash)
-        .ok_or(Error::WrongProfile)?;
+    let mut stands = PROFILES.get(ctx.store, &model_id).ok_or(Error::WrongProfile)?;
+    let members = *members_of(&mut stands, &profile_hash).ok_or(Error::WrongProfile)?;
     let numbers = numbers(ctx.store);
     let stays = market::provider(ctx.store, operator)
         .is_some_and(|provider| provider.status() == ProviderStatus::Active);
@@ -77,10 +168,14 @@ pub fn join_pool(ctx: &mut Ctx<'_>, msg: JoinPool) -> Result<MsgJoinPoolResponse
     if MEMBERS.map().has(ctx.store, &(model_id, profile_hash, operator)) {
         return Err(Error::InPool);
     }
-    if stands.members >= numbers.pool_max {
-        return Err(Error::PoolFull(stands.members));
+    if members >= numbers.pool_max {
+        return Err(Error::PoolFull(members));
     }
-    take_out(ctx.store, operator, &model_id);
+    for other in pools_of(ctx.store, operator, &model_id) {
+        if members_of(&mut stands, &other).is_none() {
+            MEMBERS.remove(ctx.store, &(model_id, other, operator));
+        }
+    }
     let member = PoolMember {
         operator: operator.text(),
         model_id: model_id.into(),
@@ -88,33 +183,30 @@ pub fn join_pool(ctx: &mut Ctx<'_>, msg: JoinPool) -> Result<MsgJoinPoolResponse
         joined_height: ctx.block.height,
     };
     MEMBERS.set(ctx.store, &(model_id, profile_hash, operator), &member);
-    stands.members = stands.members.saturating_add(1);
+    let members = members.saturating_add(1);
+    if let Some(count) = members_of(&mut stands, &profile_hash) {
+        *count = members;
+    }
+    ctx.emit(&Event::PoolJoined { operator, model_id, profile_hash, members });
+    let stands = take_over(ctx, &numbers, stands);
     PROFILES.set(ctx.store, &model_id, &stands);
-    ctx.emit(&Event::PoolJoined { operator, model_id, members: stands.members });
     Ok(MsgJoinPoolResponse {})
 }
 
 /// An operator takes no more seats; those that it has stay.
 pub fn leave_pool(ctx: &mut Ctx<'_>, msg: LeavePool) -> Result<MsgLeavePoolResponse, Error> {
     let LeavePool { operator, model_id } = msg;
-    if pools_of(ctx.store, operator, &model_id).is_empty() {
-        return Err(Error::NotInPool);
-    }
-    take_out(ctx.store, operator, &model_id);
-    ctx.emit(&Event::PoolLeft { operator, model_id });
-    Ok(MsgLeavePoolResponse {})
-}
-
-/// An operator is in one pool of a model at most.
-fn take_out(store: &mut dyn Write, operator: Address, model_id: &Hash) {
-    for profile_hash in pools_of(store, operator, model_id) {
-        MEMBERS.remove(store, &(*model_id, profile_hash, operator));
-        let stands = PROFILES.get(store, model_id);
-        if let Some(mut stands) =
-            stands.filter(|now| stored_hash(&now.profile_hash) == profile_hash)
-        {
-            stands.members = stands.members.saturating_sub(1);
-            PROFILES.set(store, model_id, &stands);
+    let pools = pools_of(ctx.store, operator, &model_id);
+    let stands = PROFILES.get(ctx.store, &model_id).filter(|_| !pools.is_empty());
+    let mut stands = stands.ok_or(Error::NotInPool)?;
+    for profile_hash in pools {
+        MEMBERS.remove(ctx.store, &(model_id, profile_hash, operator));
+        if let Some(count) = members_of(&mut stands, &profile_hash) {
+            *count = count.saturating_sub(1);
         }
     }
+    ctx.emit(&Event::PoolLeft { operator, model_id });
+    let stands = take_over(ctx, &numbers(ctx.store), stands);
+    PROFILES.set(ctx.store, &model_id, &stands);
+    Ok(MsgLeavePoolResponse {})
 }

@@ -99,12 +99,19 @@ fn duties(view: &View<'_>, request: QueryDutiesRequest) -> Result<QueryDutiesRes
 }
 
 fn pool(view: &View<'_>, request: QueryPoolRequest) -> Result<QueryPoolResponse, QueryError> {
-    let QueryPoolRequest { model_id, pagination } = request;
+    let QueryPoolRequest { model_id, pagination, of_proposal } = request;
     let id = parse_model_id(&model_id)?;
     let stands = PROFILES
         .get(view.store, &id)
         .ok_or_else(|| QueryError::not_found(format!("model {model_id} has no profile")))?;
-    let pool = (id, stored_hash(&stands.profile_hash));
+    let profile_hash = match (of_proposal, stands.proposal) {
+        (false, _) => stands.profile_hash,
+        (true, Some(proposal)) => proposal.profile_hash,
+        (true, None) => {
+            return Err(QueryError::not_found(format!("no profile is proposed for {model_id}")));
+        }
+    };
+    let pool = (id, stored_hash(&profile_hash));
     let (entries, pagination) = page(view.store, MEMBERS.map(), &pool, pagination)?;
     let members = entries.into_iter().map(|(_, member)| member).collect();
     Ok(QueryPoolResponse { members, pagination: Some(pagination) })
