@@ -79,6 +79,8 @@ const AUDITED_PERCENT: f64 = 10.0;
 /// protocol reckons with carries.
 const AT_RISK_XPL: u32 = 50;
 const UXPL_PER_XPL: f64 = 1e6;
+/// The tables, in the folder of figures.
+const FIGURES: &str = "figures.md";
 const SIZE: (u32, u32) = (860, 420);
 /// Letters in a line of a column's name.
 const LABEL_LETTERS: usize = 13;
@@ -459,6 +461,36 @@ impl Lab {
         Ok(claim)
     }
 
+    /// Writes what is known so far, so that a run that is broken off has figures of the orders that it did.
+    fn publish(&self, name: &str, options: &Options, kernel: &str) -> Result<()> {
+        let broken = || anyhow!("a lock broke");
+        let mut judged = self.judged.lock().map_err(|_| broken())?;
+        judged.sort_by_key(|one| {
+            (WAYS.iter().position(|way| *way == one.way), one.tokens, one.temperature_milli)
+        });
+        let spent = self.spent.lock().map_err(|_| broken())?;
+        fs::create_dir_all(&options.out)?;
+        let text = figures(name, options, &self.profiles, &judged, &spent, kernel);
+        fs::write(options.out.join(FIGURES), text)?;
+        let projection = |m: &Measures| m.projection_ppm;
+        let limit = DEFAULT_PROFILE.projection_ppm_max;
+        draw(
+            &options.out.join("projection.svg"),
+            "B: distance of projections, worst segment",
+            &judged,
+            projection,
+            limit,
+        )?;
+        let limit = DEFAULT_PROFILE.margin_ppm_max;
+        draw(
+            &options.out.join("margin.svg"),
+            "C: mean margin, logits",
+            &judged,
+            |m| m.margin_ppm,
+            limit,
+        )
+    }
+
     fn judge(&self, way: Way, temperature_milli: u32, tokens: u32, claim: &Claim) -> Result<()> {
         let began = Instant::now();
         let report = verify(&self.models.right, claim, Tier::Tolerant, &|_| ())?;
@@ -540,8 +572,11 @@ fn figures(
     spent: &Spent,
     kernel: &str,
 ) -> String {
+    let orders = options.prompts * TEMPERATURES_MILLI.len();
+    let done =
+        judged.iter().filter(|one| one.way == Honest && one.tokens == options.tokens).count();
     let mut text = format!(
-        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {} prompts at temperatures 0 and 0.8 (top_p 0.95), outputs cut to {} tokens, the last of them whole, read \
+        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {done} of {orders} orders ({} prompts at temperatures 0 and 0.8, top_p 0.95), outputs cut to {} tokens, the last of them whole, read \
          at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
          | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
         options.prompts,
@@ -735,6 +770,7 @@ fn main() -> Result<()> {
         let work = || -> Result<()> {
             while let Some((at, temperature)) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 lab.serve(*at, *temperature)?;
+                lab.publish(&name, &options, &kernel)?;
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 eprintln!(
                     "{done} of {} orders, {:.0} s",
@@ -747,32 +783,6 @@ fn main() -> Result<()> {
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         all.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("an order broke off"))?)
     })?;
-    let broken = || anyhow!("a lock broke");
-    let mut judged = lab.judged.into_inner().map_err(|_| broken())?;
-    judged.sort_by_key(|one| {
-        (WAYS.iter().position(|way| *way == one.way), one.tokens, one.temperature_milli)
-    });
-    let spent = lab.spent.into_inner().map_err(|_| broken())?;
-    fs::create_dir_all(&options.out)?;
-    let text = figures(&name, &options, &lab.profiles, &judged, &spent, &kernel);
-    print!("{text}");
-    fs::write(options.out.join("figures.md"), text)?;
-    let projection = |m: &Measures| m.projection_ppm;
-    let limit = DEFAULT_PROFILE.projection_ppm_max;
-    draw(
-        &options.out.join("projection.svg"),
-        "B: distance of projections, worst segment",
-        &judged,
-        projection,
-        limit,
-    )?;
-    let limit = DEFAULT_PROFILE.margin_ppm_max;
-    draw(
-        &options.out.join("margin.svg"),
-        "C: mean margin, logits",
-        &judged,
-        |m| m.margin_ppm,
-        limit,
-    )?;
+    print!("{}", fs::read_to_string(options.out.join(FIGURES))?);
     Ok(())
 }
