@@ -201,6 +201,28 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     let fees = paid - world.balance("alice");
     assert!(fees < XPL, "refunded but for fees: {fees}");
 
+    // Another profile of the model is a proposal until all who judge it have confirmed it.
+    let xpl = &world.xpl;
+    let own = rigs[0].home.join("calibration/profile.json");
+    let mut wider: Value = serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
+    wider["margin_ppm_max"] = 30_000.into();
+    let path = dir.path().join("wider.json");
+    std::fs::write(&path, wider.to_string()).unwrap();
+    let path = path.display().to_string();
+    let set = ["audit", "set-profile", &world.model, &path, "--from", &rigs[0].operator];
+    let proposed = xpl.json(&set).unwrap();
+    assert_eq!(proposed["stands"], false, "{proposed}");
+    let profile = || xpl.json(&["audit", "profile", &world.model]).unwrap();
+    for rig in rigs.iter().rev().take(JURORS) {
+        let shown = profile();
+        assert_ne!(shown["profile"]["profile_hash"], proposed["profile_hash"], "{shown}");
+        assert_eq!(shown["is_verified"], true, "{shown}");
+        rig.confirm_profile(xpl, &world.model).unwrap();
+    }
+    let shown = profile();
+    assert_eq!(shown["profile"]["profile"]["margin_ppm_max"], 30_000, "{shown}");
+    assert_eq!(shown["is_verified"], true, "{shown}");
+
     // Nobody else lost anything, and the state on disk is whole.
     assert_eq!(world.bond(0), 1_000 * XPL);
     honest.stop();
