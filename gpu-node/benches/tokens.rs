@@ -1,5 +1,5 @@
 //! Tokens per second of the node's engine, with evidence recorded and without, beside the bare Candle loop of the
-//! same model, what evidence alone costs, and the referee's kernel with its traces, in one run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
+//! same model, what evidence alone costs, what checking an output costs beside writing it, and the referee's kernel with its traces, in one run: `cargo bench -p gpu-node --bench tokens -- --weights FOLDER`.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,6 +11,7 @@ use candle_core::Device;
 use gpu_node::{
     engine::{Engine, EngineHandle, Request, Sampling, candle, llama, referee::Traced, tiny},
     evidence::{Binding, Recorder},
+    verify::{Order, Tier, verify, write},
 };
 use plasma_modules::attestation::referee::{Operator, Step, Tile};
 
@@ -103,7 +104,38 @@ fn main() -> Result<()> {
             bare / engine,
         );
     }
+    reading(name, &folder)?;
     referee(name, &folder)
+}
+
+/// What checking an output costs beside writing it: the claim of each prompt, read at once.
+fn reading(name: &str, folder: &Path) -> Result<()> {
+    let model = candle::load_folder(folder, &Device::Cpu, usize::MAX)?;
+    for max_tokens in [TOKENS, 4 * TOKENS] {
+        let order = Order {
+            prompt: PROMPT.to_owned(),
+            max_tokens,
+            sampling: Sampling { temperature_milli: 800, ..Sampling::GREEDY },
+            seed: [0; 32],
+            request_hash: [1; 32],
+        };
+        let (mut writing, mut reading, mut tokens) = (f64::INFINITY, f64::INFINITY, 0);
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            let claim = write(&model, &order)?;
+            writing = writing.min(began.elapsed().as_secs_f64());
+            tokens = claim.output.len();
+            let began = Instant::now();
+            verify(&model, &claim, Tier::Tolerant, &|_| ())?;
+            reading = reading.min(began.elapsed().as_secs_f64());
+        }
+        println!(
+            "{name}, {}: {tokens} tokens written in {writing:.2} s, read in {reading:.2} s, ratio {:.3}",
+            model.info().kernel_id,
+            reading / writing,
+        );
+    }
+    Ok(())
 }
 
 /// The referee's kernel beside it: writing, the trace of what was written, opening one tile of its last token, and the root of the weights.
