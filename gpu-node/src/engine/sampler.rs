@@ -18,8 +18,10 @@ const DOMAIN: &[u8] = b"xpl/sample/v1";
 pub const TOP_P_ALL_MILLI: u32 = 1000;
 /// Highest temperature, thousandths: beyond it the text is noise.
 pub const TEMPERATURE_MILLI_MAX: u32 = 10_000;
-/// Above the largest noise that `gumbel` can give: -ln(-ln(1 - 2^-53)) = 36.74.
-const GUMBEL_MAX: f64 = 36.8;
+/// Bits of a draw.
+const DRAW_BITS: u32 = 52;
+/// Above ln 2 by more than the logarithm errs.
+const LN_2_ABOVE: f64 = 0.6932;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +139,8 @@ struct Race<'a> {
     logits: &'a [f32],
     temperature: f64,
     top_p: f64,
-    /// Largest logit.
+    /// The token with the largest logit, always a candidate, and that logit.
+    greedy: u32,
     top: f64,
     key: u64,
 }
@@ -148,6 +151,7 @@ impl<'a> Race<'a> {
             logits,
             temperature: f64::from(sampler.sampling.temperature_milli) / 1000.0,
             top_p: f64::from(sampler.sampling.top_p_milli) / 1000.0,
+            greedy,
             top: f64::from(logits[greedy as usize]),
             key: position_key(&sampler.seed, position),
         }
@@ -185,19 +189,24 @@ impl<'a> Race<'a> {
         likely
     }
 
-    fn score(&self, id: u32) -> f64 {
-        f64::from(self.logits[id as usize]) + self.temperature * gumbel(self.key, id)
+    fn lifted(&self, id: u32, noise: f64) -> f64 {
+        f64::from(self.logits[id as usize]) + self.temperature * noise
     }
 
-    /// The best candidate and its score. A token that even the largest noise could not lift is passed over.
+    fn score(&self, id: u32) -> f64 {
+        self.lifted(id, gumbel(draw(self.key, id)))
+    }
+
+    /// The best candidate and its score. A token whose noise cannot lift it so far is passed over: of a large
+    /// vocabulary that spares nearly all logarithms.
     fn winner(&self, candidates: &[u32]) -> (u32, f64) {
-        let mut best = (0, f64::NEG_INFINITY);
+        let mut best = (self.greedy, self.score(self.greedy));
         for id in candidates {
-            let highest = f64::from(self.logits[*id as usize]) + self.temperature * GUMBEL_MAX;
-            if highest < best.1 {
+            let draw = draw(self.key, *id);
+            if self.lifted(*id, gumbel_below(draw)) < best.1 {
                 continue;
             }
-            let score = self.score(*id);
+            let score = self.lifted(*id, gumbel(draw));
             if score > best.1 || (score == best.1 && *id < best.0) {
                 best = (*id, score);
             }
@@ -236,11 +245,23 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Gumbel noise of one token: u is an odd multiple of 2^-53 in (0, 1), exact, never 0 or 1.
-fn gumbel(key: u64, token: u32) -> f64 {
+/// What is drawn for one token: [`DRAW_BITS`] bits.
+fn draw(key: u64, token: u32) -> u64 {
     let bits = mix(key.wrapping_add((u64::from(token) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    let u = ((bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
+    bits >> (u64::BITS - DRAW_BITS)
+}
+
+/// Gumbel noise of a draw: u is an odd multiple of 2^-53 in (0, 1), exact, never 0 or 1.
+fn gumbel(draw: u64) -> f64 {
+    let u = (draw as f64 + 0.5) / (1u64 << DRAW_BITS) as f64;
     -libm::log(-libm::log(u))
+}
+
+/// No less than [`gumbel`], without logarithms: `-ln u >= 1 - u`, so that `g <= -ln(1 - u)`, and `1 - u` is above the
+/// power of two of its first bit.
+fn gumbel_below(draw: u64) -> f64 {
+    let rest = !draw << (u64::BITS - DRAW_BITS);
+    f64::from(rest.leading_zeros().min(DRAW_BITS) + 1) * LN_2_ABOVE
 }
 
 #[cfg(test)]
@@ -278,7 +299,7 @@ mod tests {
         }
         kept.sort_unstable();
         let key = position_key(&sampler.seed, position);
-        let score = |id: usize| f64::from(logits[id]) + t * gumbel(key, id as u32);
+        let score = |id: usize| f64::from(logits[id]) + t * gumbel(draw(key, id as u32));
         let best = kept.into_iter().reduce(|a, b| if score(b) > score(a) { b } else { a });
         best.unwrap() as u32
     }
@@ -289,7 +310,7 @@ mod tests {
         assert_eq!(position_key(&[9; 32], 0), GOLDEN_KEYS[0]);
         assert_eq!(position_key(&[9; 32], 1), GOLDEN_KEYS[1]);
         let noise: Vec<u64> =
-            [0, 1, 49_151].map(|token| gumbel(GOLDEN_KEYS[0], token).to_bits()).to_vec();
+            [0, 1, 49_151].map(|token| gumbel(draw(GOLDEN_KEYS[0], token)).to_bits()).to_vec();
         assert_eq!(noise, GOLDEN_NOISE);
         let chosen = |temperature, top_p| -> Vec<u32> {
             let sampler = sampler(temperature, top_p);
@@ -358,9 +379,21 @@ mod tests {
 
     #[test]
     fn the_bound_on_the_noise_holds() {
-        let u = (((1u64 << 52) - 1) as f64 + 0.5) / (1u64 << 52) as f64;
-        assert!(u < 1.0);
-        assert!(-libm::log(-libm::log(u)) < GUMBEL_MAX);
+        let last = (1 << DRAW_BITS) - 1;
+        assert!(gumbel(last).is_finite() && gumbel(0).is_finite());
+        // Where the bound steps, and between.
+        let steps = (0..DRAW_BITS).flat_map(|bit| {
+            let below = last >> bit;
+            [below, last - below, last - below + 1, below / 2].map(|draw| draw.min(last))
+        });
+        for draw in steps.chain((0..100_000).map(|at| draw(7, at))) {
+            assert!(gumbel(draw) < gumbel_below(draw), "{draw}");
+        }
+        let near = (0..100_000).filter(|at| {
+            let draw = draw(7, *at);
+            gumbel_below(draw) - gumbel(draw) < 0.7
+        });
+        assert!(near.count() > 30_000, "the bound is of use");
     }
 
     #[test]
