@@ -85,7 +85,12 @@ fn every_public_object_is_proven_or_proven_absent() {
         Object::Provider(there.clone()),
         Object::Offer(OfferKey { model_id: model.clone(), operator: there.clone() }),
         Object::Withdrawal(1),
-        Object::Model(model),
+        Object::Model(model.clone()),
+        Object::Audit(7),
+        Object::Profile(model.clone()),
+        Object::Standing(there.clone()),
+        Object::Game(7),
+        Object::Referee(model),
         Object::Validator(nobody),
         Object::Key(vec![0xff]),
     ];

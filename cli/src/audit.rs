@@ -17,11 +17,14 @@ use plasma_proto::plasma::attestation::v1::{
     AuditParams, AuditState, QueryAuditRequest, QueryAuditResponse, QueryParamsRequest,
     QueryParamsResponse, QueryProfileRequest, QueryProfileResponse,
 };
+use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 
 use crate::App;
 use crate::amount;
 use crate::error::{Failure, Result};
-use crate::output::{clean, proto_json};
+use crate::light::{ProveArgs, Verified};
+use crate::output::{Tone, clean, proto_json};
+use crate::prove::Prover;
 use crate::tx::TxArgs;
 use crate::watch::{self, patient};
 
@@ -43,6 +46,8 @@ pub enum AuditCommand {
         /// The job's number
         #[arg(value_name = "JOB")]
         id: u64,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
     /// Follow an audit to its end
     Watch {
@@ -85,6 +90,8 @@ pub enum AuditCommand {
     Profile {
         /// Id, the begin of one, or name
         model: String,
+        #[command(flatten)]
+        prove: ProveArgs,
     },
     /// What audits found of a provider, and how often it is audited
     Standing {
@@ -109,11 +116,20 @@ pub enum AuditCommand {
 /// If there is no such audit, model or provider, the chain refuses, or no node answers.
 pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
     match command {
-        AuditCommand::Show { id } => show(app, &fetch(&app.client().await?, id).await?),
+        AuditCommand::Show { id, prove } => {
+            let client = app.client().await?;
+            if prove.prove {
+                let prover = Prover::open(app, &client, &prove).await?;
+                let audit = prover.get(&Object::Audit(id)).await?.ok_or_else(|| unknown(id))?;
+                let answer = QueryAuditResponse { audit: Some(audit), ..Default::default() };
+                return show(app, &answer, Some(&prover.verified));
+            }
+            show(app, &fetch(&client, id).await?, None)
+        }
         AuditCommand::Watch { id, timeout } => {
             let client = app.client().await?;
             let ended = watch(app, &client, id, timeout).await?;
-            show(app, &ended)
+            show(app, &ended, None)
         }
         AuditCommand::List { state, operator, juror, limit } => {
             let (operator, juror) = (operator.as_deref(), juror.as_deref());
@@ -121,7 +137,7 @@ pub async fn run(app: &App, command: AuditCommand) -> Result<()> {
         }
         AuditCommand::Duties { operator } => lists::duties(app, operator.as_deref()).await,
         AuditCommand::Pool { model, proposal } => lists::pool(app, &model, proposal).await,
-        AuditCommand::Profile { model } => profile::show(app, &model).await,
+        AuditCommand::Profile { model, prove } => profile::show(app, &model, &prove).await,
         AuditCommand::Standing { operator } => lists::standing(app, operator.as_deref()).await,
         AuditCommand::SetProfile { model, profile, tx } => {
             profile::set(app, &model, &profile, &tx).await
@@ -192,9 +208,14 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// If this program cannot describe it as JSON.
-pub fn show(app: &App, answer: &QueryAuditResponse) -> Result<()> {
+pub fn show(app: &App, answer: &QueryAuditResponse, proven: Option<&Verified>) -> Result<()> {
     let audit = answer.audit.clone().unwrap_or_default();
-    app.out.table(&words::fields(&audit), "", &proto_json(answer)?);
+    let (mut table, mut json) = (words::fields(&audit), proto_json(answer)?);
+    if let Some(verified) = proven {
+        table.field_toned("proven", verified.line(), Tone::Good);
+        json["proof"] = verified.json();
+    }
+    app.out.table(&table, "", &json);
     if !audit.seats.is_empty() && !app.out.is_json() {
         app.out.print("", &());
         app.out.table(&words::jury(&audit), "", &());

@@ -248,7 +248,7 @@ async fn finish(
     }
     app.out.note(&format!("{done}: transaction {} in block {}", outcome.hash, outcome.height));
     let ended = audit::watch(app, client, id, timeout).await?;
-    audit::show(app, &ended)?;
+    audit::show(app, &ended, None)?;
     match lost(&ended.audit.unwrap_or_default()) {
         None => Ok(()),
         Some(why) => Err(Failure::unsuccessful(why)),

@@ -20,8 +20,9 @@ use plasma_modules::attestation::{
 };
 use plasma_modules::types::{hash32, hex};
 use plasma_modules::{Amount, market, tx};
-use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, Profile, Receipt};
+use plasma_proto::plasma::attestation::v1::{AcceptedReceipt, ModelProfile, Profile, Receipt};
 use plasma_proto::plasma::market::v1::{Job, Outcome, Output, Payload};
+use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 use serde_json::{Value, json};
 
 use crate::App;
@@ -58,7 +59,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE|URL")]
     evidence: Option<String>,
     /// Thresholds across kernels, as `gpu-node calibrate` writes them [default: those by which a jury judges the model;
-    /// with --prove, from a file or of a model without a profile those of a small model]
+    /// from a file, or of a model without a profile, those of a small model]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// By thresholds between equal kernels too: reads all at once, which is quicker
@@ -265,7 +266,11 @@ async fn from_chain(
     let (job, payload, accepted) = if args.prove.prove {
         let prover = Prover::open(app, &client, &args.prove).await?;
         asked.proven = Some(prover.height());
-        job::proven(&prover, job_id).await?
+        let found = job::proven(&prover, job_id).await?;
+        let stands: Option<ModelProfile> =
+            prover.get(&Object::Profile(hex(&found.0.model_id))).await?;
+        asked.profile = stands.and_then(|stands| stands.profile);
+        found
     } else {
         let (job, payload) = job::fetch(&client, job_id).await?;
         let stands = audit::profile(&client, &job.model_id).await?;

@@ -8,7 +8,9 @@ use alloc::{format, vec::Vec};
 use plasma_proto::plasma::proof::v1::{BalanceKey, OfferKey, query_proof_request::Object};
 
 use crate::{
-    Address, Denom, Table, attestation, auth, governance, market,
+    Address, Denom, Table,
+    attestation::{self, audit, game},
+    auth, governance, market,
     query::QueryError,
     staking, token,
     types::{Hash, hash32, unhex},
@@ -38,6 +40,11 @@ pub fn key(object: &Object) -> Result<Vec<u8>, QueryError> {
         Object::Model(model_id) => market::model_key(&model(model_id)?),
         Object::Grant(id) => governance::grants::grant_key(*id),
         Object::Validator(operator) => staking::validator_key(&Address::parse(operator)?),
+        Object::Audit(job_id) => audit::audit_key(*job_id),
+        Object::Profile(model_id) => audit::profile_key(&model(model_id)?),
+        Object::Standing(operator) => audit::standing_key(&Address::parse(operator)?),
+        Object::Game(job_id) => game::game_key(*job_id),
+        Object::Referee(model_id) => game::referee_key(&model(model_id)?),
     })
 }
 
@@ -78,7 +85,7 @@ mod tests {
         let id = "ab".repeat(32);
         let balance = BalanceKey { address: a.clone(), denom: "uxpl".into() };
         let offer = OfferKey { model_id: id.clone(), operator: a.clone() };
-        let cases: [(Object, String); 13] = [
+        let cases: [(Object, String); 18] = [
             (Object::Grant(3), "a80000000000000003".into()),
             (Object::Key(vec![0x10, 1]), "1001".into()),
             (Object::Account(a.clone()), format!("10{text}")),
@@ -91,7 +98,12 @@ mod tests {
             (Object::Offer(offer), format!("43{id}{text}")),
             (Object::Withdrawal(1), "450000000000000001".into()),
             (Object::Model(id.clone()), format!("48{id}")),
-            (Object::Validator(a), format!("28{text}")),
+            (Object::Validator(a.clone()), format!("28{text}")),
+            (Object::Audit(1), "720000000000000001".into()),
+            (Object::Profile(id.clone()), format!("7c{id}")),
+            (Object::Standing(a), format!("7f{text}")),
+            (Object::Game(1), "830000000000000001".into()),
+            (Object::Referee(id.clone()), format!("82{id}")),
         ];
         for (object, wanted) in cases {
             assert_eq!(hex(&key(&object).unwrap()), wanted, "{object:?}");

@@ -198,6 +198,13 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     assert!(earned.iter().all(|earned| *earned > slashed / 40), "{audit}");
     let job = world.job(&third, &["REFUNDED"]);
     assert_eq!(job["outcome"], "OUTCOME_VOIDED", "{job}");
+    // A proof is of the state before the newest block.
+    let proven = until("a proven conviction", || {
+        let shown = world.xpl.json(&["audit", "show", &third, "--prove"]).unwrap();
+        assert!(shown["proof"]["header_hash"].is_string(), "{shown}");
+        (shown["audit"]["finding"] == "FINDING_CONVICTED").then_some(shown)
+    });
+    proven.unwrap();
     let fees = paid - world.balance("alice");
     assert!(fees < XPL, "refunded but for fees: {fees}");
 
@@ -212,15 +219,18 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     let set = ["audit", "set-profile", &world.model, &path, "--from", &rigs[0].operator];
     let proposed = xpl.json(&set).unwrap();
     assert_eq!(proposed["stands"], false, "{proposed}");
-    let profile = || xpl.json(&["audit", "profile", &world.model]).unwrap();
+    let profile = || xpl.json(&["audit", "profile", &world.model, "--prove"]).unwrap();
     for rig in rigs.iter().rev().take(JURORS) {
         let shown = profile();
-        assert_ne!(shown["profile"]["profile_hash"], proposed["profile_hash"], "{shown}");
+        assert_ne!(shown["profile"]["profile"]["margin_ppm_max"], 30_000, "{shown}");
         assert_eq!(shown["is_verified"], true, "{shown}");
         rig.confirm_profile(xpl, &world.model).unwrap();
     }
-    let shown = profile();
-    assert_eq!(shown["profile"]["profile"]["margin_ppm_max"], 30_000, "{shown}");
+    let shown = until("the other profile", || {
+        let shown = profile();
+        (shown["profile"]["profile"]["margin_ppm_max"] == 30_000).then_some(shown)
+    });
+    let shown = shown.unwrap();
     assert_eq!(shown["is_verified"], true, "{shown}");
 
     // Nobody else lost anything, and the state on disk is whole.

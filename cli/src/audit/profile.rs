@@ -9,13 +9,16 @@ use plasma_proto::plasma::attestation::v1::{
     AuditParams, ModelProfile, MsgSetProfile, Profile, ProfileProposal, QueryProfileResponse,
 };
 use plasma_proto::plasma::market::v1::Model;
+use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 use serde_json::{Value, json};
 
 use super::{params, profile, read_file, refused};
 use crate::App;
 use crate::amount::thousands;
 use crate::error::{Failure, Result};
+use crate::light::ProveArgs;
 use crate::output::{Table, Tone, proto_from_json, proto_json};
+use crate::prove::Prover;
 use crate::query::{find_model, model_name, models};
 use crate::tx::{self, TxArgs};
 
@@ -52,16 +55,27 @@ pub async fn of_model(client: &Client, text: &str) -> Result<(Model, QueryProfil
     Ok((model, found))
 }
 
-/// Shows a model's profile.
+/// Shows a model's profile. Which id a name stands for, and how many make a model verified, is the node's word.
 ///
 /// # Errors
-/// As [`of_model`].
-pub async fn show(app: &App, text: &str) -> Result<()> {
+/// As [`of_model`]; with a proof that does not hold exit code 5.
+pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
     let client = app.client().await?;
-    let (model, found) = of_model(&client, text).await?;
+    let (model, mut found) = of_model(&client, text).await?;
     let params = params(&client).await?;
+    let mut verified = None;
+    if prove.prove {
+        let prover = Prover::open(app, &client, prove).await?;
+        found.profile = prover.get(&Object::Profile(hex(&model.model_id))).await?;
+        let members = found.profile.as_ref().map_or(0, |stands| stands.members);
+        found.is_verified = members >= params.pool_min;
+        verified = Some(prover.verified);
+    }
     let mut json = proto_json(&found)?;
     json["pool_min"] = params.pool_min.into();
+    if let Some(verified) = &verified {
+        json["proof"] = verified.json();
+    }
     if app.out.is_json() {
         app.out.json(&json);
         return Ok(());
@@ -82,6 +96,9 @@ pub async fn show(app: &App, text: &str) -> Result<()> {
     table.field("pool", format!("{members} operators; {} make it verified", params.pool_min));
     table.field("profile", hex(&profile_hash));
     table.field("set", format!("block {}", thousands(set_height.into())));
+    if let Some(verified) = &verified {
+        table.field_toned("proven", verified.line(), Tone::Good);
+    }
     app.out.table(&table, "", &());
     app.out.print("", &());
     app.out.table(&numbers(&profile.unwrap_or_default(), &params), "", &());

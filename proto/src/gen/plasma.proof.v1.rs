@@ -43,7 +43,7 @@ pub struct QueryProofRequest {
     /// What is asked for; the message that its bytes hold stands behind it.
     #[prost(
         oneof = "query_proof_request::Object",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20"
     )]
     pub object: ::core::option::Option<query_proof_request::Object>,
 }
@@ -88,6 +88,21 @@ pub mod query_proof_request {
         /// Operator's account, bech32 xpl: plasma.staking.v1.Validator
         #[prost(string, tag = "12")]
         Validator(::prost::alloc::string::String),
+        /// Job's id: plasma.attestation.v1.Audit
+        #[prost(uint64, tag = "13")]
+        Audit(u64),
+        /// Hexadecimal id of a model: plasma.attestation.v1.ModelProfile
+        #[prost(string, tag = "14")]
+        Profile(::prost::alloc::string::String),
+        /// Operator's account, bech32 xpl: plasma.attestation.v1.Standing; absent is one of which nothing was found yet
+        #[prost(string, tag = "15")]
+        Standing(::prost::alloc::string::String),
+        /// Job's id: plasma.attestation.v1.Game
+        #[prost(uint64, tag = "16")]
+        Game(u64),
+        /// Hexadecimal id of a model: plasma.attestation.v1.RefereeModel
+        #[prost(string, tag = "17")]
+        Referee(::prost::alloc::string::String),
         /// Id: plasma.governance.v1.Grant
         #[prost(uint64, tag = "20")]
         Grant(u64),

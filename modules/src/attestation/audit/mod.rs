@@ -52,4 +52,6 @@ pub use profile::{
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;
 pub(super) use state::{account, audits};
-pub use state::{audit, audit_key, model_profile, owes, standing, terms};
+pub use state::{
+    audit, audit_key, model_profile, owes, profile_key, standing, standing_key, terms,
+};

@@ -189,6 +189,16 @@ pub(super) fn forget_leaves(store: &mut dyn Write, audit: &Audit) {
     }
 }
 
+/// Where a model's profile is stored, and proven.
+pub fn profile_key(model_id: &Hash) -> Vec<u8> {
+    PROFILES.path(model_id)
+}
+
+/// Where an operator's standing is stored, and proven.
+pub fn standing_key(operator: &Address) -> Vec<u8> {
+    STANDINGS.path(operator)
+}
+
 /// Where an audit is stored, and proven.
 pub fn audit_key(job_id: u64) -> Vec<u8> {
     AUDITS.map().path(&job_id)
