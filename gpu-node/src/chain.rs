@@ -29,6 +29,8 @@ mod carrier;
 
 pub use carrier::carry;
 
+/// Pages read of the jobs that are assigned.
+const PAGES_MAX: usize = 100;
 /// Blocks that an answer needs to come into the chain.
 const DELIVERY_BLOCKS: u64 = 3;
 /// Time between blocks that is assumed before it is known, ms.
@@ -129,7 +131,7 @@ impl Service {
         };
         let take = |page: QueryJobsResponse| (page.jobs, page.pagination);
         let path = "/plasma.market.v1.Query/Jobs";
-        let mut jobs: Vec<Job> = self.client.listed(path, ask, take).await?;
+        let mut jobs: Vec<Job> = self.client.listed(path, PAGES_MAX, ask, take).await?;
         jobs.retain(|job| {
             job.state() == JobState::Assigned && job.provider == self.operator.text()
         });

@@ -49,8 +49,6 @@ pub use transaction::{Block, TxEvent, TxOptions, TxOutcome, sign_tx};
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Things asked for at a time of what the chain lists.
 const PAGE: u64 = 100;
-/// Most things that are listed, about.
-const LISTED_MAX: usize = 10_000;
 /// The denomination that fees are paid in.
 pub const DENOM: &str = "uxpl";
 
@@ -196,7 +194,7 @@ impl Client {
         }
     }
 
-    /// Everything that a paged query lists, page by page, up to [`LISTED_MAX`]. `ask` makes the question of a page,
+    /// Everything that a paged query lists, page by page, but no more than `pages`: `ask` makes the question of a page,
     /// `take` what is listed of the answer.
     ///
     /// # Errors
@@ -204,11 +202,12 @@ impl Client {
     pub async fn listed<Q: Message, A: Message + Default, T>(
         &self,
         path: &str,
+        pages: usize,
         ask: impl Fn(PageRequest) -> Q,
         take: impl Fn(A) -> (Vec<T>, Option<PageResponse>),
     ) -> Result<Vec<T>, ClientError> {
         let (mut all, mut key) = (Vec::new(), Vec::new());
-        while all.len() < LISTED_MAX {
+        for _ in 0..pages {
             let page = PageRequest { key, limit: PAGE, ..PageRequest::default() };
             let (listed, page) = take(self.query(path, &ask(page)).await?);
             all.extend(listed);

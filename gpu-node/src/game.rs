@@ -32,6 +32,8 @@ use crate::jury::Judge;
 use crate::schedule::ModelId;
 use crate::wallet::Wallet;
 
+/// Pages read of games, the newest first.
+const PAGES_MAX: usize = 10;
 /// How long a transaction may take into a block before games are looked at anew.
 const TX_TIMEOUT: Duration = Duration::from_secs(30);
 /// Traces that are kept for games under way; others are computed again when it is their turn.
@@ -540,7 +542,7 @@ impl Defender {
         };
         let take = |page: QueryGamesResponse| (page.games, page.pagination);
         let path = "/plasma.attestation.v1.Query/Games";
-        let mut games: Vec<Game> = self.service.client.listed(path, ask, take).await?;
+        let mut games: Vec<Game> = self.service.client.listed(path, PAGES_MAX, ask, take).await?;
         games.retain(|game| game.state() != GameState::Ended);
         Ok(games)
     }

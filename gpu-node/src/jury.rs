@@ -35,6 +35,8 @@ use crate::receipt;
 use crate::schedule::ModelId;
 use crate::verify::{self, Claim, Report, Shown};
 
+/// Pages read of duties.
+const PAGES_MAX: usize = 10;
 /// Commitments and verdicts of one transaction; a message that shows evidence goes alone.
 const BATCH_MAX: usize = 8;
 /// While paid jobs run, judging waits until so much of its window is left: one part in so many.
@@ -247,7 +249,7 @@ impl Jury {
         let ask = |page| QueryDutiesRequest { operator: operator.clone(), pagination: Some(page) };
         let take = |page: QueryDutiesResponse| (page.duties, page.pagination);
         let path = "/plasma.attestation.v1.Query/Duties";
-        let mut duties: Vec<Duty> = self.service.client.listed(path, ask, take).await?;
+        let mut duties: Vec<Duty> = self.service.client.listed(path, PAGES_MAX, ask, take).await?;
         duties.retain(|duty| duty.audit.as_ref().is_some_and(|audit| self.owes(audit)));
         Ok(duties)
     }

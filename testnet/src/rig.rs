@@ -289,12 +289,12 @@ impl Rig {
         self.as_operator(xpl, &["jury", "join", model], &[])
     }
 
-    /// Says that the operator judges by the profile that is proposed for a model.
+    /// Says that the operator judges by the profile with this hash, which is proposed for a model.
     ///
     /// # Errors
     /// A program fails; the message holds what it said.
-    pub fn confirm_profile(&self, xpl: &Xpl, model: &str) -> Result<()> {
-        self.as_operator(xpl, &["jury", "join", model, "--proposal"], &[])
+    pub fn confirm_profile(&self, xpl: &Xpl, model: &str, profile_hash: &str) -> Result<()> {
+        self.as_operator(xpl, &["jury", "join", model, "--proposal", profile_hash], &[])
     }
 
     /// Serves with the kernel that a dispute without a jury needs. The node was registered and does not run.

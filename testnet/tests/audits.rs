@@ -224,7 +224,7 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
         let shown = profile();
         assert_ne!(shown["profile"]["profile"]["margin_ppm_max"], 30_000, "{shown}");
         assert_eq!(shown["is_verified"], true, "{shown}");
-        rig.confirm_profile(xpl, &world.model).unwrap();
+        rig.confirm_profile(xpl, &world.model, proposed["profile_hash"].as_str().unwrap()).unwrap();
     }
     let shown = until("the other profile", || {
         let shown = profile();

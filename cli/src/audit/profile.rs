@@ -67,6 +67,10 @@ pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
     if prove.prove {
         let prover = Prover::open(app, &client, prove).await?;
         found.profile = prover.get(&Object::Profile(hex(&model.model_id))).await?;
+        if found.profile.is_none() {
+            let message = format!("proven: {} has no profile", model_name(&model));
+            return Err(refused(&Error::WrongProfile, message));
+        }
         let members = found.profile.as_ref().map_or(0, |stands| stands.members);
         found.is_verified = members >= params.pool_min;
         verified = Some(prover.verified);
@@ -80,7 +84,7 @@ pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
         app.out.json(&json);
         return Ok(());
     }
-    let ModelProfile { profile, profile_hash, set_height, members, model_id, proposal } =
+    let ModelProfile { profile, profile_hash, set_height, members, model_id, proposal, .. } =
         found.profile.clone().unwrap_or_default();
     let mut table = Table::fields();
     table.field_toned(
@@ -110,7 +114,7 @@ pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
     table.field(
         "pool",
         format!(
-            "{members} operators; it stands when {} stay in its pool, with more than half of the bonds of the other's",
+            "{members} operators; it stands when {} stay in its pool, with as large a part of the other's as a verdict needs of a jury",
             params.pool_min
         ),
     );
@@ -181,13 +185,12 @@ pub async fn set(app: &App, text: &str, path: &Path, args: &TxArgs) -> Result<()
     let stands = super::profile(&client, &model.model_id).await?.and_then(|found| found.profile);
     let params = params(&client).await?;
     settable(model, &publisher.text(), &profile, stands.as_ref(), &params)?;
-    let replaced = stands.map(|stands| (stands.members, stands.proposal));
-    match replaced {
-        Some((_, Some(_))) => {
+    match stands {
+        Some(ModelProfile { proposal: Some(_), .. }) => {
             app.out.warn("another profile is proposed already: it is forgotten, and who joined its pool must join anew");
             app.confirm("Forget it?")?;
         }
-        Some((members, None)) if (1..params.pool_min).contains(&members) => {
+        Some(ModelProfile { was_verified: false, members: members @ 1.., .. }) => {
             app.out.warn(&format!(
                 "{members} operators stand behind the profile that the model has: the new one begins with a pool of its own"
             ));
@@ -207,20 +210,24 @@ pub async fn set(app: &App, text: &str, path: &Path, args: &TxArgs) -> Result<()
         outcome.attribute("profile_set", "profile_hash"),
         outcome.attribute("profile_proposed", "profile_hash"),
     );
-    json["profile_hash"] = json!(set.as_ref().or(proposed.as_ref()));
+    json["profile_hash"] =
+        json!(hash32(&model.model_id).map(|id| hex(&profile_hash(&id, &profile))));
     json["stands"] = json!(proposed.is_none());
     let id = hex(&model.model_id);
     let (name, min) = (model_name(model), params.pool_min);
     let what = match (&set, &proposed) {
         (_, Some(_)) => format!(
-            "another profile of {name} is proposed; the old one stands until {min} operators are in its pool, with more than half of the bonds of the other's"
+            "another profile of {name} is proposed; the old one stands until {min} operators are in its pool, with as large a part of the other's as a verdict needs of a jury"
         ),
         (Some(_), None) => format!("the profile of {name} is set"),
         (None, None) => format!("{name} keeps the profile that it has: the proposal is withdrawn"),
     };
     let next = match (set.is_some(), proposed.is_some()) {
         (_, true) => {
-            format!("\n  whoever can judge by it says so:  gpu-node jury join {id} --proposal")
+            format!(
+                "\n  whoever can judge by it says so:  gpu-node jury join {id} --proposal {}",
+                proposed.unwrap_or_default()
+            )
         }
         (true, false) => {
             format!("\n  whoever can judge it joins its pool:  gpu-node jury join {id}")

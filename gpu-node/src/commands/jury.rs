@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
@@ -21,9 +21,10 @@ pub(super) enum JuryCommand {
     Join {
         #[command(flatten)]
         pool: Pool,
-        /// Confirms the profile that is proposed instead: seats are taken by it once it stands
-        #[arg(long)]
-        proposal: bool,
+        /// Confirms the profile that is proposed instead, by its hash (see `xpl audit profile`): seats are taken by it
+        /// once it stands
+        #[arg(long, value_name = "HASH")]
+        proposal: Option<String>,
     },
     /// Takes the operator out of a model's pool; seats that it has stay its duty
     Leave(Pool),
@@ -88,20 +89,22 @@ pub(super) async fn standing(
 
 pub(super) async fn run(home: &Home, command: JuryCommand) -> anyhow::Result<()> {
     match command {
-        JuryCommand::Join { pool, proposal: false } => change(home, pool, Change::Join).await,
-        JuryCommand::Join { pool, proposal: true } => change(home, pool, Change::Confirm).await,
+        JuryCommand::Join { pool, proposal: None } => change(home, pool, Change::Join).await,
+        JuryCommand::Join { pool, proposal: Some(hash) } => {
+            change(home, pool, Change::Confirm(hash)).await
+        }
         JuryCommand::Leave(pool) => change(home, pool, Change::Leave).await,
         JuryCommand::Status { output } => status(home, output).await,
     }
 }
 
 /// What an operator does with a model's pools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
     /// Into that of the profile that stands.
     Join,
-    /// Into that of the proposal.
-    Confirm,
+    /// Into that of the proposal, which has this hash.
+    Confirm(String),
     /// Out of all.
     Leave,
 }
@@ -128,10 +131,15 @@ async fn change(home: &Home, pool: Pool, change: Change) -> anyhow::Result<()> {
         let stands: ModelProfile = found
             .and_then(|found| found.profile)
             .context("the model has no profile: its publisher sets one, and nothing of it is audited until then")?;
-        let profile_hash = match change {
-            Change::Confirm => {
-                let proposal = stands.proposal;
-                proposal.context("no profile is proposed for the model")?.profile_hash
+        let profile_hash = match &change {
+            Change::Confirm(hash) => {
+                let proposal = stands.proposal.context("no profile is proposed for the model")?;
+                let proposed = hex::encode(&proposal.profile_hash);
+                ensure!(
+                    proposed.eq_ignore_ascii_case(hash),
+                    "the profile that is proposed is {proposed}: look at it by xpl audit profile {model}"
+                );
+                proposal.profile_hash
             }
             _ => stands.profile_hash,
         };
@@ -141,7 +149,7 @@ async fn change(home: &Home, pool: Pool, change: Change) -> anyhow::Result<()> {
     let outcome = client.send(&wallet, vec![msg], &options).await?;
     let (done, what) = match change {
         Change::Join => ("joined", "joined the pool of"),
-        Change::Confirm => ("confirmed", "stands behind the profile that is proposed for"),
+        Change::Confirm(_) => ("confirmed", "stands behind the profile that is proposed for"),
         Change::Leave => ("left", "left the pool of"),
     };
     match output {
@@ -218,9 +226,9 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
                 );
                 if let Some(proposal) = stands.proposal {
                     println!(
-                        "proposed  {model}  profile {}, {} operators: gpu-node jury join --proposal",
-                        hex::encode(proposal.profile_hash),
-                        proposal.members
+                        "proposed  {model}  {} operators: xpl audit profile, then gpu-node jury join --proposal {}",
+                        proposal.members,
+                        hex::encode(proposal.profile_hash)
                     );
                 }
             }

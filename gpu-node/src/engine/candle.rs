@@ -77,7 +77,7 @@ fn instruction_set() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {
-            "avx512"
+            "avx512f"
         } else if std::arch::is_x86_feature_detected!("fma") {
             "avx2"
         } else {

@@ -139,7 +139,7 @@ struct Race<'a> {
     logits: &'a [f32],
     temperature: f64,
     top_p: f64,
-    /// The token with the largest logit, always a candidate, and that logit.
+    /// The token with the largest logit, and that logit.
     greedy: u32,
     top: f64,
     key: u64,
@@ -200,7 +200,9 @@ impl<'a> Race<'a> {
     /// The best candidate and its score. A token whose noise cannot lift it so far is passed over: of a large
     /// vocabulary that spares nearly all logarithms.
     fn winner(&self, candidates: &[u32]) -> (u32, f64) {
-        let mut best = (self.greedy, self.score(self.greedy));
+        // The likeliest candidate: nearly all others stay below it.
+        let first = if self.top_p >= 1.0 { Some(&self.greedy) } else { candidates.first() };
+        let mut best = first.map_or((0, f64::NEG_INFINITY), |id| (*id, self.score(*id)));
         for id in candidates {
             let draw = draw(self.key, *id);
             if self.lifted(*id, gumbel_below(draw)) < best.1 {

@@ -44,8 +44,8 @@ pub use msg::{
 pub use params::{UpdateParams, default_params, update_params, validate as validate_params};
 pub use price::{PRICE_UXPL_PER_MTOK_MAX, bond_lock, charge, quote, terms};
 pub use provider::{
-    add_bond, bond_uxpl_s, bonded_slots, deregister_provider, register_provider, update_provider,
-    withdraw_bond,
+    add_bond, bond_uxpl_s, bonded_slots, deregister_provider, register_provider, standing_bond,
+    update_provider, withdraw_bond,
 };
 pub use query::routes;
 pub use settled::{SETTLED_PER_BLOCK_MAX, take_settled};

@@ -271,7 +271,7 @@ pub(super) fn free_bond(provider: &Provider) -> Amount {
 }
 
 /// The part of a bond that nobody has asked back.
-fn standing_bond(provider: &Provider) -> Amount {
+pub fn standing_bond(provider: &Provider) -> Amount {
     rest(Amount::stored(&provider.bond_uxpl), Amount::stored(&provider.queued_uxpl))
 }
 

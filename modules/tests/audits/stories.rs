@@ -351,6 +351,12 @@ fn another_profile_of_a_verified_model_waits_for_its_jurors() {
     refused(court.join(jurors[7]), "audit", 7);
     court.join_for(jurors[7], other).unwrap();
     court.end(1);
+    // A profile that comes back finds nobody who was in its pool before.
+    assert!(!court.set_profile(PROFILE).unwrap().stands);
+    assert_eq!(stands(&court).proposal.unwrap().members, 0);
+    court.join(jurors[0]).unwrap();
+    court.end(1);
+    assert_eq!((stands(&court).profile, stands(&court).members), (Some(wider), pool_min + 1));
 }
 
 #[test]
@@ -376,8 +382,14 @@ fn strangers_do_not_replace_a_profile() {
     assert_eq!((stands.members, stands.proposal), (8, None));
     refused(court.set_profile(PROFILE), "audit", 6);
     refused(court.join_for(court.jurors[0], other), "audit", 7);
-    // Those who judged leave one by one: at last there is nobody left to be asked.
+    // Consent to a proposal that was withdrawn is none to the next.
     court.set_profile(wider).unwrap();
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!(stands.proposal.unwrap().members, 0);
+    for stranger in &strangers {
+        court.join_for(*stranger, other).unwrap();
+    }
+    // Those who judged leave one by one: at last there is nobody left to be asked.
     for juror in court.jurors.clone() {
         let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
         assert_eq!(stands.profile, Some(PROFILE));
@@ -389,15 +401,20 @@ fn strangers_do_not_replace_a_profile() {
 }
 
 #[test]
-fn a_model_that_is_not_verified_has_another_profile_at_once() {
-    let mut court = Court::new(numbers(), 8);
+fn only_a_model_that_never_was_verified_has_another_profile_at_once() {
     let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
-    for juror in court.jurors.clone() {
-        court.leave(juror).unwrap();
-    }
+    let few = numbers().pool_min as u8 - 1;
+    let mut court = Court::new(numbers(), few);
     assert!(court.set_profile(wider).unwrap().stands);
     let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
     assert_eq!((stands.profile, stands.members, stands.proposal), (Some(wider), 0, None));
+    court.end(1);
+    // One juror of a pool that was just large enough cannot undo the others' say by leaving.
+    let mut court = Court::new(numbers(), few + 1);
+    court.leave(court.jurors[0]).unwrap();
+    assert!(!court.set_profile(wider).unwrap().stands);
+    let stands = audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!((stands.profile, stands.members), (Some(PROFILE), u32::from(few)));
     court.end(1);
 }
 

@@ -210,9 +210,12 @@ pub struct ModelProfile {
     /// Operators in the pool of this profile. The model is verified from AuditParams.pool_min on.
     #[prost(uint32, tag = "5")]
     pub members: u32,
-    /// What the publisher of a verified model would have instead.
+    /// What the publisher would have instead.
     #[prost(message, optional, tag = "6")]
     pub proposal: ::core::option::Option<ProfileProposal>,
+    /// Whether the model was ever verified by this profile: from then on another one is a proposal.
+    #[prost(bool, tag = "7")]
+    pub was_verified: bool,
 }
 impl ::prost::Name for ModelProfile {
     const NAME: &'static str = "ModelProfile";
@@ -224,8 +227,9 @@ impl ::prost::Name for ModelProfile {
         "/plasma.attestation.v1.ModelProfile".into()
     }
 }
-/// Another profile for a verified model. It takes the place of the one that stands when AuditParams.pool_min operators
-/// that stay are in its pool, and with them more than half of the bonds of the pool that stands.
+/// Another profile for a model that is or was verified. It takes the place of the one that stands when
+/// AuditParams.pool_min operators that stay are in its pool, and with them as large a part of the pool that stands, by
+/// the weights of a jury's draw, as a verdict needs of a jury.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ProfileProposal {
     #[prost(message, optional, tag = "1")]
@@ -1874,7 +1878,7 @@ impl ::prost::Name for MsgUpdateParamsResponse {
         "/plasma.attestation.v1.MsgUpdateParamsResponse".into()
     }
 }
-/// A model's publisher says what is still honest for it. While the model is verified that is a proposal, which takes
+/// A model's publisher says what is still honest for it. Once the model was verified that is a proposal, which takes
 /// the place of the profile that stands as ProfileProposal says; the profile that stands, set again, withdraws it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MsgSetProfile {

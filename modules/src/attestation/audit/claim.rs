@@ -12,7 +12,9 @@ use super::{
     digests::drawn_leaves,
     drift, ending,
     event::Event,
-    jury, lot, pool, stakes,
+    jury, lot, pool,
+    profile::profile_hash,
+    stakes,
     state::{
         AUDITS, BEACONS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, share,
         standing, stored_hash, terms,
@@ -189,10 +191,11 @@ fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32) -> Option<Vec<Address>> {
 }
 
 /// Operators of the pool that a seat may go to, with their bonds: who has no interest in the claim, and
-/// the seat's bond free. In an appeal none that judged before.
+/// the seat's bond free. In an appeal none that judged before. The pool is that of the audit's own profile, also when
+/// another one has come to stand.
 pub(super) fn candidates(store: &dyn Read, audit: &Audit) -> Vec<(Address, Amount)> {
     let model_id = stored_hash(&audit.model_id);
-    let Some(stands) = PROFILES.get(store, &model_id) else { return Vec::new() };
+    let profile_hash = profile_hash(&model_id, &audit.profile.unwrap_or_default());
     let publisher = market::model(store, &model_id).map(|model| model.publisher);
     let judged = audit.seats.iter().map(|seat| seat.juror.as_str());
     let apart: Vec<&str> = [&audit.provider, &audit.payer, &audit.disputer]
@@ -202,7 +205,7 @@ pub(super) fn candidates(store: &dyn Read, audit: &Audit) -> Vec<(Address, Amoun
         .chain(judged)
         .collect();
     let seat = Amount::stored(&audit.seat_uxpl);
-    pool::stayers(store, &model_id, &stands.profile_hash)
+    pool::stayers(store, &model_id, &profile_hash)
         .filter(|(operator, _)| !apart.contains(&operator.text().as_str()))
         .filter(|(operator, _)| market::free_bond(store, *operator) >= seat)
         .collect()

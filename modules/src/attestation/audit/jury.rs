@@ -10,8 +10,14 @@ use crate::{
 /// The most that one operator weighs, percent of the whole pool.
 const WEIGHT_MAX_PERCENT: u128 = 20;
 
-/// Draws `seats` distinct members with weights of their bonds, none above a fifth of what all bonds
-/// sum to. `None` if there are fewer. The order of `members` is part of what is agreed on.
+/// What each member weighs, as its bond, but none above a fifth of what all bonds sum to.
+pub fn weights(members: &[(Address, Amount)]) -> Vec<(Address, u128)> {
+    let whole = members.iter().fold(0u128, |sum, (_, bond)| sum.saturating_add(bond.units()));
+    let most = whole.saturating_mul(WEIGHT_MAX_PERCENT).div_ceil(100).max(1);
+    members.iter().map(|(operator, bond)| (*operator, bond.units().clamp(1, most))).collect()
+}
+
+/// Draws `seats` distinct members by their [`weights`]. `None` if there are fewer. The order of `members` is part of what is agreed on.
 pub fn draw(
     beacon: &Hash,
     audit: u64,
@@ -22,10 +28,7 @@ pub fn draw(
     if distinct.len() != members.len() || members.len() < seats {
         return None;
     }
-    let whole = members.iter().fold(0u128, |sum, (_, bond)| sum.saturating_add(bond.units()));
-    let most = whole.saturating_mul(WEIGHT_MAX_PERCENT).div_ceil(100).max(1);
-    let mut left: Vec<(Address, u128)> =
-        members.iter().map(|(operator, bond)| (*operator, bond.units().clamp(1, most))).collect();
+    let mut left = weights(members);
     let mut jury = Vec::with_capacity(seats);
     for seat in 0..u64::try_from(seats).ok()? {
         let total = left.iter().fold(0u128, |sum, (_, weight)| sum.saturating_add(*weight));

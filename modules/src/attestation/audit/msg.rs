@@ -22,7 +22,7 @@ pub const LEAVES_SHOWN_MAX: usize = 33;
 /// A profile: those who stand behind it are counted.
 const PROFILE_GAS: u64 = 200_000;
 /// Joining or leaving a pool: while a profile is proposed both pools are looked at.
-const POOL_GAS: u64 = 300_000;
+const POOL_GAS: u64 = 1_000_000;
 /// An audit from its jury's draw over seats and windows to its end, without the duties of jurors.
 const AUDIT_GAS: u64 = 800_000;
 /// A duty without its bytes.

@@ -1,9 +1,11 @@
 //! Who may judge a model's claims, and by which profile.
 
+use alloc::vec::Vec;
+
 use plasma_proto::plasma::{
     attestation::v1::{
         AuditParams, ModelProfile, MsgJoinPoolResponse, MsgLeavePoolResponse,
-        MsgSetProfileResponse, PoolMember, ProfileProposal,
+        MsgSetProfileResponse, PoolMember, Profile, ProfileProposal,
     },
     market::v1::ProviderStatus,
 };
@@ -11,32 +13,34 @@ use plasma_proto::plasma::{
 use super::{
     Error, JoinPool, LeavePool, SetProfile,
     event::Event,
+    jury::weights,
     profile::{outside, profile_hash},
     state::{MEMBERS, PROFILES, is_verified, numbers, pools_of, stored_hash},
 };
 use crate::{
-    Address, Amount, Ctx, Read,
+    Address, Amount, Ctx, Read, Write,
     error::fault,
     market,
-    types::{Hash, hex, sum},
+    types::{Hash, hex},
 };
 
-/// The publisher sets a model's profile. While the model is verified it proposes it: its claims are
+/// Between what a profile's numbers must lie.
+fn bounds(numbers: &AuditParams) -> (Profile, Profile) {
+    (numbers.profile_floor.unwrap_or_default(), numbers.profile_ceiling.unwrap_or_default())
+}
+
+/// The publisher sets a model's profile. Once the model was verified it proposes it: its claims are
 /// audited by the one that stands until [`take_over`] says that the other has the jurors. What stands,
-/// set again, withdraws the proposal.
+/// set again, withdraws the proposal. A profile begins with an empty pool, whoever was in it before.
 pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileResponse, Error> {
     let SetProfile { publisher, model_id, profile } = msg;
     check_publisher(ctx, &model_id, publisher)?;
     let numbers = numbers(ctx.store);
-    let (floor, ceiling) = (numbers.profile_floor, numbers.profile_ceiling);
-    let (floor, ceiling) = (floor.unwrap_or_default(), ceiling.unwrap_or_default());
+    let (floor, ceiling) = bounds(&numbers);
     if let Some((name, value, least, most)) = outside(&profile, &floor, &ceiling) {
         return Err(Error::ProfileOutOfBounds { name, value, least, most });
     }
     let profile_hash = profile_hash(&model_id, &profile);
-    // Who joined for a profile that comes back is still in its pool.
-    let members = MEMBERS.map().iter_prefix(ctx.store, &(model_id, profile_hash)).count();
-    let members = u32::try_from(members).unwrap_or(u32::MAX);
     let stands = match PROFILES.get(ctx.store, &model_id) {
         Some(stands) if stands.profile_hash == profile_hash => {
             if stands.proposal.is_none() {
@@ -45,7 +49,7 @@ pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileRe
             ctx.emit(&Event::ProfileWithdrawn { model_id, publisher });
             ModelProfile { proposal: None, ..stands }
         }
-        Some(stands) if is_verified(&numbers, &stands) => {
+        Some(stands) if stands.was_verified => {
             if stands.proposal.as_ref().is_some_and(|other| other.profile_hash == profile_hash) {
                 return Err(Error::SameProfile);
             }
@@ -53,20 +57,21 @@ pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileRe
                 profile: Some(profile),
                 profile_hash: profile_hash.into(),
                 proposed_height: ctx.block.height,
-                members,
+                members: 0,
             };
+            empty(ctx.store, model_id, profile_hash);
             ctx.emit(&Event::ProfileProposed { model_id, profile_hash, publisher });
             ModelProfile { proposal: Some(proposal), ..stands }
         }
         _ => {
+            empty(ctx.store, model_id, profile_hash);
             ctx.emit(&Event::ProfileSet { model_id, profile_hash, publisher });
             ModelProfile {
                 model_id: model_id.into(),
                 profile: Some(profile),
                 profile_hash: profile_hash.into(),
                 set_height: ctx.block.height,
-                members,
-                proposal: None,
+                ..ModelProfile::default()
             }
         }
     };
@@ -75,7 +80,16 @@ pub fn set_profile(ctx: &mut Ctx<'_>, msg: SetProfile) -> Result<MsgSetProfileRe
     Ok(MsgSetProfileResponse { profile_hash: profile_hash.into(), stands })
 }
 
-/// Operators of a pool that stay, with their bonds.
+/// Takes everybody out of a pool: consent is to a profile as it is set or proposed this time.
+fn empty(store: &mut dyn Write, model_id: Hash, profile_hash: Hash) {
+    let pool = MEMBERS.map().iter_prefix(store, &(model_id, profile_hash));
+    let keys: Vec<_> = pool.map(|(key, _)| key).collect();
+    for key in keys {
+        MEMBERS.remove(store, &key);
+    }
+}
+
+/// Operators of a pool that stay, with the bonds that nobody has asked back.
 pub(super) fn stayers(
     store: &dyn Read,
     model_id: &Hash,
@@ -85,12 +99,13 @@ pub(super) fn stayers(
     pool.filter_map(move |((_, _, operator), _)| {
         let provider = market::provider(store, operator)?;
         let stays = provider.status() == ProviderStatus::Active;
-        stays.then(|| (operator, Amount::stored(&provider.bond_uxpl)))
+        stays.then(|| (operator, market::standing_bond(&provider)))
     })
 }
 
-/// Whether a proposal has the jurors that a verified model needs, and with them more than half of the
-/// bonds of the pool that stands: so that no publisher ends the audits of its model by another profile.
+/// Whether a proposal has the jurors that a verified model needs, and with them as large a part of the
+/// pool that stands as a verdict needs of a jury, all weighed as in a jury's draw: so that no publisher
+/// ends the audits of its model by another profile, and no single bond decides.
 fn has_jurors(
     store: &dyn Read,
     numbers: &AuditParams,
@@ -98,24 +113,32 @@ fn has_jurors(
     proposal: &ProfileProposal,
 ) -> bool {
     let model_id = stored_hash(&stands.model_id);
-    let jurors = stayers(store, &model_id, &proposal.profile_hash).count();
-    if u32::try_from(jurors).unwrap_or(u32::MAX) < numbers.pool_min {
+    let enough = usize::try_from(numbers.pool_min).unwrap_or(usize::MAX);
+    if stayers(store, &model_id, &proposal.profile_hash).take(enough).count() < enough {
         return false;
     }
     let next = stored_hash(&proposal.profile_hash);
-    let (mut moved, mut stay) = (Amount::ZERO, Amount::ZERO);
-    for (operator, bond) in stayers(store, &model_id, &stands.profile_hash) {
-        let moves = MEMBERS.map().has(store, &(model_id, next, operator));
-        let side = if moves { &mut moved } else { &mut stay };
-        *side = sum(*side, bond);
+    let pool: Vec<_> = stayers(store, &model_id, &stands.profile_hash).collect();
+    let (mut moved, mut whole) = (0u128, 0u128);
+    for (operator, weight) in weights(&pool) {
+        whole = whole.saturating_add(weight);
+        if MEMBERS.map().has(store, &(model_id, next, operator)) {
+            moved = moved.saturating_add(weight);
+        }
     }
-    moved > stay || stay == Amount::ZERO
+    moved.saturating_mul(numbers.jury.into()) >= whole.saturating_mul(numbers.threshold.into())
 }
 
 /// Lets a proposal that has its jurors stand. Who joined for the old profile alone stays in that one's
 /// pool, where no seats are drawn.
 fn take_over(ctx: &mut Ctx<'_>, numbers: &AuditParams, mut stands: ModelProfile) -> ModelProfile {
-    match stands.proposal.take() {
+    let (floor, ceiling) = bounds(numbers);
+    // Governance may have narrowed them since.
+    let is_within = |proposal: &ProfileProposal| {
+        let profile = proposal.profile.unwrap_or_default();
+        outside(&profile, &floor, &ceiling).is_none()
+    };
+    match stands.proposal.take().filter(is_within) {
         Some(proposal) if has_jurors(ctx.store, numbers, &stands, &proposal) => {
             let ProfileProposal { profile, profile_hash, members, .. } = proposal;
             let model_id = stored_hash(&stands.model_id);
@@ -125,7 +148,8 @@ fn take_over(ctx: &mut Ctx<'_>, numbers: &AuditParams, mut stands: ModelProfile)
             let stored = stored_hash(&profile_hash);
             ctx.emit(&Event::ProfileSet { model_id, profile_hash: stored, publisher });
             let set_height = ctx.block.height;
-            ModelProfile { profile, profile_hash, members, set_height, ..stands }
+            let was_verified = members >= numbers.pool_min;
+            ModelProfile { profile, profile_hash, members, set_height, was_verified, ..stands }
         }
         proposal => ModelProfile { proposal, ..stands },
     }
@@ -187,6 +211,7 @@ pub fn join_pool(ctx: &mut Ctx<'_>, msg: JoinPool) -> Result<MsgJoinPoolResponse
     if let Some(count) = members_of(&mut stands, &profile_hash) {
         *count = members;
     }
+    stands.was_verified |= is_verified(&numbers, &stands);
     ctx.emit(&Event::PoolJoined { operator, model_id, profile_hash, members });
     let stands = take_over(ctx, &numbers, stands);
     PROFILES.set(ctx.store, &model_id, &stands);
