@@ -401,6 +401,34 @@ fn strangers_do_not_replace_a_profile() {
 }
 
 #[test]
+fn no_single_bond_replaces_a_profile() {
+    let mut court = Court::new(numbers(), 14);
+    let strangers = court.jurors.split_off(8);
+    for stranger in &strangers {
+        court.leave(*stranger).unwrap();
+    }
+    // Ninety-nine times what all others have.
+    let rich = court.jurors[0];
+    court.net.add_bond(rich, 99 * 7 * BOND).unwrap();
+    let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
+    let other = profile_hash(&court.model(), &wider);
+    court.set_profile(wider).unwrap();
+    for operator in strangers.into_iter().chain([rich]) {
+        court.join_for(operator, other).unwrap();
+    }
+    let stands = |court: &Court| audit::model_profile(&court.net.store, &court.model()).unwrap();
+    assert_eq!(stands(&court).profile, Some(PROFILE));
+    court.end(1);
+    // With the operators that a verdict would need it does.
+    for operator in &court.jurors.clone()[1..6] {
+        assert_eq!(stands(&court).profile, Some(PROFILE));
+        court.join_for(*operator, other).unwrap();
+    }
+    assert_eq!(stands(&court).profile, Some(wider));
+    court.end(1);
+}
+
+#[test]
 fn only_a_model_that_never_was_verified_has_another_profile_at_once() {
     let wider = Profile { margin_ppm_max: 21_000, ..PROFILE };
     let few = numbers().pool_min as u8 - 1;

@@ -228,8 +228,8 @@ impl ::prost::Name for ModelProfile {
     }
 }
 /// Another profile for a model that is or was verified. It takes the place of the one that stands when
-/// AuditParams.pool_min operators that stay are in its pool, and with them as large a part of the pool that stands, by
-/// the weights of a jury's draw, as a verdict needs of a jury.
+/// AuditParams.pool_min operators that stay are in its pool, and with them as large a part of the pool that stands, of its
+/// operators and of their weights in a jury's draw, as a verdict needs of a jury.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ProfileProposal {
     #[prost(message, optional, tag = "1")]

@@ -104,8 +104,8 @@ pub(super) fn stayers(
 }
 
 /// Whether a proposal has the jurors that a verified model needs, and with them as large a part of the
-/// pool that stands as a verdict needs of a jury, all weighed as in a jury's draw: so that no publisher
-/// ends the audits of its model by another profile, and no single bond decides.
+/// pool that stands as a verdict needs of a jury, of its operators and of their weights in a draw: so that
+/// no publisher ends the audits of its model by another profile, and neither one bond nor many names decide.
 fn has_jurors(
     store: &dyn Read,
     numbers: &AuditParams,
@@ -119,14 +119,19 @@ fn has_jurors(
     }
     let next = stored_hash(&proposal.profile_hash);
     let pool: Vec<_> = stayers(store, &model_id, &stands.profile_hash).collect();
-    let (mut moved, mut whole) = (0u128, 0u128);
+    // Heads and weights: as (those who moved, all).
+    let (mut heads, mut weighed) = ((0u128, 0u128), (0u128, 0u128));
     for (operator, weight) in weights(&pool) {
-        whole = whole.saturating_add(weight);
-        if MEMBERS.map().has(store, &(model_id, next, operator)) {
-            moved = moved.saturating_add(weight);
+        let moves = MEMBERS.map().has(store, &(model_id, next, operator));
+        for (sum, part) in [(&mut heads, 1), (&mut weighed, weight)] {
+            sum.0 = sum.0.saturating_add(if moves { part } else { 0 });
+            sum.1 = sum.1.saturating_add(part);
         }
     }
-    moved.saturating_mul(numbers.jury.into()) >= whole.saturating_mul(numbers.threshold.into())
+    let (jury, threshold) = (numbers.jury.into(), numbers.threshold.into());
+    let decide =
+        |(moved, all): (u128, u128)| moved.saturating_mul(jury) >= all.saturating_mul(threshold);
+    decide(heads) && decide(weighed)
 }
 
 /// Lets a proposal that has its jurors stand. Who joined for the old profile alone stays in that one's
