@@ -1,6 +1,7 @@
 //! Lists of audits, of those who judge, and of what they owe.
 
 use clap::ValueEnum;
+use plasma_modules::attestation::audit::Error;
 use plasma_modules::types::hex;
 use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
@@ -8,8 +9,6 @@ use plasma_proto::plasma::attestation::v1::{
     QueryDutiesRequest, QueryDutiesResponse, QueryPoolRequest, QueryPoolResponse,
     QueryStandingRequest, QueryStandingResponse, Standing,
 };
-
-use plasma_modules::attestation::audit::Error;
 
 use super::profile::of_model;
 use super::refused;

@@ -66,13 +66,13 @@ pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
     let mut verified = None;
     if prove.prove {
         let prover = Prover::open(app, &client, prove).await?;
-        found.profile = prover.get(&Object::Profile(hex(&model.model_id))).await?;
-        if found.profile.is_none() {
+        let stands = prover.get(&Object::Profile(hex(&model.model_id))).await?;
+        let stands: ModelProfile = stands.ok_or_else(|| {
             let message = format!("proven: {} has no profile", model_name(&model));
-            return Err(refused(&Error::WrongProfile, message));
-        }
-        let members = found.profile.as_ref().map_or(0, |stands| stands.members);
-        found.is_verified = members >= params.pool_min;
+            refused(&Error::WrongProfile, message)
+        })?;
+        found.is_verified = stands.members >= params.pool_min;
+        found.profile = Some(stands);
         verified = Some(prover.verified);
     }
     let mut json = proto_json(&found)?;
@@ -173,7 +173,7 @@ fn settable(
         .hint(format!("see it:  xpl audit profile {}", &id[..12])))
 }
 
-/// Sets a model's profile, as its publisher, or proposes it while the model is verified.
+/// Sets a model's profile, as its publisher, or proposes it once the model was verified.
 ///
 /// # Errors
 /// If the chain refuses or would.
@@ -215,24 +215,23 @@ pub async fn set(app: &App, text: &str, path: &Path, args: &TxArgs) -> Result<()
     json["stands"] = json!(proposed.is_none());
     let id = hex(&model.model_id);
     let (name, min) = (model_name(model), params.pool_min);
-    let what = match (&set, &proposed) {
-        (_, Some(_)) => format!(
-            "another profile of {name} is proposed; the old one stands until {min} operators are in its pool, with as large a part of the other's as a verdict needs of a jury"
-        ),
-        (Some(_), None) => format!("the profile of {name} is set"),
-        (None, None) => format!("{name} keeps the profile that it has: the proposal is withdrawn"),
-    };
-    let next = match (set.is_some(), proposed.is_some()) {
-        (_, true) => {
+    let (what, next) = match (set, proposed) {
+        (_, Some(hash)) => (
             format!(
-                "\n  whoever can judge by it says so:  gpu-node jury join {id} --proposal {}",
-                proposed.unwrap_or_default()
-            )
-        }
-        (true, false) => {
-            format!("\n  whoever can judge it joins its pool:  gpu-node jury join {id}")
-        }
-        (false, false) => String::new(),
+                "another profile of {name} is proposed; the old one stands until {min} operators are in its pool, with as large a part of the other's as a verdict needs of a jury"
+            ),
+            format!(
+                "\n  whoever can judge by it says so:  gpu-node jury join {id} --proposal {hash}"
+            ),
+        ),
+        (Some(_), None) => (
+            format!("the profile of {name} is set"),
+            format!("\n  whoever can judge it joins its pool:  gpu-node jury join {id}"),
+        ),
+        (None, None) => (
+            format!("{name} keeps the profile that it has: the proposal is withdrawn"),
+            String::new(),
+        ),
     };
     let text = format!("{what}\n  transaction {} in block {}{next}", outcome.hash, outcome.height);
     app.out.done(&text, &json);

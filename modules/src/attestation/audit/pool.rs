@@ -153,8 +153,7 @@ fn take_over(ctx: &mut Ctx<'_>, numbers: &AuditParams, mut stands: ModelProfile)
             let stored = stored_hash(&profile_hash);
             ctx.emit(&Event::ProfileSet { model_id, profile_hash: stored, publisher });
             let set_height = ctx.block.height;
-            let was_verified = members >= numbers.pool_min;
-            ModelProfile { profile, profile_hash, members, set_height, was_verified, ..stands }
+            ModelProfile { profile, profile_hash, members, set_height, ..stands }
         }
         proposal => ModelProfile { proposal, ..stands },
     }
