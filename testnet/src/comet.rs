@@ -21,7 +21,7 @@ use plasma_modules::Address;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::process::{Process, Programs};
+use crate::process::{Process, Programs, run};
 
 /// Stake of each validator, uxpl.
 pub const STAKE_UXPL: u128 = 1_000_000 * 1_000_000;
@@ -262,6 +262,17 @@ pub struct Network {
 }
 
 impl Network {
+    /// Stops every process, and checks that the first validator's state on disk is whole: its tree and its sums.
+    ///
+    /// # Errors
+    /// It is not; the message holds what plasmad said.
+    pub fn check_disk(self, programs: &Programs) -> Result<()> {
+        let home = self.validators[0].home.clone();
+        drop(self);
+        run(Command::new(&programs.plasmad).arg("check").arg("--home").arg(home))?;
+        Ok(())
+    }
+
     /// Makes homes that are not there, starts every process, and waits for the first new block.
     ///
     /// # Errors

@@ -37,6 +37,17 @@ pub const TINY_SEED: u64 = 7;
 /// See [`TINY_SEED`].
 pub const OTHER_SEED: u64 = 8;
 
+/// An amount of uxpl in JSON; what was never set is nothing.
+///
+/// # Panics
+/// If it is no amount.
+pub fn amount(value: &Value) -> u128 {
+    match value.as_str() {
+        None | Some("") => 0,
+        Some(digits) => digits.parse().expect("an amount"),
+    }
+}
+
 /// A node's settings in its home.
 const CONFIG_FILE: &str = "gpu-node.toml";
 
@@ -118,6 +129,34 @@ impl Xpl {
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         let text = run(self.command(args).args(["--output", "json"]))?;
         serde_json::from_str(&text).with_context(|| format!("xpl {args:?} printed no JSON: {text}"))
+    }
+
+    /// Submits alice's greedy job and gives its number.
+    ///
+    /// # Errors
+    /// It fails; the message holds what it said.
+    pub fn submit(&self, model: &str, max_tokens: &str, question: &str) -> Result<String> {
+        let job = ["job", "submit", "--from", "alice", "--model", model];
+        let job = [&job[..], &["--max-tokens", max_tokens, question]].concat();
+        let id = &self.json(&job)?["job_id"];
+        Ok(id.as_str().map_or_else(|| id.to_string(), String::from))
+    }
+
+    /// What an account holds, uxpl.
+    ///
+    /// # Errors
+    /// It fails; the message holds what it said.
+    pub fn balance(&self, of: &str) -> Result<u128> {
+        Ok(amount(&self.json(&["bank", "balance", of])?["balance_uxpl"]))
+    }
+
+    /// A provider's bond, uxpl.
+    ///
+    /// # Errors
+    /// It fails; the message holds what it said.
+    pub fn bond(&self, operator: &str) -> Result<u128> {
+        let shown = self.json(&["provider", "show", operator])?;
+        Ok(amount(&shown["provider"]["bond_uxpl"]))
     }
 
     /// Makes a key and gives its address.

@@ -6,8 +6,8 @@ use std::path::Path;
 use plasma_app::files::GenesisAccount;
 use plasma_testnet::{
     comet::{Network, NetworkSpec, until},
-    process::{Process, Programs, run},
-    rig::{OTHER_SEED, Rig, SMALL_JURIES, TINY_SEED, Weights, Xpl},
+    process::{Process, Programs},
+    rig::{OTHER_SEED, Rig, SMALL_JURIES, TINY_SEED, Weights, Xpl, amount},
 };
 use serde_json::Value;
 
@@ -81,10 +81,7 @@ impl World {
 
     fn submit(&self) -> String {
         let question = "Tell me a story about the sea.";
-        let job = ["job", "submit", "--from", "alice", "--model", &self.model];
-        let job = [&job[..], &["--max-tokens", "64", question]].concat();
-        let id = &self.xpl.json(&job).unwrap()["job_id"];
-        id.as_str().map_or_else(|| id.to_string(), String::from)
+        self.xpl.submit(&self.model, "64", question).unwrap()
     }
 
     /// The job, when it is in one of these states.
@@ -111,20 +108,11 @@ impl World {
     }
 
     fn balance(&self, of: &str) -> u128 {
-        amount(&self.xpl.json(&["bank", "balance", of]).unwrap()["balance_uxpl"])
+        self.xpl.balance(of).unwrap()
     }
 
     fn bond(&self, rig: usize) -> u128 {
-        let shown = self.xpl.json(&["provider", "show", &self.rigs[rig].operator_address]).unwrap();
-        amount(&shown["provider"]["bond_uxpl"])
-    }
-}
-
-/// An amount of uxpl; what was never set is nothing.
-fn amount(value: &Value) -> u128 {
-    match value.as_str() {
-        None | Some("") => 0,
-        Some(digits) => digits.parse().unwrap(),
+        self.xpl.bond(&self.rigs[rig].operator_address).unwrap()
     }
 }
 
@@ -237,9 +225,5 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     assert_eq!(world.bond(0), 1_000 * XPL);
     honest.stop();
     drop((jurors, cheat));
-    let World { network, .. } = world;
-    let home = network.validators[0].home.clone();
-    drop(network);
-    let plasmad = Programs::find().unwrap().plasmad;
-    run(std::process::Command::new(plasmad).arg("check").arg("--home").arg(home)).unwrap();
+    world.network.check_disk(&Programs::find().unwrap()).unwrap();
 }

@@ -52,11 +52,7 @@ fn job(xpl: &Xpl, id: &str) -> Value {
 }
 
 fn submit(xpl: &Xpl, model: &str, question: &str) -> String {
-    let args =
-        ["job", "submit", "--from", "alice", "--model", model, "--max-tokens", "16", question];
-    let submitted = xpl.json(&args).unwrap();
-    let id = &submitted["job_id"];
-    id.as_str().map_or_else(|| id.to_string(), String::from)
+    xpl.submit(model, "16", question).unwrap()
 }
 
 fn settle(xpl: &Xpl, id: &str) -> Value {
@@ -135,16 +131,7 @@ fn a_job_is_bought_answered_paid_and_verified_through_crashes() {
     assert_eq!(error["error"]["code"], 5, "{error}");
 
     node.stop();
-    let plasmad = network.validators[0].home.clone();
-    drop(network);
-    // The state on disk is whole: its Merkle tree and its sums.
-    let check = std::process::Command::new(&programs.plasmad)
-        .arg("check")
-        .arg("--home")
-        .arg(&plasmad)
-        .output()
-        .unwrap();
-    assert!(check.status.success(), "{check:?}");
+    network.check_disk(&programs).unwrap();
     // No log names a key, a password or a prompt.
     let log = fs::read_to_string(rig.home.join("logs/gpu-node.log")).unwrap();
     assert!(!log.contains("capital of France") && !log.contains(plasma_testnet::rig::PASSWORD));

@@ -6,8 +6,8 @@ use std::path::Path;
 use plasma_app::files::GenesisAccount;
 use plasma_testnet::{
     comet::{Network, NetworkSpec, until},
-    process::{Programs, run},
-    rig::{OTHER_SEED, Rig, TINY_SEED, Weights, Xpl},
+    process::Programs,
+    rig::{OTHER_SEED, Rig, TINY_SEED, Weights, Xpl, amount},
 };
 use serde_json::Value;
 
@@ -72,10 +72,7 @@ impl World {
 
     /// A greedy job's id, when its claim is there.
     fn delivered(&self) -> String {
-        let job = ["job", "submit", "--from", "alice", "--model", &self.model];
-        let job = [&job[..], &["--max-tokens", "12", "Tell me a story about the sea."]].concat();
-        let id = &self.xpl.json(&job).unwrap()["job_id"];
-        let id = id.as_str().map_or_else(|| id.to_string(), String::from);
+        let id = self.xpl.submit(&self.model, "12", "Tell me a story about the sea.").unwrap();
         self.job(&id, "DELIVERED");
         id
     }
@@ -103,20 +100,11 @@ impl World {
     }
 
     fn balance(&self, of: &str) -> u128 {
-        amount(&self.xpl.json(&["bank", "balance", of]).unwrap()["balance_uxpl"])
+        self.xpl.balance(of).unwrap()
     }
 
     fn bond(&self) -> u128 {
-        let shown = self.xpl.json(&["provider", "show", &self.rig.operator_address]).unwrap();
-        amount(&shown["provider"]["bond_uxpl"])
-    }
-}
-
-/// An amount of uxpl; what was never set is nothing.
-fn amount(value: &Value) -> u128 {
-    match value.as_str() {
-        None | Some("") => 0,
-        Some(digits) => digits.parse().unwrap(),
+        self.xpl.bond(&self.rig.operator_address).unwrap()
     }
 }
 
@@ -181,9 +169,5 @@ fn one_tile_convicts_other_weights_and_honest_work_stands() {
     world.job(&third, "REFUNDED");
 
     // The state on disk is whole.
-    let World { network, .. } = world;
-    let home = network.validators[0].home.clone();
-    drop(network);
-    let plasmad = Programs::find().unwrap().plasmad;
-    run(std::process::Command::new(plasmad).arg("check").arg("--home").arg(home)).unwrap();
+    world.network.check_disk(&Programs::find().unwrap()).unwrap();
 }
