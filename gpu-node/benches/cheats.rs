@@ -1,7 +1,7 @@
 //! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
 //! caught, and writes it to `docs/verification/`.
 //!
-//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--honest-only] [--out FOLDER]`
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--only NAME,...] [--out FOLDER]`
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -81,6 +81,8 @@ const AT_RISK_XPL: u32 = 50;
 const UXPL_PER_XPL: f64 = 1e6;
 /// The tables, in the folder of figures.
 const FIGURES: &str = "figures.md";
+/// Every receipt, beside them.
+const SAMPLES: &str = "samples.csv";
 const SIZE: (u32, u32) = (860, 420);
 /// Letters in a line of a column's name.
 const LABEL_LETTERS: usize = 13;
@@ -143,14 +145,20 @@ struct Options {
     weights: Option<PathBuf>,
     prompts: usize,
     tokens: u32,
-    /// No cheats: how many honest receipts are rejected.
-    honest_only: bool,
+    /// Parts of the names of ways that are played; all if there are none. `honest`: how many honest receipts are rejected.
+    only: Vec<String>,
     out: PathBuf,
+}
+
+impl Options {
+    fn plays(&self, way: Way) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| way.name().contains(part.as_str()))
+    }
 }
 
 fn options() -> Result<Options> {
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/verification");
-    let mut options = Options { weights: None, prompts: 4, tokens: 128, honest_only: false, out };
+    let mut options = Options { weights: None, prompts: 4, tokens: 128, only: Vec::new(), out };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -158,12 +166,12 @@ fn options() -> Result<Options> {
             "--weights" => options.weights = Some(value()?.into()),
             "--prompts" => options.prompts = value()?.parse::<usize>()?.clamp(1, PROMPTS.len()),
             "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(8, TOKENS_MAX),
-            "--honest-only" => options.honest_only = true,
+            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
             "--out" => options.out = value()?.into(),
             // What cargo passes to every bench.
             "--bench" => {}
             _ => bail!(
-                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --honest-only, --out FOLDER"
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --only NAME,..., --out FOLDER"
             ),
         }
     }
@@ -334,8 +342,7 @@ fn lengths(whole: u32) -> Vec<u32> {
 
 struct Lab {
     models: Models,
-    tokens: u32,
-    honest_only: bool,
+    options: Options,
     /// For kernels of every type, and for those of this machine's own type.
     profiles: [Profile; 2],
     judged: Mutex<Vec<Judged>>,
@@ -345,10 +352,11 @@ struct Lab {
 impl Lab {
     /// Every way of serving one prompt at one temperature.
     fn serve(&self, at: usize, temperature_milli: u32) -> Result<()> {
-        for short in SHORT.into_iter().filter(|short| *short < self.tokens) {
+        let whole = self.options.tokens;
+        for short in SHORT.into_iter().filter(|short| *short < whole) {
             self.write(at, temperature_milli, short, &[])?;
         }
-        self.write(at, temperature_milli, self.tokens, &CUTS)
+        self.write(at, temperature_milli, whole, &CUTS)
     }
 
     /// Writes one length, and looks at it whole and cut.
@@ -377,11 +385,10 @@ impl Lab {
         let other = asked(CALIBRATION[at % CALIBRATION.len()].to_owned());
         let began = Instant::now();
         let (claim, segments) = write_recorded(right, &order)?;
-        if tokens == self.tokens {
+        if tokens == self.options.tokens {
             self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.writing += began.elapsed();
         }
-        let is_played =
-            |way: &Way| way.exists(temperature_milli) && (way.is_honest() || !self.honest_only);
+        let is_played = |way: &Way| way.exists(temperature_milli) && self.options.plays(*way);
         for way in WAYS.iter().copied().filter(is_played) {
             let (mut written, recorded) = match way {
                 Honest | Replayed | TokenAltered | StopsEarly | Inflated => {
@@ -462,7 +469,8 @@ impl Lab {
     }
 
     /// Writes what is known so far, so that a run that is broken off has figures of the orders that it did.
-    fn publish(&self, name: &str, options: &Options, kernel: &str) -> Result<()> {
+    fn publish(&self, name: &str, kernel: &str, done: usize) -> Result<()> {
+        let options = &self.options;
         let broken = || anyhow!("a lock broke");
         let mut judged = self.judged.lock().map_err(|_| broken())?;
         judged.sort_by_key(|one| {
@@ -470,8 +478,9 @@ impl Lab {
         });
         let spent = self.spent.lock().map_err(|_| broken())?;
         fs::create_dir_all(&options.out)?;
-        let text = figures(name, options, &self.profiles, &judged, &spent, kernel);
+        let text = figures(name, done, options, &self.profiles, &judged, &spent, kernel);
         fs::write(options.out.join(FIGURES), text)?;
+        fs::write(options.out.join(SAMPLES), samples(&judged))?;
         let projection = |m: &Measures| m.projection_ppm;
         let limit = DEFAULT_PROFILE.projection_ppm_max;
         draw(
@@ -495,7 +504,7 @@ impl Lab {
         let began = Instant::now();
         let report = verify(&self.models.right, claim, Tier::Tolerant, &|_| ())?;
         let took = began.elapsed();
-        if way == Honest && tokens == self.tokens {
+        if way == Honest && tokens == self.options.tokens {
             self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.reading += took;
         }
         let faults = self.profiles.each_ref().map(|profile| report.faults(profile));
@@ -505,6 +514,32 @@ impl Lab {
         self.judged.lock().map_err(|_| anyhow!("a lock broke"))?.push(judged);
         Ok(())
     }
+}
+
+/// Every receipt with its measures, a line each.
+fn samples(judged: &[Judged]) -> String {
+    let mut text = String::from(
+        "provider,temperature_milli,tokens,segments,exponent_mismatches,mantissa_mean_centi,mantissa_median,projection_ppm,margin_ppm,outliers,is_ended_well,faults_wide,faults_narrow\n",
+    );
+    for Judged { way, temperature_milli, tokens: _, segments, measures, faults } in judged {
+        let Measures {
+            exponent_mismatches,
+            mantissa_mean_centi,
+            mantissa_median,
+            projection_ppm,
+            margin_ppm,
+            outliers,
+            tokens,
+            is_ended_well,
+        } = measures;
+        let [wide, narrow] = faults.each_ref().map(|faults| faults.join(" "));
+        let _ = writeln!(
+            text,
+            "\"{}\",{temperature_milli},{tokens},{segments},{exponent_mismatches},{mantissa_mean_centi},{mantissa_median},{projection_ppm},{margin_ppm},{outliers},{is_ended_well},{wide},{narrow}",
+            way.name(),
+        );
+    }
+    text
 }
 
 /// Wilson's interval of 95 %, percent.
@@ -566,6 +601,7 @@ fn profile_row(name: &str, profile: &Profile) -> String {
 
 fn figures(
     name: &str,
+    done: usize,
     options: &Options,
     profiles: &[Profile; 2],
     judged: &[Judged],
@@ -573,8 +609,6 @@ fn figures(
     kernel: &str,
 ) -> String {
     let orders = options.prompts * TEMPERATURES_MILLI.len();
-    let done =
-        judged.iter().filter(|one| one.way == Honest && one.tokens == options.tokens).count();
     let mut text = format!(
         "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {done} of {orders} orders ({} prompts at temperatures 0 and 0.8, top_p 0.95), outputs cut to {} tokens, the last of them whole, read \
          at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
@@ -664,12 +698,12 @@ fn figures(
             honest.iter().map(|one| one.segments).sum::<usize>(),
         );
     }
-    let _ = write!(
-        text,
-        "\nReading a whole output took {:.3} of the time of writing it.\n\n![projections](projection.svg)\n\n![margins](margin.svg)\n",
-        spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9),
-    );
-    text
+    if options.plays(Honest) {
+        let part = spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9);
+        let _ =
+            write!(text, "\nReading a whole output took {part:.3} of the time of writing it.\n");
+    }
+    text + "\n![projections](projection.svg)\n\n![margins](margin.svg)\n"
 }
 
 /// A column's name in lines that are as wide as the column.
@@ -754,13 +788,12 @@ fn main() -> Result<()> {
     let narrow = calibrate(&models.right, &own, &prompts, CALIBRATION_TOKENS, &told)?.profile;
     let lab = Lab {
         models,
-        tokens: options.tokens,
-        honest_only: options.honest_only,
+        options,
         profiles: [DEFAULT_PROFILE, narrow],
         judged: Mutex::default(),
         spent: Mutex::default(),
     };
-    let orders: Vec<(usize, u32)> = (0..options.prompts)
+    let orders: Vec<(usize, u32)> = (0..lab.options.prompts)
         .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
         .collect();
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -770,8 +803,8 @@ fn main() -> Result<()> {
         let work = || -> Result<()> {
             while let Some((at, temperature)) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 lab.serve(*at, *temperature)?;
-                lab.publish(&name, &options, &kernel)?;
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                lab.publish(&name, &kernel, done)?;
                 eprintln!(
                     "{done} of {} orders, {:.0} s",
                     orders.len(),
@@ -783,6 +816,6 @@ fn main() -> Result<()> {
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         all.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("an order broke off"))?)
     })?;
-    print!("{}", fs::read_to_string(options.out.join(FIGURES))?);
+    print!("{}", fs::read_to_string(lab.options.out.join(FIGURES))?);
     Ok(())
 }
