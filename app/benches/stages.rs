@@ -46,25 +46,23 @@ const TRANSFERS: usize = 2_000;
 const BLOCKS: usize = 10;
 /// What an account has at first, uxpl.
 const MONEY_UXPL: u128 = 1_000_000_000;
-/// Linux counts CPU time in ticks of this many a second (`USER_HZ`).
-const TICKS_PER_S: f64 = 100.0;
+/// Verifications of the yardstick beside each block.
+const YARDSTICK: usize = 400;
 
 /// CPU seconds of this process, or of all its threads but the calling one.
 fn cpu_s(others_only: bool) -> f64 {
     let this = fs::read_link("/proc/thread-self").unwrap();
     let this = this.file_name().unwrap().to_owned();
-    let mut ticks = 0u64;
+    let mut spent_ns = 0u64;
     for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
         if others_only && task.file_name() == this {
             continue;
         }
         // A thread may end while it is looked at.
-        let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { continue };
-        let fields = stat.rsplit_once(')').unwrap().1;
-        let time = |at: usize| fields.split_whitespace().nth(at).unwrap().parse::<u64>().unwrap();
-        ticks += time(11) + time(12);
+        let Ok(stat) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+        spent_ns += stat.split_whitespace().next().unwrap().parse::<u64>().unwrap();
     }
-    ticks as f64 / TICKS_PER_S
+    spent_ns as f64 / 1e9
 }
 
 /// Time spent in one stage.
@@ -106,6 +104,47 @@ impl Stage {
         let Self { name, note, .. } = self;
         println!("  {name:<34} {:>7.1} {:>7.1}   {note}", self.cpu_us(), self.wall_us());
     }
+}
+
+/// Signatures of one key, to be verified by libsecp256k1 and nothing else.
+struct Yardstick {
+    curve: Secp256k1<secp256k1::All>,
+    key: secp256k1::PublicKey,
+    signed: Vec<(secp256k1::Message, secp256k1::ecdsa::Signature)>,
+}
+
+impl Yardstick {
+    fn new(count: usize) -> Self {
+        let curve = Secp256k1::new();
+        let (secret, key) = curve.generate_keypair(&mut secp256k1::rand::rng());
+        let sign = |at: u64| {
+            let mut digest = [7; 32];
+            digest[..8].copy_from_slice(&at.to_be_bytes());
+            let digest = secp256k1::Message::from_digest(digest);
+            (digest, curve.sign_ecdsa(digest, &secret))
+        };
+        let signed = (0..count as u64).map(sign).collect();
+        Self { curve, key, signed }
+    }
+
+    fn verify(&self) {
+        for (digest, signature) in &self.signed {
+            self.curve.verify_ecdsa(*digest, signature, &self.key).unwrap();
+        }
+    }
+
+    /// What one verification takes now, us.
+    fn us(&self) -> f64 {
+        let start = Instant::now();
+        self.verify();
+        start.elapsed().as_secs_f64() * 1e6 / self.signed.len() as f64
+    }
+}
+
+/// The quarters' limits of what was measured again and again.
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
 fn accounts() -> Vec<User> {
@@ -206,16 +245,7 @@ fn in_memory(users: &[User]) {
     let writes = writes.into_writes();
     base.apply(writes);
 
-    let curve = Secp256k1::new();
-    let (secret, key) = curve.generate_keypair(&mut secp256k1::rand::rng());
-    let signed: Vec<_> = (0..TRANSFERS as u64)
-        .map(|at| {
-            let mut digest = [7; 32];
-            digest[..8].copy_from_slice(&at.to_be_bytes());
-            let digest = secp256k1::Message::from_digest(digest);
-            (digest, curve.sign_ecdsa(digest, &secret))
-        })
-        .collect();
+    let yardstick = Yardstick::new(TRANSFERS);
     let mut verify =
         Stage::new("a verification alone", "the yardstick: libsecp256k1, the key parsed");
     let mut decode = Stage::new("decode", "bytes to messages, canonical or refused");
@@ -229,11 +259,7 @@ fn in_memory(users: &[User]) {
         let height = round as u64 + 1;
         let time_s = START_S as u64 + height;
         let memory = Seen::default();
-        verify.measure(TRANSFERS, || {
-            for (digest, signature) in &signed {
-                curve.verify_ecdsa(*digest, signature, &key).unwrap();
-            }
-        });
+        verify.measure(TRANSFERS, || yardstick.verify());
         let decoded: Vec<_> = decode.measure(TRANSFERS, || {
             slices.iter().map(|tx| Arc::new(tx::decode(tx, Purpose::Execute).unwrap())).collect()
         });
@@ -379,47 +405,32 @@ impl Client {
     /// Sends what was put, and reads `count` replies.
     fn replies(&mut self, count: usize) -> Vec<Response> {
         self.put(Value::Flush(pb::RequestFlush {}));
-        // Both directions at once, as CometBFT does.
-        let mut input = self.0.try_clone().unwrap();
+        // Both directions at once, as CometBFT does, and neither in a loop that takes the server's CPU.
         let out = std::mem::take(&mut self.1);
-        let mut output = self.0.try_clone().unwrap();
-        let (mut received, mut replies) = (Vec::new(), Vec::new());
-        let mut sent = 0;
-        output.set_nonblocking(true).unwrap();
-        let mut chunk = vec![0; 1 << 20];
-        while replies.len() < count + 1 {
-            if sent < out.len() {
-                match output.write(&out[sent..]) {
-                    Ok(more) => sent += more,
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                    Err(error) => panic!("{error}"),
+        let (mut input, mut output) = (&self.0, &self.0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || output.write_all(&out).unwrap());
+            let (mut received, mut replies) = (Vec::new(), Vec::new());
+            let mut chunk = vec![0; 1 << 20];
+            while replies.len() < count + 1 {
+                let read = input.read(&mut chunk).unwrap();
+                assert!(read > 0, "the connection was closed");
+                received.extend_from_slice(&chunk[..read]);
+                let mut used = 0;
+                loop {
+                    let mut rest = &received[used..];
+                    let Ok(length) = prost::decode_length_delimiter(&mut rest) else { break };
+                    if rest.len() < length {
+                        break;
+                    }
+                    replies.push(Response::decode(&rest[..length]).unwrap());
+                    used = received.len() - rest.len() + length;
                 }
-                if sent == out.len() {
-                    output.set_nonblocking(false).unwrap();
-                }
+                received.drain(..used);
             }
-            match input.read(&mut chunk) {
-                Ok(0) => panic!("the connection was closed"),
-                Ok(read) => received.extend_from_slice(&chunk[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    std::thread::yield_now();
-                }
-                Err(error) => panic!("{error}"),
-            }
-            let mut used = 0;
-            loop {
-                let mut rest = &received[used..];
-                let Ok(length) = prost::decode_length_delimiter(&mut rest) else { break };
-                if rest.len() < length {
-                    break;
-                }
-                replies.push(Response::decode(&rest[..length]).unwrap());
-                used = received.len() - rest.len() + length;
-            }
-            received.drain(..used);
-        }
-        replies.pop();
-        replies
+            replies.pop();
+            replies
+        })
     }
 
     fn one(&mut self, value: Value) -> pb::response::Value {
@@ -435,11 +446,14 @@ fn over_the_socket(dir: &Path, users: &[User]) {
     let address = format!("unix://{}", dir.join("abci.sock").display());
     let mut listener = Listener::start(&address, bench.app.clone()).unwrap();
     let (mut mempool, mut consensus) = (Client::new(&address), Client::new(&address));
+    let yardstick = Yardstick::new(YARDSTICK);
     let mut height = 1;
     for (which, from) in [("first", 0), ("later", BLOCKS)] {
         let blocks: Vec<_> = (from..from + BLOCKS).map(|block| transfers(users, block)).collect();
-        let (cpu, start) = (cpu_s(true), Instant::now());
+        let [mut cpu_us, mut wall_us, mut alone_us, mut ratio] = [(); 4].map(|()| Vec::new());
         for txs in &blocks {
+            let before = yardstick.us();
+            let (cpu, start) = (cpu_s(true), Instant::now());
             height += 1;
             for tx in txs {
                 mempool
@@ -469,13 +483,24 @@ fn over_the_socket(dir: &Path, users: &[User]) {
             let pb::response::Value::FinalizeBlock(executed) = executed else { panic!() };
             assert!(executed.tx_results.iter().all(|result| result.code == 0));
             consensus.one(Value::Commit(pb::RequestCommit {}));
+            let each = |seconds: f64| seconds * 1e6 / TRANSFERS as f64;
+            wall_us.push(each(start.elapsed().as_secs_f64()));
+            cpu_us.push(each(cpu_s(true) - cpu));
+            alone_us.push(before.midpoint(yardstick.us()));
+            ratio.push(cpu_us[cpu_us.len() - 1] / alone_us[alone_us.len() - 1]);
         }
-        let count = (TRANSFERS * BLOCKS) as f64;
         println!(
-            "  all calls of a proposer, over the socket, {which} transfers of accounts: {:.1} us CPU of plasmad, {:.1} us until the next block",
-            (cpu_s(true) - cpu) * 1e6 / count,
-            start.elapsed().as_secs_f64() * 1e6 / count
+            "  all calls of a proposer, over the socket, {which} transfers of accounts, quarters of {BLOCKS} blocks:"
         );
+        for (what, values) in [
+            ("us CPU of plasmad", cpu_us),
+            ("us until the next block", wall_us),
+            ("us of a verification alone beside it", alone_us),
+            ("verifications", ratio),
+        ] {
+            let [low, middle, high] = quartiles(values);
+            println!("    {low:>7.2} {middle:>7.2} {high:>7.2}   {what}");
+        }
     }
     listener.stop();
 }
@@ -526,8 +551,21 @@ fn repeat(stage: &str, time_left: Duration, dir: &Path, users: &[User]) {
                 height += 1;
                 round += 1;
             }
+            "all" => {
+                let txs = transfers(users, round);
+                for tx in bytes(&txs) {
+                    let request = pb::RequestCheckTx { tx, r#type: 0 };
+                    assert_eq!(bench.app.check_tx(request).code, 0);
+                }
+                assert_eq!(bench.prepare(height, &txs, 64 << 20).len(), TRANSFERS);
+                assert!(bench.accepts(height, &txs));
+                finalize(&bench.app, height, &txs);
+                bench.app.commit();
+                height += 1;
+                round += 1;
+            }
             other => {
-                panic!("no stage {other:?}: decode check verify prepare process finalize block")
+                panic!("no stage {other:?}: decode check verify prepare process finalize block all")
             }
         }
     }
