@@ -231,7 +231,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "21d17c6574997c48e54b4ef48470b1f5cdf0366b5fa8f87183031bfa3d4632a1"
+        "b60826eab48618006878c2ee44e375141f5e9852de958c673beecc99b553e010"
     );
 }
 

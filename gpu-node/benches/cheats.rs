@@ -1,7 +1,7 @@
 //! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
 //! caught, and writes it to `docs/verification/`.
 //!
-//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--only NAME,...] [--out FOLDER]`
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--only NAME,...] [--samples FILE] [--out FOLDER]`
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,12 @@ use gpu_node::verify::{
     Claim, DEFAULT_PROFILE, Order, Tier, calibrate, verify, write_recorded, writers,
 };
 use plasma_modules::attestation::audit;
+use plasma_modules::attestation::audit::drift::{Test, load_bps};
 use plasma_modules::types::digest;
 use plasma_modules::{Amount, market};
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 use plotters::prelude::*;
+use serde_json::{Value, json};
 
 /// What providers are asked.
 const PROMPTS: [&str; 24] = [
@@ -73,6 +75,9 @@ const TUNED: f64 = 0.05;
 const TUNED_RANK: usize = 4;
 const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
 const TOP_P_MILLI: u32 = 950;
+/// Careers of cheats that are played, and the receipts after which one that was never convicted is given up.
+const CAREERS: u64 = 400;
+const CAREER_RECEIPTS_MAX: u64 = 200_000;
 /// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
 const AUDITED_PERCENT: f64 = 10.0;
 /// What a provider has at risk when its profit is reckoned, XPL, and its only unsettled charge: what the bond that the
@@ -82,7 +87,9 @@ const UXPL_PER_XPL: f64 = 1e6;
 /// The tables, in the folder of figures.
 const FIGURES: &str = "figures.md";
 /// Every receipt, beside them.
-const SAMPLES: &str = "samples.csv";
+const SAMPLES: &str = "samples.jsonl";
+/// What a report calls faults.
+const FAULTS: [&str; 6] = ["leaves", "root", "fingerprint", "projection", "tokens", "end"];
 const SIZE: (u32, u32) = (860, 420);
 /// Letters in a line of a column's name.
 const LABEL_LETTERS: usize = 13;
@@ -147,6 +154,8 @@ struct Options {
     tokens: u32,
     /// Parts of the names of ways that are played; all if there are none. `honest`: how many honest receipts are rejected.
     only: Vec<String>,
+    /// Receipts of a former run, which count with those of this one.
+    samples: Option<PathBuf>,
     out: PathBuf,
 }
 
@@ -158,20 +167,22 @@ impl Options {
 
 fn options() -> Result<Options> {
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/verification");
-    let mut options = Options { weights: None, prompts: 4, tokens: 128, only: Vec::new(), out };
+    let mut options =
+        Options { weights: None, prompts: 4, tokens: 128, only: Vec::new(), samples: None, out };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--weights" => options.weights = Some(value()?.into()),
-            "--prompts" => options.prompts = value()?.parse::<usize>()?.clamp(1, PROMPTS.len()),
+            "--prompts" => options.prompts = value()?.parse::<usize>()?.min(PROMPTS.len()),
             "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(8, TOKENS_MAX),
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--samples" => options.samples = Some(value()?.into()),
             "--out" => options.out = value()?.into(),
             // What cargo passes to every bench.
             "--bench" => {}
             _ => bail!(
-                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --only NAME,..., --out FOLDER"
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --only NAME,..., --samples FILE, --out FOLDER"
             ),
         }
     }
@@ -469,7 +480,7 @@ impl Lab {
     }
 
     /// Writes what is known so far, so that a run that is broken off has figures of the orders that it did.
-    fn publish(&self, name: &str, kernel: &str, done: usize) -> Result<()> {
+    fn publish(&self, name: &str, kernel: &str) -> Result<()> {
         let options = &self.options;
         let broken = || anyhow!("a lock broke");
         let mut judged = self.judged.lock().map_err(|_| broken())?;
@@ -478,9 +489,10 @@ impl Lab {
         });
         let spent = self.spent.lock().map_err(|_| broken())?;
         fs::create_dir_all(&options.out)?;
-        let text = figures(name, done, options, &self.profiles, &judged, &spent, kernel);
+        let text = figures(name, options, &self.profiles, &judged, &spent, kernel);
         fs::write(options.out.join(FIGURES), text)?;
-        fs::write(options.out.join(SAMPLES), samples(&judged))?;
+        let lines = judged.iter().map(|one| format!("{}\n", one.json()));
+        fs::write(options.out.join(SAMPLES), lines.collect::<String>())?;
         let projection = |m: &Measures| m.projection_ppm;
         let limit = DEFAULT_PROFILE.projection_ppm_max;
         draw(
@@ -516,30 +528,69 @@ impl Lab {
     }
 }
 
-/// Every receipt with its measures, a line each.
-fn samples(judged: &[Judged]) -> String {
-    let mut text = String::from(
-        "provider,temperature_milli,tokens,segments,exponent_mismatches,mantissa_mean_centi,mantissa_median,projection_ppm,margin_ppm,outliers,is_ended_well,faults_wide,faults_narrow\n",
-    );
-    for Judged { way, temperature_milli, tokens: _, segments, measures, faults } in judged {
-        let Measures {
-            exponent_mismatches,
-            mantissa_mean_centi,
-            mantissa_median,
-            projection_ppm,
-            margin_ppm,
-            outliers,
-            tokens,
-            is_ended_well,
-        } = measures;
-        let [wide, narrow] = faults.each_ref().map(|faults| faults.join(" "));
-        let _ = writeln!(
-            text,
-            "\"{}\",{temperature_milli},{tokens},{segments},{exponent_mismatches},{mantissa_mean_centi},{mantissa_median},{projection_ppm},{margin_ppm},{outliers},{is_ended_well},{wide},{narrow}",
-            way.name(),
-        );
+/// A row of a JSON object of numbers, and back.
+macro_rules! numbers {
+    ($($name:ident)*) => {
+        fn measures_json(measures: &Measures) -> Value {
+            json!({ $(stringify!($name): measures.$name,)* "is_ended_well": measures.is_ended_well })
+        }
+
+        fn measures_of(value: &Value) -> Option<Measures> {
+            let number = |name: &str| u32::try_from(value.get(name)?.as_u64()?).ok();
+            let is_ended_well = value.get("is_ended_well")?.as_bool()?;
+            Some(Measures { $($name: number(stringify!($name))?,)* is_ended_well })
+        }
+    };
+}
+
+numbers! {
+    exponent_mismatches mantissa_mean_centi mantissa_median projection_ppm margin_ppm outliers tokens
+}
+
+impl Judged {
+    fn json(&self) -> Value {
+        let Self { way, temperature_milli, tokens, segments, measures, faults } = self;
+        json!({
+            "provider": way.name(),
+            "temperature_milli": temperature_milli,
+            "length": tokens,
+            "segments": segments,
+            "measures": measures_json(measures),
+            "faults": faults,
+        })
     }
-    text
+
+    /// A receipt that a former run wrote.
+    fn of_json(value: &Value) -> Option<Self> {
+        let name = value.get("provider")?.as_str()?;
+        let number = |name: &str| u32::try_from(value.get(name)?.as_u64()?).ok();
+        let faults = |at: usize| {
+            let names = value.get("faults")?.get(at)?.as_array()?.iter();
+            let known = |name: &Value| FAULTS.iter().copied().find(|fault| name == fault);
+            names.map(known).collect::<Option<Vec<_>>>()
+        };
+        Some(Self {
+            way: WAYS.iter().copied().find(|way| way.name() == name)?,
+            temperature_milli: number("temperature_milli")?,
+            tokens: number("length")?,
+            segments: number("segments")? as usize,
+            measures: measures_of(value.get("measures")?)?,
+            faults: [faults(0)?, faults(1)?],
+        })
+    }
+}
+
+/// Every receipt that a former run wrote, a line each.
+fn read_samples(path: &Path) -> Result<Vec<Judged>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let of = |(at, line): (usize, &str)| {
+        let value = serde_json::from_str(line).ok();
+        value.as_ref().and_then(Judged::of_json).with_context(|| {
+            format!("line {} of {} is no receipt of the lab", at + 1, path.display())
+        })
+    };
+    text.lines().enumerate().map(of).collect()
 }
 
 /// Wilson's interval of 95 %, percent.
@@ -574,6 +625,106 @@ fn profit(caught: f64) -> f64 {
     (1.0 - told) * earned - told * slash.units() as f64 / UXPL_PER_XPL
 }
 
+/// A provider that cheats the same way until it is convicted, by one claim or by what small deviations add up to.
+#[derive(Debug, Clone, Copy)]
+struct Career {
+    receipts: u64,
+    /// Tokens that it was paid for, and those of them since the chain began to add up.
+    tokens: f64,
+    since: f64,
+    /// Part of its claims that was audited at last, basis points.
+    rate_bps: u32,
+}
+
+/// Uniform numbers of 64 bits (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count.max(1) as u64) as usize
+    }
+}
+
+/// Receipts drawn again and again from those of one row, judged by the chain's own numbers and the wide profile; `None` if
+/// none of [`CAREER_RECEIPTS_MAX`] convicted.
+fn career(all: &[&Judged], seed: u64) -> Option<Career> {
+    let numbers = audit::default_params();
+    let test = Test::of(&numbers);
+    let limit_micro = u64::from(test.limit_milli) * 1_000;
+    let (mut load, mut margin) = (0u64, 0u64);
+    let mut draws = SplitMix(seed);
+    let mut career = Career { receipts: 0, tokens: 0.0, since: 0.0, rate_bps: 0 };
+    while career.receipts < CAREER_RECEIPTS_MAX {
+        let one = all[draws.below(all.len())];
+        let raised = load.max(margin).saturating_mul(10_000) / limit_micro;
+        career.rate_bps = numbers.rate_min_bps.max(raised.min(10_000) as u32);
+        career.receipts += 1;
+        if draws.below(10_000) < career.rate_bps as usize {
+            if one.is_caught(0) {
+                return Some(career);
+            }
+            if one.measures.tokens >= numbers.drift_tokens_min {
+                load = test.next_micro(load, load_bps(&one.measures, &DEFAULT_PROFILE));
+            }
+            let step = test.margin_step_micro(&one.measures, &DEFAULT_PROFILE);
+            margin = margin.saturating_add_signed(step);
+            if test.is_over(load.max(margin)) {
+                return Some(career);
+            }
+        }
+        career.tokens += f64::from(one.measures.tokens);
+        career.since =
+            if load.max(margin) == 0 { 0.0 } else { career.since + f64::from(one.measures.tokens) };
+    }
+    None
+}
+
+/// The largest price, XPL per million tokens, at which such careers bring less than they cost on average, with the least bond
+/// that a provider may have and no cost of cheating.
+fn losing_price(careers: &[Career]) -> f64 {
+    let market = market::default_params();
+    let terms = audit::terms(&audit::default_params());
+    let share = f64::from(market.split.unwrap_or_default().provider_bps) / 1e4;
+    let bond = Amount::new(u128::from(market.bond_min_uxpl));
+    let profit = |price: f64| {
+        let of = |career: &Career| {
+            // uxpl of a token are XPL of a million.
+            let receipt = price * career.tokens / career.receipts.max(1) as f64;
+            let claim =
+                audit::stakes::slash(&terms, career.rate_bps, Amount::new(receipt as u128), bond);
+            let kappa = f64::from(terms.kappa_bps) / 1e4;
+            let drifted = (kappa * share * price * career.since).min(bond.units() as f64);
+            share * price * career.tokens - drifted.max(claim.units() as f64)
+        };
+        careers.iter().map(of).sum::<f64>()
+    };
+    let (mut low, mut high) = (1e-6f64, 1e9f64);
+    for _ in 0..100 {
+        let middle = (low * high).sqrt();
+        if profit(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// How long cheats of a row go on, and what they must charge to gain by it.
+fn careers(all: &[&Judged]) -> (String, String) {
+    let ended: Option<Vec<Career>> = (0..CAREERS).map(|seed| career(all, seed)).collect();
+    let Some(mut ended) = ended else { return ("never".into(), "-".into()) };
+    ended.sort_by_key(|career| career.receipts);
+    let at = |percent: usize| ended[(ended.len() - 1) * percent / 100].receipts;
+    let price = losing_price(&ended);
+    let price = if price >= 1e8 { "any".into() } else { format!("{price:.0}") };
+    (format!("{} ({})", at(50), at(95)), price)
+}
+
 fn range(values: impl Iterator<Item = f64> + Clone) -> String {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(0.0, f64::max);
@@ -601,19 +752,16 @@ fn profile_row(name: &str, profile: &Profile) -> String {
 
 fn figures(
     name: &str,
-    done: usize,
     options: &Options,
     profiles: &[Profile; 2],
     judged: &[Judged],
     spent: &Spent,
     kernel: &str,
 ) -> String {
-    let orders = options.prompts * TEMPERATURES_MILLI.len();
     let mut text = format!(
-        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, {done} of {orders} orders ({} prompts at temperatures 0 and 0.8, top_p 0.95), outputs cut to {} tokens, the last of them whole, read \
-         at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md).\n\n\
+        "# Figures of the cheating lab\n\nMade by `make cheat-lab`: {name}, prompts at temperatures 0 and 0.8, top_p 0.95, outputs cut to {} tokens, the last of them whole, read \
+         at once by `{kernel}`. Intervals are Wilson's, 95 %. An audit looks at {AUDITED_PERCENT:.0} % of receipts. What stands behind the measures: [verification.md](../verification.md); every receipt: `{SAMPLES}`.\n\n\
          | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
-        options.prompts,
         lengths(options.tokens).iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
     );
     text += &profile_row("wide: the default, for kernels of every type", &profiles[0]);
@@ -621,8 +769,8 @@ fn figures(
         "narrow: calibrated with this machine's f32 kernels, on other prompts",
         &profiles[1],
     );
-    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | caught, narrow | interval, % | receipts to 99 % | profit, XPL (at the low end) | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted | loses below, XPL per million tokens | caught, narrow | interval, % | receipts to 99 % | profit, XPL (at the low end) | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS.iter().copied() {
         for length in lengths(options.tokens) {
             let all: Vec<&Judged> =
@@ -647,6 +795,7 @@ fn figures(
                 let found = caught as f64 / all.len() as f64;
                 format!("{:+.1} ({:+.1})", profit(found), profit(low / 100.0))
             });
+            let (until, losing) = careers(&all);
             let mut by: Vec<&str> =
                 all.iter().flat_map(|one| one.faults[0].iter().copied()).collect();
             by.sort_unstable();
@@ -656,7 +805,7 @@ fn figures(
             };
             let _ = writeln!(
                 text,
-                "| {} | {length} | {} of {} | {} | {} | {} | {} | {} of {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {length} | {} of {} | {} | {} | {} | {} | {until} | {losing} | {} of {} | {} | {} | {} | {} | {} | {} | {} |",
                 way.name(),
                 caught[0],
                 all.len(),
@@ -679,7 +828,9 @@ fn figures(
     let _ = write!(
         text,
         "\nProfit: what a receipt for {AT_RISK_XPL} XPL, all that its provider has at risk, brings on average at the chain's default parameters, if cheating costs nothing; at the \
-         share that was caught, and at the low end of its interval. Honest work earns {:.1} XPL of it, less what it costs.\n",
+         share that was caught, and at the low end of its interval. Honest work earns {:.1} XPL of it, less what it costs.\n\n\
+         Receipts until convicted: the median (and 95 %) of {CAREERS} providers with the row's receipts, by one claim or by what small deviations add up to, if at first {AUDITED_PERCENT:.0} % of claims are audited. \
+         Loses below: what a million tokens may cost so that such a provider loses more than it was paid on average, with the least bond there is, if cheating costs nothing.\n",
         profit(0.0),
     );
     text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
@@ -780,6 +931,7 @@ fn main() -> Result<()> {
             ("the tiny test model".to_owned(), folder.path().to_owned())
         }
     };
+    let before = options.samples.as_deref().map(read_samples).transpose()?.unwrap_or_default();
     let models = Models::load(&weights)?;
     let kernel = models.right.info().kernel_id;
     let own = writers(&models.right, &Device::Cpu, &[]);
@@ -790,12 +942,13 @@ fn main() -> Result<()> {
         models,
         options,
         profiles: [DEFAULT_PROFILE, narrow],
-        judged: Mutex::default(),
+        judged: Mutex::new(before),
         spent: Mutex::default(),
     };
     let orders: Vec<(usize, u32)> = (0..lab.options.prompts)
         .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
         .collect();
+    lab.publish(&name, &kernel)?;
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let began = Instant::now();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(orders.len());
@@ -804,7 +957,7 @@ fn main() -> Result<()> {
             while let Some((at, temperature)) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 lab.serve(*at, *temperature)?;
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                lab.publish(&name, &kernel, done)?;
+                lab.publish(&name, &kernel)?;
                 eprintln!(
                     "{done} of {} orders, {:.0} s",
                     orders.len(),

@@ -8,8 +8,8 @@ use gpu_node::engine::candle::{Candle, load_folder};
 use gpu_node::engine::{Engine as _, Sampling, tiny};
 use gpu_node::evidence::distance_ppm;
 use gpu_node::verify::{
-    BadLeaves, Claim, DEFAULT_PROFILE, Order, Report, Shown, Tier, calibrate, judge, profile_of,
-    to_svg, verify, write, writers,
+    BadLeaves, Claim, DEFAULT_PROFILE, Order, Report, Sample, Shown, Tier, calibrate, judge,
+    profile_of, to_svg, verify, write, writers,
 };
 use plasma_modules::attestation::EvidenceError;
 use plasma_modules::attestation::audit::question::{ANSWER_BYTES, question};
@@ -275,10 +275,17 @@ fn a_profile_holds_what_it_was_made_from() {
         mantissa_median: 1,
         projection_ppm: 23_000,
         margin_ppm: 7_000,
+        tokens: 128,
         ..Measures::default()
     };
-    let profile = profile_of([&honest]);
+    let sample =
+        |writer: &str, measures| Sample { writer: writer.into(), temperature_milli: 0, measures };
+    let still = Measures { margin_ppm: 0, tokens: 640, ..honest };
+    let profile = profile_of(&[sample("a", honest), sample("a", still)]);
     assert_eq!((profile.exponent_mismatches_max, profile.mantissa_mean_centi_max), (14, 257));
     assert_eq!((profile.projection_ppm_max, profile.margin_ppm_max), (34_500, 21_000));
-    assert!(profile_of([]).projection_ppm_max > 0, "no threshold is nothing");
+    // A mean of 7 thousandths of a writer: half as much again is the 20 % that the chain takes for honest.
+    let profile = profile_of(&[sample("a", honest), sample("b", still)]);
+    assert_eq!(profile.margin_ppm_max, 52_500);
+    assert!(profile_of(&[]).projection_ppm_max > 0, "no threshold is nothing");
 }

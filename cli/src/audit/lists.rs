@@ -202,10 +202,15 @@ pub async fn standing(app: &App, operator: Option<&str>) -> Result<()> {
     table.field_toned("audits", format!("{clean} clean, {convicted} convicted, {open} open"), tone);
     let [at_risk, carries] =
         [&answer.at_risk_uxpl, &answer.carries_uxpl].map(|uxpl| xpl_text(uxpl));
-    for Drift { model_id, score_micro, audits, .. } in &answer.drifts {
-        let of = amount::share((*score_micro).into(), answer.drift_limit_micro.into());
+    for Drift { model_id, score_micro, margin_score_micro, audits, .. } in &answer.drifts {
+        let of = |sum: &u64| amount::share((*sum).into(), answer.drift_limit_micro.into());
         let model: String = hex(model_id).chars().take(ID_CHARS).collect();
-        let text = format!("of {model}: {of} of what convicts, over {} audits", count(audits));
+        let text = format!(
+            "of {model}: weights {}, tokens {} of what convicts, over {} audits; as large a part of its claims is audited",
+            of(score_micro),
+            of(margin_score_micro),
+            count(audits)
+        );
         table.field_toned("small deviations", text, Tone::Warn);
     }
     table.field(

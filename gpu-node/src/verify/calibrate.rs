@@ -1,6 +1,11 @@
 //! From honest outputs to a profile: how far apart do kernels come to lie that do the same work?
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device};
+use plasma_modules::BPS;
+use plasma_modules::attestation::audit::default_params;
+use plasma_modules::attestation::audit::drift::MARGIN_TOKENS_MIN;
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
@@ -14,6 +19,8 @@ use crate::engine::{EngineError, Sampling};
 const SLACK_PERCENT: u64 = 150;
 /// Of the margin, which varies more from prompt to prompt.
 const MARGIN_SLACK_PERCENT: u64 = 300;
+/// The mean of honest margins that the chain reckons with is at least the largest mean of a writer times this, percent.
+const MEAN_SLACK_PERCENT: u64 = 150;
 /// No threshold is below this, however near each other the kernels at hand are: others round otherwise.
 const FLOOR: Profile = Profile {
     exponent_mismatches_max: 2,
@@ -98,15 +105,17 @@ pub fn calibrate(
             }
         }
     }
-    let profile = profile_of(samples.iter().map(|sample| &sample.measures));
+    let profile = profile_of(&samples);
     Ok(Calibration { reader: model.info().kernel_id, samples, profile })
 }
 
-/// The profile that these honest measures ask for.
+/// The profile that these honest outputs ask for: the largest values, and a margin of which the part that the chain takes
+/// for the mean of honest work is above every writer's mean.
 #[must_use]
-pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile {
+pub fn profile_of(samples: &[Sample]) -> Profile {
     let mut worst = Measures::default();
-    for measures in honest {
+    let mut margins: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for Sample { writer, temperature_milli: _, measures } in samples {
         let Measures {
             exponent_mismatches,
             mantissa_mean_centi,
@@ -114,7 +123,7 @@ pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile
             projection_ppm,
             margin_ppm,
             outliers: _,
-            tokens: _,
+            tokens,
             is_ended_well: _,
         } = *measures;
         worst.exponent_mismatches = worst.exponent_mismatches.max(exponent_mismatches);
@@ -122,7 +131,15 @@ pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile
         worst.mantissa_median = worst.mantissa_median.max(mantissa_median);
         worst.projection_ppm = worst.projection_ppm.max(projection_ppm);
         worst.margin_ppm = worst.margin_ppm.max(margin_ppm);
+        let (sum, count) = margins.entry(writer).or_default();
+        *sum += u64::from(margin_ppm) * u64::from(tokens.max(MARGIN_TOKENS_MIN));
+        *count += u64::from(tokens);
     }
+    let mean_ppm =
+        margins.values().map(|(sum, count)| sum.div_ceil((*count).max(1))).max().unwrap_or(0);
+    let part_bps = u64::from(default_params().drift_margin_bps);
+    let by_mean = (mean_ppm * MEAN_SLACK_PERCENT * u64::from(BPS)).div_ceil(part_bps * 100);
+    let by_mean = u32::try_from(by_mean).unwrap_or(u32::MAX);
     let above = |value: u32, percent: u64, floor: u32| {
         let scaled = (u64::from(value) * percent).div_ceil(100);
         u32::try_from(scaled).unwrap_or(u32::MAX).max(floor)
@@ -140,7 +157,8 @@ pub fn profile_of<'a>(honest: impl IntoIterator<Item = &'a Measures>) -> Profile
         ),
         mantissa_median_max: above(worst.mantissa_median, SLACK_PERCENT, FLOOR.mantissa_median_max),
         projection_ppm_max: above(worst.projection_ppm, SLACK_PERCENT, FLOOR.projection_ppm_max),
-        margin_ppm_max: above(worst.margin_ppm, MARGIN_SLACK_PERCENT, FLOOR.margin_ppm_max),
+        margin_ppm_max: above(worst.margin_ppm, MARGIN_SLACK_PERCENT, FLOOR.margin_ppm_max)
+            .max(by_mean),
         tokens_per_outlier: FLOOR.tokens_per_outlier,
     }
 }

@@ -1,5 +1,6 @@
 //! The measures, from what a provider shows and what was computed here.
 
+use plasma_modules::attestation::audit::drift::{MARGIN_CLIP_MILLI, MARGIN_TOKENS_MIN};
 use plasma_modules::attestation::{FINGERPRINT_POINTS, Leaf};
 use plasma_modules::types::Hash;
 use plasma_proto::plasma::attestation::v1::Measures;
@@ -7,11 +8,9 @@ use plasma_proto::plasma::attestation::v1::Measures;
 use crate::engine::{EngineError, Sampler};
 use crate::evidence::{Binding, Segment, Segments, Signs, distance_ppm};
 
-/// Tokens that margins are averaged over at least: in a short output a single near miss says nothing.
-pub const MARGIN_TOKENS_MIN: u32 = 96;
 /// A token's margin counts at most this much, logits: about one honest token in a thousand lies outside of the
 /// nucleus of another kernel.
-const MARGIN_CLIP: f64 = 2.0;
+const MARGIN_CLIP: f64 = MARGIN_CLIP_MILLI as f64 / 1e3;
 /// A margin above this is an outlier, logits.
 const OUTLIER_MARGIN: f64 = 3.0;
 /// Another kernel's nucleus may hold tokens that are just outside of this one's: thousandths of top_p.

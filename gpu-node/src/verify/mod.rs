@@ -27,7 +27,7 @@ pub use plasma_modules::attestation::audit::{
 };
 
 pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
-pub use measure::{MARGIN_TOKENS_MIN, SegmentMeasures};
+pub use measure::SegmentMeasures;
 pub use provider::{Order, write, write_recorded};
 
 use crate::engine::candle::{Candle, PREFILL_TOKENS, read_rows};

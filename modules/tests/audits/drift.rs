@@ -2,11 +2,12 @@
 
 use crate::court::*;
 
-/// A pass with so much of what the profile allows used up by A and B.
+/// A pass with so much of what the profile allows used up by A and B, and nothing by C.
 fn load(bps: u32) -> Option<Verdict> {
     let measures = Measures {
         mantissa_mean_centi: PROFILE.mantissa_mean_centi_max * bps / BPS,
         projection_ppm: PROFILE.projection_ppm_max * bps / BPS,
+        margin_ppm: 0,
         ..measures(true)
     };
     Some(Verdict { measures: Some(measures), ..verdict(true) })
@@ -21,6 +22,12 @@ fn drift(court: &Court) -> Option<Drift> {
     assert_eq!(answer.drift_limit_micro, 20_723_000);
     assert!(answer.drifts.len() <= 1);
     answer.drifts.into_iter().next()
+}
+
+/// A pass of a claim whose tokens are so far from the winners of their draws.
+fn margin(ppm: u32) -> Option<Verdict> {
+    let measures = Measures { margin_ppm: ppm, ..measures(true) };
+    Some(Verdict { measures: Some(measures), ..verdict(true) })
 }
 
 fn score(court: &Court) -> u64 {
@@ -194,4 +201,88 @@ fn another_profile_begins_anew() {
     let found = drift(&court).unwrap();
     assert_eq!((found.score_micro, found.audits), (1_425_000, 1));
     assert_eq!(found.profile_hash, hash);
+}
+
+/// Claims of which each passes, with tokens that were taken too easily.
+fn lenient(court: &mut Court) -> u64 {
+    for _ in 0..40 {
+        let id = court.audited();
+        court.reveal(id);
+        court.judge_with(id, &[margin(19_000), margin(19_000), margin(19_000)]);
+        if court.audit(id).state() == AuditState::Appeal {
+            return id;
+        }
+        assert_eq!(court.audit(id).finding(), Finding::Clean);
+    }
+    panic!("never convicted");
+}
+
+#[test]
+fn near_misses_of_tokens_add_up_whatever_the_weights() {
+    let mut court = court();
+    let id = lenient(&mut court);
+    let audit = court.audit(id);
+    assert!(audit.is_drift);
+    let found = drift(&court).unwrap();
+    assert_eq!(found.score_micro, 0, "A and B are perfect");
+    // 40 tokens: 0.75 * 96 * 0.019 nats less 1.7409 * 0.004 * 40.
+    let step = 1_368_000 - 278_544;
+    assert_eq!((found.audits, found.margin_score_micro), (20, 20 * step));
+    court.check_export();
+    // A larger jury for which the tokens win their draws.
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court
+        .judge_with(id, &[margin(2_000), margin(2_000), margin(2_000), load(10_000), load(10_000)]);
+    assert_eq!(ended(&court, id).finding(), Finding::Clean);
+    assert_eq!(drift(&court), None);
+
+    let id = lenient(&mut court);
+    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+    court.end(3);
+    court.judge_with(id, &[margin(4_000), margin(4_000), margin(4_000), load(0), load(0)]);
+    assert_eq!(ended(&court, id).finding(), Finding::Drifted);
+}
+
+#[test]
+fn short_claims_count_token_by_token() {
+    let mut court = Court::new(AuditParams { drift_tokens_min: 41, ..numbers() }, 8);
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[margin(19_000), margin(19_000), margin(19_000)]);
+    assert_eq!((court.audit(id).load_bps, score(&court)), (0, 0));
+    assert_eq!(drift(&court).unwrap().margin_score_micro, 1_368_000 - 278_544);
+}
+
+#[test]
+fn the_nearer_the_limit_the_more_is_audited() {
+    // One clean claim makes an operator a known one, and one high load brings it a third of the way.
+    let once = AuditParams { decay_uxpl: 1, payer_bps: BPS, drift_noise_bps: 500, ..numbers() };
+    let mut court = Court::new(once, 10);
+    passed(&mut court, 9_400);
+    assert_eq!(score(&court), 6_900_000);
+    let id = court.claim();
+    assert_eq!(court.audit(id).rate_bps, 6_900 * BPS / 20_723);
+    let mut court = Court::new(once, 10);
+    passed(&mut court, 7_000);
+    let id = court.claim();
+    assert_eq!(court.audit(id).rate_bps, 1_000);
+}
+
+#[test]
+fn no_conviction_is_cheaper_than_that_for_what_adds_up() {
+    let mut court = court();
+    let before = earned(&court);
+    for _ in 0..7 {
+        passed(&mut court, 9_400);
+    }
+    let window = earned(&court) - before;
+    let id = court.audited();
+    court.reveal(id);
+    court.judge(id, &[Some(false); 3]);
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Convicted);
+    assert_eq!(audit.slashed_uxpl, (window * 16).div_ceil(10).to_string());
+    assert_eq!(drift(&court), None);
 }

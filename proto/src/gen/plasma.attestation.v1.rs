@@ -184,6 +184,10 @@ pub struct AuditParams {
     /// How far from the middle of all answers the answer of a juror that looked may be, millionths of its length.
     #[prost(uint32, tag = "37")]
     pub answer_near_ppm: u32,
+    /// Small deviations of tokens: mean margin of honest work over many tokens at most, as a part of the margin that a profile
+    /// allows one claim.
+    #[prost(uint32, tag = "38")]
+    pub drift_margin_bps: u32,
 }
 impl ::prost::Name for AuditParams {
     const NAME: &'static str = "AuditParams";
@@ -338,7 +342,7 @@ pub struct Drift {
     /// Of the audits' profile: another one begins anew.
     #[prost(bytes = "vec", tag = "3")]
     pub profile_hash: ::prost::alloc::vec::Vec<u8>,
-    /// Logarithm of how much likelier the measures are for a provider that deviates, millionths of a nat, above 0.
+    /// Logarithm of how much likelier measures A and B are for a provider that deviates, millionths of a nat.
     #[prost(uint64, tag = "4")]
     pub score_micro: u64,
     /// Audits that it was added up over, the block of the first, and what the operator had earned before, uxpl.
@@ -348,6 +352,9 @@ pub struct Drift {
     pub since_height: u64,
     #[prost(string, tag = "7")]
     pub earned_before_uxpl: ::prost::alloc::string::String,
+    /// The same of measure C, token by token. One of the two is above 0.
+    #[prost(uint64, tag = "8")]
+    pub margin_score_micro: u64,
 }
 impl ::prost::Name for Drift {
     const NAME: &'static str = "Drift";

@@ -73,6 +73,7 @@ pub(super) fn open(
 ) -> Result<Audit, Error> {
     let operator = Address::stored(&job.provider);
     let clean = Amount::stored(&standing(ctx.store, operator).clean_uxpl);
+    let drifting = drift::rate_bps(ctx.store, operator, &stored_hash(&job.model_id), numbers);
     let mut audit = Audit {
         id: job.id,
         state: AuditState::Lot.into(),
@@ -81,7 +82,7 @@ pub(super) fn open(
         payer: job.requester.clone(),
         model_id: job.model_id.clone(),
         charge_uxpl: job.charge_uxpl.clone(),
-        rate_bps: stakes::rate_bps(&terms(numbers), clean),
+        rate_bps: stakes::rate_bps(&terms(numbers), clean).max(drifting),
         claimed_height: ctx.block.height,
         ..Audit::default()
     };

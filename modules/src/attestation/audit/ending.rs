@@ -76,10 +76,8 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     if is_guilty(finding) {
         let kappa_bps = numbers_of(&audit).kappa_bps;
         let model_id = stored_hash(&audit.model_id);
-        let drifted = match finding {
-            Finding::Drifted => drift::slash(ctx.store, provider, &model_id, kappa_bps),
-            _ => Amount::ZERO,
-        };
+        // Whatever convicts it: a false claim must not be the cheaper way out.
+        let drifted = drift::slash(ctx.store, provider, &model_id, kappa_bps);
         let wanted = Amount::stored(&audit.slash_uxpl).max(drifted);
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;

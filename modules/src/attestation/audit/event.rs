@@ -119,8 +119,10 @@ pub enum Event {
         operator: Address,
         /// What the jurors measured, as a part of what the profile allows.
         load_bps: u32,
-        /// The sum, millionths of a nat.
+        /// The sum of measures A and B, millionths of a nat.
         score_micro: u64,
+        /// The sum of measure C.
+        margin_score_micro: u64,
     },
     /// The operator asks for a larger jury.
     AuditAppealed {
@@ -229,12 +231,21 @@ impl crate::Event for Event {
                 ("pass", pass.to_string()),
                 ("fail", fail.to_string()),
             ],
-            Self::DriftCounted { audit_id, operator, load_bps, score_micro } => vec![
-                ("audit_id", audit_id.to_string()),
-                ("operator", operator.text()),
-                ("load_bps", load_bps.to_string()),
-                ("score_micro", score_micro.to_string()),
-            ],
+            Self::DriftCounted {
+                audit_id,
+                operator,
+                load_bps,
+                score_micro,
+                margin_score_micro,
+            } => {
+                vec![
+                    ("audit_id", audit_id.to_string()),
+                    ("operator", operator.text()),
+                    ("load_bps", load_bps.to_string()),
+                    ("score_micro", score_micro.to_string()),
+                    ("margin_score_micro", margin_score_micro.to_string()),
+                ]
+            }
             Self::AuditAppealed { audit_id, bond } => {
                 vec![("audit_id", audit_id.to_string()), ("bond_uxpl", bond.text())]
             }

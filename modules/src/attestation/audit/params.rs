@@ -64,6 +64,7 @@ pub fn default_params() -> AuditParams {
         drift_limit_milli: 20_723,
         drift_tokens_min: 32,
         answer_near_ppm: 200_000,
+        drift_margin_bps: 2_000,
     }
 }
 
@@ -118,6 +119,7 @@ bounded! {
         drift_limit_milli: whole, 9_210, 100_000, Step::by(5_000);
         drift_tokens_min: whole, 1, NUMBER_MAX, Step::twice_or(16);
         answer_near_ppm: whole, 50_000, 1_000_000, Step::by(50_000);
+        drift_margin_bps: whole, 100, WHOLE_BPS, Step::by(250);
     }
     apart { profile_floor, profile_ceiling }
 }
@@ -211,6 +213,7 @@ mod tests {
             AuditParams { leaves: 33, ..good },
             AuditParams { drift_noise_bps: 99, ..good },
             AuditParams { answer_near_ppm: 49_999, ..good },
+            AuditParams { drift_margin_bps: 99, ..good },
             AuditParams { drift_limit_milli: 9_209, ..good },
             AuditParams { drift_honest_bps: 9_000, ..good },
             AuditParams { profile_floor: None, ..good },
