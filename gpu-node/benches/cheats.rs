@@ -152,7 +152,7 @@ struct Options {
     weights: Option<PathBuf>,
     prompts: usize,
     tokens: u32,
-    /// Parts of the names of ways that are played; all if there are none. `honest`: how many honest receipts are rejected.
+    /// Names of ways that are played, or parts of them; all if there are none.
     only: Vec<String>,
     /// Receipts of a former run, which count with those of this one.
     samples: Option<PathBuf>,
@@ -161,7 +161,12 @@ struct Options {
 
 impl Options {
     fn plays(&self, way: Way) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| way.name().contains(part.as_str()))
+        let is_name = |part: &String| WAYS.iter().any(|way| way.name() == part);
+        let is_meant = |part: &String| match is_name(part) {
+            true => way.name() == part,
+            false => way.name().contains(part.as_str()),
+        };
+        self.only.is_empty() || self.only.iter().any(is_meant)
     }
 }
 
