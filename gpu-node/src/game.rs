@@ -410,6 +410,7 @@ impl Table {
         self.defender.service.synced().await?;
         let games = self.defender.games().await?;
         let open: BTreeSet<u64> = games.iter().map(|game| game.id).collect();
+        self.defender.service.metrics.games_open.set(i64::try_from(open.len()).unwrap_or(i64::MAX));
         for id in open.difference(&self.open) {
             tracing::warn!(job_id = id, "a claim is challenged");
         }
@@ -439,6 +440,7 @@ impl Table {
     /// Said once of a game.
     fn complain(&mut self, id: u64, why: &GameError) {
         if self.told.insert(id) {
+            self.defender.service.metrics.game_move("not_computed");
             tracing::error!(job_id = id, %why, "a challenged claim cannot be defended; trying on");
         }
     }
@@ -494,8 +496,12 @@ impl Table {
         };
         let (state, depth) = (game.state().as_str_name(), game.path.len());
         match service.transact(vec![msg]).await {
-            Ok(_) => tracing::info!(job_id = game.id, state, depth, "a move in a game is made"),
+            Ok(_) => {
+                service.metrics.game_move("made");
+                tracing::info!(job_id = game.id, state, depth, "a move in a game is made");
+            }
             Err(error) => {
+                service.metrics.game_move("refused");
                 tracing::warn!(job_id = game.id, state, depth, %error, "a move in a game was not taken; trying again");
             }
         }
@@ -538,12 +544,11 @@ impl Defender {
         let ask = |page| QueryGamesRequest {
             operator: operator.clone(),
             pagination: Some(PageRequest { reverse: true, ..page }),
+            open_only: true,
             ..QueryGamesRequest::default()
         };
         let take = |page: QueryGamesResponse| (page.games, page.pagination);
         let path = "/plasma.attestation.v1.Query/Games";
-        let mut games: Vec<Game> = self.service.client.listed(path, PAGES_MAX, ask, take).await?;
-        games.retain(|game| game.state() != GameState::Ended);
-        Ok(games)
+        self.service.client.listed(path, PAGES_MAX, ask, take).await
     }
 }

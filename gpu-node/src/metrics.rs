@@ -48,6 +48,9 @@ pub struct Metrics {
     /// Duties of audits that are open.
     pub duties_open: Gauge,
     duties: Family<Label, Counter>,
+    /// Referee games about this operator's claims that have not ended.
+    pub games_open: Gauge,
+    moves: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -76,6 +79,8 @@ impl Metrics {
             requests: Family::default(),
             duties_open: Gauge::default(),
             duties: Family::default(),
+            games_open: Gauge::default(),
+            moves: Family::default(),
         };
         metrics.registered()
     }
@@ -133,6 +138,16 @@ impl Metrics {
             "Duties of audits, by what became of them",
             self.duties.clone(),
         );
+        registry.register(
+            "games_open",
+            "Referee games about this operator's claims that have not ended",
+            self.games_open.clone(),
+        );
+        registry.register(
+            "game_moves",
+            "Moves in referee games, by what became of them",
+            self.moves.clone(),
+        );
         self
     }
 
@@ -158,6 +173,11 @@ impl Metrics {
     /// A duty of an audit became `what`: `reveal`, `commit`, `verdict` when done, else `missed`.
     pub fn duty(&self, what: &'static str) {
         self.duties.get_or_create(&Label("what", what)).inc();
+    }
+
+    /// A move in a game was `made` or `refused`; `not_computed` is a game that cannot be defended.
+    pub fn game_move(&self, what: &'static str) {
+        self.moves.get_or_create(&Label("what", what)).inc();
     }
 
     /// A request to the local interface ended as `result`.

@@ -178,6 +178,7 @@ impl World {
             wake: Notify::new(),
             health: Arc::new(Health::default()),
         });
+        let metrics = Arc::clone(&service.metrics);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(chain::watch(Arc::clone(&service), stopped.clone())),
@@ -187,7 +188,7 @@ impl World {
             let models = BTreeMap::from([(self.model_id, judge)]);
             tasks.push(tokio::spawn(game::serve(Defender { service, models }, stopped)));
         }
-        Working { stop, tasks }
+        Working { metrics, stop, tasks }
     }
 
     /// A claim for a greedy job.
@@ -223,6 +224,7 @@ impl World {
 }
 
 struct Working {
+    metrics: Arc<Metrics>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -243,6 +245,9 @@ async fn story(writes: u64, defends: Option<u64>, challenges: u64) -> (World, u6
     let provider = world.work(home.path(), model(writes), defends.map(judge));
     let id = world.claim().await;
     let game = world.challenge(id, challenges, true).await.unwrap();
+    let told = provider.metrics.text();
+    let is_counted = told.contains("gpu_node_game_moves_total{what=\"made\"}");
+    assert_eq!(is_counted, defends.is_some(), "{told}");
     provider.stop().await;
     (world, id, game)
 }

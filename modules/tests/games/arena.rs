@@ -15,7 +15,8 @@ pub use plasma_modules::{
 };
 pub use plasma_proto::plasma::attestation::v1::{
     Finding, FinishReason, Game, GameParams, GameReason, GameState, MsgChallenge, MsgDefend,
-    MsgDescend, MsgProve, MsgSetReferee, MsgShowToken, RefereeModel, RefereeShape, Standing,
+    MsgDescend, MsgProve, MsgSetReferee, MsgShowToken, QueryGamesRequest, QueryGamesResponse,
+    RefereeModel, RefereeShape, Standing,
 };
 
 pub use crate::net::*;

@@ -263,3 +263,38 @@ fn so_many_games_go_a_step_further_as_a_block_may() {
     arena.end(1);
     assert_eq!(open(&arena), many.saturating_sub(8));
 }
+
+fn found(arena: &Arena, request: &QueryGamesRequest) -> Result<usize, String> {
+    let view = View { store: &arena.net.store, block: &arena.net.block };
+    let path = "/plasma.attestation.v1.Query/Games";
+    let bytes = Router::new().call(path, &view, &request.encode_to_vec());
+    let bytes = bytes.map_err(|error| error.message)?;
+    Ok(QueryGamesResponse::decode(&bytes[..]).unwrap().games.len())
+}
+
+#[test]
+fn who_defends_or_challenges_is_told_of_open_games_alone() {
+    let honest = Player::honest();
+    let mut arena = Arena::new();
+    let of_provider =
+        QueryGamesRequest { operator: PROVIDER.text(), ..QueryGamesRequest::default() };
+    let of_challenger =
+        QueryGamesRequest { challenger: CHALLENGER.text(), ..QueryGamesRequest::default() };
+    let open =
+        |request: &QueryGamesRequest| QueryGamesRequest { open_only: true, ..request.clone() };
+    assert_eq!(found(&arena, &open(&of_provider)), Ok(0));
+    arena.challenge(&honest.but(somewhere()));
+    for request in [&of_provider, &of_challenger] {
+        assert_eq!(found(&arena, request), Ok(1));
+        assert_eq!(found(&arena, &open(request)), Ok(1));
+    }
+    // The provider is silent, and loses.
+    arena.end(4);
+    assert_eq!(arena.game().state(), GameState::Ended);
+    for request in [&of_provider, &of_challenger] {
+        assert_eq!(found(&arena, request), Ok(1));
+        assert_eq!(found(&arena, &open(request)), Ok(0));
+    }
+    let refusal = found(&arena, &open(&QueryGamesRequest::default())).unwrap_err();
+    assert!(refusal.contains("open_only goes with operator or challenger"), "{refusal}");
+}

@@ -1671,7 +1671,7 @@ impl ::prost::Name for QueryGameResponse {
         "/plasma.attestation.v1.QueryGameResponse".into()
     }
 }
-/// At most one of the three.
+/// At most one of the first three.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueryGamesRequest {
     #[prost(enumeration = "GameState", tag = "1")]
@@ -1683,6 +1683,9 @@ pub struct QueryGamesRequest {
     #[prost(message, optional, tag = "4")]
     pub pagination:
         ::core::option::Option<super::super::super::cosmos::base::query::v1beta1::PageRequest>,
+    /// Only games that have not ended; with operator or challenger.
+    #[prost(bool, tag = "5")]
+    pub open_only: bool,
 }
 impl ::prost::Name for QueryGamesRequest {
     const NAME: &'static str = "QueryGamesRequest";

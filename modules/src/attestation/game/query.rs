@@ -7,7 +7,7 @@ use plasma_proto::plasma::attestation::v1::{
     QueryRefereeRequest, QueryRefereeResponse,
 };
 
-use super::state::{GAMES, REFEREES, state_byte};
+use super::state::{GAMES, OPEN_BYTE, REFEREES, state_byte};
 use crate::{
     Address, Read, Table, View,
     attestation::{query::parse_model_id, state::bytes},
@@ -37,24 +37,27 @@ fn found(store: &dyn Read, keys: Vec<Vec<u8>>) -> Vec<Game> {
 
 fn games(view: &View<'_>, request: QueryGamesRequest) -> Result<QueryGamesResponse, QueryError> {
     let (wanted, store) = (request.state(), view.store);
-    let QueryGamesRequest { state, operator, challenger, pagination } = request;
+    let QueryGamesRequest { state, operator, challenger, pagination, open_only } = request;
     if GameState::try_from(state).is_err() {
         return Err(QueryError::invalid(format!("{state} is no state of a game")));
     }
     let any = wanted == GameState::Unspecified;
+    let of = |who: &str| {
+        let who = Address::parse(who)?;
+        Ok::<_, QueryError>(if open_only { bytes(&(who, OPEN_BYTE)) } else { bytes(&who) })
+    };
     let (table, prefix) = match (operator.as_str(), challenger.as_str()) {
+        ("", "") if open_only => {
+            return Err(QueryError::invalid("open_only goes with operator or challenger"));
+        }
         ("", "") if any => {
             let (entries, pagination) = page(store, GAMES.map(), &(), pagination)?;
             let games = entries.into_iter().map(|(_, game)| game).collect();
             return Ok(QueryGamesResponse { games, pagination: Some(pagination) });
         }
         ("", "") => (Table::AttestationGamesByState, bytes(&state_byte(wanted))),
-        (operator, "") if any => {
-            (Table::AttestationGamesByProvider, bytes(&Address::parse(operator)?))
-        }
-        ("", challenger) if any => {
-            (Table::AttestationGamesByChallenger, bytes(&Address::parse(challenger)?))
-        }
+        (operator, "") if any => (Table::AttestationGamesByProvider, of(operator)?),
+        ("", challenger) if any => (Table::AttestationGamesByChallenger, of(challenger)?),
         _ => {
             return Err(QueryError::invalid("give one of state, operator and challenger, or none"));
         }

@@ -13,6 +13,9 @@ pub(super) const GAMES: IndexedMap<u64, Game> =
     IndexedMap::new(Table::AttestationGames, game_indexes);
 pub(super) const REFEREES: Map<Hash, RefereeModel> = Map::new(Table::AttestationReferees);
 
+/// Of open games, behind whose they are in the index.
+pub(super) const OPEN_BYTE: u8 = 0;
+
 /// Hands every index key of games to `put`.
 pub(in crate::attestation) fn rebuild_derived(store: &dyn Read, put: &mut dyn FnMut(Vec<u8>)) {
     GAMES.rebuild(store, put);
@@ -22,13 +25,22 @@ pub(super) fn state_byte(state: GameState) -> u8 {
     u8::try_from(i32::from(state)).unwrap_or(u8::MAX)
 }
 
+/// Open games come first.
+fn open_byte(game: &Game) -> u8 {
+    if is_open(game) { OPEN_BYTE } else { OPEN_BYTE + 1 }
+}
+
 fn game_indexes(id: &u64, game: &Game) -> Vec<IndexEntry> {
     let (provider, challenger) =
         (Address::stored(&game.provider), Address::stored(&game.challenger));
     let mut indexes = Vec::with_capacity(4);
     indexes.push((Table::AttestationGamesByState, bytes(&(state_byte(game.state()), *id))));
-    indexes.push((Table::AttestationGamesByProvider, bytes(&(provider, *id))));
-    indexes.push((Table::AttestationGamesByChallenger, bytes(&(challenger, *id))));
+    for (table, who) in [
+        (Table::AttestationGamesByProvider, provider),
+        (Table::AttestationGamesByChallenger, challenger),
+    ] {
+        indexes.push((table, bytes(&(who, open_byte(game), *id))));
+    }
     if is_open(game) {
         let due = due_entry(game.waits_for_time, game.due_height, game.due_s, *id);
         indexes.push((Table::AttestationGamesByDue, due));
