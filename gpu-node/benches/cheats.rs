@@ -637,8 +637,8 @@ struct Career {
     /// Tokens that it was paid for, and those of them since the chain began to add up.
     tokens: f64,
     since: f64,
-    /// Part of its claims that was audited at last, basis points.
-    rate_bps: u32,
+    /// How much of what was paid since is reckoned with at the end: all, or as much as the sums are of the limit.
+    part: f64,
 }
 
 /// Uniform numbers of 64 bits (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
@@ -666,13 +666,14 @@ fn career(all: &[&Judged], seed: u64) -> Option<Career> {
     let limit_micro = u64::from(test.limit_milli) * 1_000;
     let (mut load, mut margin) = (0u64, 0u64);
     let mut draws = SplitMix(seed);
-    let mut career = Career { receipts: 0, tokens: 0.0, since: 0.0, rate_bps: 0 };
+    let mut career = Career { receipts: 0, tokens: 0.0, since: 0.0, part: 0.0 };
     while career.receipts < CAREER_RECEIPTS_MAX {
         let one = all[draws.below(all.len())];
         let raised = load.max(margin).saturating_mul(10_000) / limit_micro;
-        career.rate_bps = numbers.rate_min_bps.max(raised.min(10_000) as u32);
+        let rate_bps = numbers.rate_min_bps.max(raised.min(10_000) as u32);
         career.receipts += 1;
-        if draws.below(10_000) < career.rate_bps as usize {
+        if draws.below(10_000) < rate_bps as usize {
+            career.part = raised as f64 / 1e4;
             if one.is_caught(0) {
                 return Some(career);
             }
@@ -682,6 +683,7 @@ fn career(all: &[&Judged], seed: u64) -> Option<Career> {
             let step = test.margin_step_micro(&one.measures, &DEFAULT_PROFILE);
             margin = margin.saturating_add_signed(step);
             if test.is_over(load.max(margin)) {
+                career.part = 1.0;
                 return Some(career);
             }
         }
@@ -703,10 +705,10 @@ fn losing_price(careers: &[Career]) -> f64 {
         let of = |career: &Career| {
             // uxpl of a token are XPL of a million.
             let receipt = price * career.tokens / career.receipts.max(1) as f64;
-            let claim =
-                audit::stakes::slash(&terms, career.rate_bps, Amount::new(receipt as u128), bond);
+            let at_risk = Amount::new(receipt as u128);
+            let claim = audit::stakes::slash(&terms, terms.rate_min_bps, at_risk, bond);
             let kappa = f64::from(terms.kappa_bps) / 1e4;
-            let drifted = (kappa * share * price * career.since).min(bond.units() as f64);
+            let drifted = (kappa * price * career.part * career.since).min(bond.units() as f64);
             share * price * career.tokens - drifted.max(claim.units() as f64)
         };
         careers.iter().map(of).sum::<f64>()

@@ -110,12 +110,12 @@ pub fn calibrate(
 }
 
 /// The profile that these honest outputs ask for: the largest values, and a margin of which the part that the chain takes
-/// for the mean of honest work is above every writer's mean.
+/// for the mean of honest work is above every writer's mean at every temperature.
 #[must_use]
 pub fn profile_of(samples: &[Sample]) -> Profile {
     let mut worst = Measures::default();
-    let mut margins: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for Sample { writer, temperature_milli: _, measures } in samples {
+    let mut margins: BTreeMap<(&str, u32), (u64, u64)> = BTreeMap::new();
+    for Sample { writer, temperature_milli, measures } in samples {
         let Measures {
             exponent_mismatches,
             mantissa_mean_centi,
@@ -131,7 +131,7 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
         worst.mantissa_median = worst.mantissa_median.max(mantissa_median);
         worst.projection_ppm = worst.projection_ppm.max(projection_ppm);
         worst.margin_ppm = worst.margin_ppm.max(margin_ppm);
-        let (sum, count) = margins.entry(writer).or_default();
+        let (sum, count) = margins.entry((writer, *temperature_milli)).or_default();
         *sum += u64::from(margin_ppm) * u64::from(tokens.max(MARGIN_TOKENS_MIN));
         *count += u64::from(tokens);
     }

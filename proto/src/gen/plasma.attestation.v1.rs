@@ -345,16 +345,19 @@ pub struct Drift {
     /// Logarithm of how much likelier measures A and B are for a provider that deviates, millionths of a nat.
     #[prost(uint64, tag = "4")]
     pub score_micro: u64,
-    /// Audits that it was added up over, the block of the first, and what the operator had earned before, uxpl.
+    /// Audits that it was added up over, the block of the first, and what was paid for claims of the model since, uxpl.
     #[prost(uint64, tag = "5")]
     pub audits: u64,
     #[prost(uint64, tag = "6")]
     pub since_height: u64,
     #[prost(string, tag = "7")]
-    pub earned_before_uxpl: ::prost::alloc::string::String,
+    pub paid_uxpl: ::prost::alloc::string::String,
     /// The same of measure C, token by token. One of the two is above 0.
     #[prost(uint64, tag = "8")]
     pub margin_score_micro: u64,
+    /// The claim that brings a sum to the limit, while it waits: the sums are those before it, and nothing is added to them.
+    #[prost(uint64, tag = "9")]
+    pub audit_id: u64,
 }
 impl ::prost::Name for Drift {
     const NAME: &'static str = "Drift";

@@ -123,6 +123,7 @@ pub(super) fn decide(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
     if !selected {
         AUDITS.remove(ctx.store, &audit.id);
         market::release(ctx, audit.id)?;
+        drift::paid(ctx.store, &audit);
         return Ok(());
     }
     seat(ctx, audit)
@@ -137,17 +138,23 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let bond = market::provider(ctx.store, operator)
         .map(|provider| Amount::stored(&provider.bond_uxpl))
         .unwrap_or_else(|| fault("a claim of nobody", &audit.id.to_be_bytes()));
-    let slash = stakes::slash(&terms(&numbers), audit.rate_bps, at_risk, bond);
+    // By the operator's own rate: being looked at more often for small deviations makes no cheat cheaper.
+    let clean = Amount::stored(&standing(ctx.store, operator).clean_uxpl);
+    let rate_bps = stakes::rate_bps(&terms(&numbers), clean);
+    let slash = stakes::slash(&terms(&numbers), rate_bps, at_risk, bond);
     let model_id = stored_hash(&audit.model_id);
-    let drifted = drift::slash(ctx.store, operator, &model_id, numbers.kappa_bps).min(bond);
-    let locked = stakes::seat(slash.max(drifted), at_risk, numbers.seat_min_uxpl.into());
+    let drifted = drift::slash(ctx.store, operator, &model_id, &numbers, true).min(bond);
     audit.params = Some(numbers);
     audit.at_risk_uxpl = at_risk.text();
     audit.slash_uxpl = slash.text();
-    audit.seat_uxpl = locked.text();
     let profile = profile.filter(|profile| is_verified(&numbers, profile));
     audit.profile = profile.and_then(|profile| profile.profile);
-    let jury = audit.profile.and_then(|_| draw(ctx, &audit, numbers.jury));
+    // Where nobody can lock as much as small deviations may cost, the jury is one that locks what the claim may.
+    let jury = [slash.max(drifted), slash].into_iter().find_map(|saved| {
+        let locked = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into());
+        audit.seat_uxpl = locked.text();
+        audit.profile.and_then(|_| draw(ctx, &audit, numbers.jury))
+    });
     let Some(jury) = jury else { return ending::end(ctx, audit, Finding::NoJury) };
 
     take_seats(ctx, &mut audit, &jury)?;

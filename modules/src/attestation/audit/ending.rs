@@ -74,10 +74,9 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     let mut pot = Pot { shared: end_claim(ctx, &audit, finding)?, burned: Amount::ZERO };
     let mut slashed = Amount::ZERO;
     if is_guilty(finding) {
-        let kappa_bps = numbers_of(&audit).kappa_bps;
-        let model_id = stored_hash(&audit.model_id);
-        // Whatever convicts it: a false claim must not be the cheaper way out.
-        let drifted = drift::slash(ctx.store, provider, &model_id, kappa_bps);
+        let (model_id, numbers) = (stored_hash(&audit.model_id), numbers_of(&audit));
+        let is_drift = finding == Finding::Drifted;
+        let drifted = drift::slash(ctx.store, provider, &model_id, &numbers, is_drift);
         let wanted = Amount::stored(&audit.slash_uxpl).max(drifted);
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;
@@ -88,8 +87,10 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     if pot.burned != Amount::ZERO {
         token::burn(ctx, account(), pot.burned)?;
     }
-    if is_guilty(finding) || (audit.is_drift && finding == Finding::Clean && audit.round == 1) {
+    if is_guilty(finding) {
         drift::forget(ctx.store, &audit);
+    } else if audit.is_drift {
+        drift::go_on(ctx.store, &audit, finding);
     }
     count(ctx, &audit, finding);
     forget_leaves(ctx.store, &audit);
@@ -116,6 +117,7 @@ fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amoun
             let fee = claim::fee(audit, &numbers_of(audit)).min(most);
             market::set_audit_fee(ctx.store, audit.id, fee)?;
             let released = market::settle_held(ctx, audit.id)?;
+            drift::paid(ctx.store, audit);
             Ok(if released == market::Released::Settled { fee } else { Amount::ZERO })
         }
         Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => {
@@ -124,6 +126,7 @@ fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amoun
         }
         Finding::Silent | Finding::NoJury | Finding::Unspecified => {
             market::release(ctx, audit.id)?;
+            drift::paid(ctx.store, audit);
             Ok(Amount::ZERO)
         }
     }

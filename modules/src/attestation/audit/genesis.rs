@@ -3,11 +3,14 @@ use alloc::{collections::BTreeSet, format, string::String};
 use plasma_proto::plasma::{attestation::v1::AuditState, genesis::v1::AttestationGenesis};
 
 use super::{
-    Error, drift, question,
+    Error, drift,
+    params::rows,
+    question,
     state::{AUDITS, BEACONS, COUNTS, DRIFTS, LEAVES, MEMBERS, PROFILES, STANDINGS},
 };
 use crate::{
     Address, Amount, Read, Write, market,
+    params::check_bounds,
     types::{Hash, hash32},
 };
 
@@ -153,6 +156,10 @@ fn check_audit(
     }
     if !audit.question.is_empty() {
         hash(&audit.question)?;
+    }
+    if let Some(params) = &audit.params {
+        let good = rows(params).and_then(|rows| check_bounds(&rows));
+        good.map_err(|error| bad(format!("audit {}: {error}", audit.id)))?;
     }
     let seated = audit.params.is_some() && audit.profile.is_some();
     match audit.state() {
