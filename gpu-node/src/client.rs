@@ -41,6 +41,7 @@ mod blocks;
 mod error;
 mod transaction;
 
+#[cfg(feature = "engine")]
 pub(crate) use blocks::{block_or_pause, next_turn};
 pub use error::ClientError;
 pub use transaction::{Block, TxEvent, TxOptions, TxOutcome, sign_tx};

@@ -1,5 +1,5 @@
 //! Audits on a real chain between real rigs: honest work is found clean, a dispute is judged though a juror is gone,
-//! and a rig that computes with other weights loses its pay and a part of its bond.
+//! and a rig that computes with other weights loses its pay and a part of its bond, and its stake in a larger jury.
 
 use std::path::Path;
 
@@ -12,8 +12,9 @@ use plasma_testnet::{
 use serde_json::Value;
 
 const XPL: u128 = 1_000_000;
-/// The first serves and publishes, the second cheats, the others judge.
-const RIGS: u16 = 5;
+/// The first serves and publishes, the second cheats, the others judge: three from the beginning, and three more where a
+/// larger jury is asked for.
+const RIGS: u16 = 8;
 const JURORS: usize = 3;
 /// Jobs until the cheat surely got one of them: each goes to one of two.
 const TRIES: usize = 40;
@@ -26,8 +27,9 @@ const SET: [&str; 11] = [
     "attestation.audits.commit_s=20",
     "attestation.audits.verdict_blocks=40",
     "attestation.audits.verdict_s=20",
-    "attestation.audits.appeal_blocks=3",
-    "attestation.audits.appeal_s=1",
+    // Time enough to ask for a larger jury.
+    "attestation.audits.appeal_blocks=30",
+    "attestation.audits.appeal_s=5",
     // One clean claim, of whomever, and hardly any is drawn.
     "attestation.audits.rate_min_bps=100",
     "attestation.audits.decay_uxpl=1",
@@ -42,7 +44,7 @@ struct World {
 }
 
 impl World {
-    /// Five rigs, none of them running; the first serves, the last three judge.
+    /// The rigs, none of them running; the first serves, the last three judge.
     fn new(dir: &Path) -> Self {
         let programs = Programs::find().unwrap();
         let keyring = Xpl::new(&programs, &dir.join("xpl"));
@@ -70,13 +72,28 @@ impl World {
         let model = rigs[0].register(&xpl, &urls, &Weights::Tiny).unwrap();
 
         rigs[0].set_profile(&xpl, &model).unwrap();
-        for rig in rigs.iter().rev().take(JURORS) {
-            rig.register(&xpl, &urls, &Weights::Other).unwrap();
-            let judged = rig.judge(&Weights::Tiny).unwrap();
-            assert_eq!(judged, model);
-            rig.join_pool(&xpl, &model).unwrap();
-        }
-        Self { network, xpl, model, rigs }
+        let world = Self { network, xpl, model, rigs };
+        world.rigs.iter().rev().take(JURORS).for_each(|rig| world.join(rig));
+        world
+    }
+
+    /// Makes a juror of a rig.
+    fn join(&self, rig: &Rig) {
+        rig.register(&self.xpl, &self.network.validators[0].urls, &Weights::Other).unwrap();
+        assert_eq!(rig.judge(&Weights::Tiny).unwrap(), self.model);
+        rig.join_pool(&self.xpl, &self.model).unwrap();
+    }
+
+    /// A job that this rig serves, of those that two serve, and what alice had before it.
+    fn job_of(&self, rig: usize) -> (String, u128) {
+        let of = || {
+            let before = self.balance("alice");
+            let id = self.submit();
+            let job = self.job(&id, &["DELIVERED", "SETTLED", "REFUNDED"]);
+            let is_its = job["provider"] == self.rigs[rig].operator_address.as_str();
+            is_its.then_some((id, before))
+        };
+        (0..TRIES).find_map(|_| of()).expect("no job for one of two rigs")
     }
 
     fn submit(&self) -> String {
@@ -167,15 +184,7 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     rigs[1].swap_weights(&right, &wrong).unwrap();
     let cheat = rigs[1].start().unwrap();
     let bond = world.bond(1);
-    let (third, paid) = (0..TRIES)
-        .find_map(|_| {
-            let before = world.balance("alice");
-            let id = world.submit();
-            let job = world.job(&id, &["DELIVERED", "SETTLED", "REFUNDED"]);
-            let is_its = job["provider"] == rigs[1].operator_address.as_str();
-            is_its.then_some((id, before))
-        })
-        .expect("no job for one of two rigs");
+    let (third, paid) = world.job_of(1);
     let audit = world.ended(&third);
     assert_eq!(audit["finding"], "FINDING_CONVICTED", "{audit}\n{}", cheat.log_tail());
     assert!(seats(&audit).iter().all(|seat| seat["verdict"]["pass"] == false), "{audit}");
@@ -220,6 +229,30 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
     });
     let shown = shown.unwrap();
     assert_eq!(shown["is_verified"], true, "{shown}");
+
+    // The cheat wants a larger jury: three more rigs judge by then. It finds the same, and the cheat's stake is theirs.
+    for rig in rigs.iter().rev().skip(JURORS).take(JURORS) {
+        world.join(rig);
+        jurors.push(rig.start().unwrap());
+    }
+    let (fourth, _) = world.job_of(1);
+    let waits = |audit: &Value| audit["state"] == "AUDIT_STATE_APPEAL";
+    until("a verdict", || world.audit(&fourth).filter(waits)).unwrap();
+    let bond = world.bond(1);
+    let before = world.balance(&rigs[1].operator);
+    xpl.json(&["appeal", &fourth, "--from", &rigs[1].operator]).unwrap();
+    let audit = world.ended(&fourth);
+    assert_eq!(audit["finding"], "FINDING_CONVICTED", "{audit}\n{}", cheat.log_tail());
+    let larger: Vec<&Value> = seats(&audit).iter().filter(|seat| seat["round"] == 1).collect();
+    assert_eq!((seats(&audit).len(), larger.len()), (2 * JURORS, JURORS), "{audit}");
+    assert!(larger.iter().all(|seat| seat["verdict"]["pass"] == false), "{audit}");
+    let stake = amount(&audit["appeal_bond_uxpl"]);
+    assert!(stake >= 50 * XPL && before - world.balance(&rigs[1].operator) >= stake, "{audit}");
+    let slashed = amount(&audit["slashed_uxpl"]);
+    assert_eq!(world.bond(1), bond - slashed);
+    let shared: u128 = seats(&audit).iter().map(|seat| amount(&seat["earned_uxpl"])).sum();
+    assert!(shared > stake, "{audit}");
+    world.job(&fourth, &["REFUNDED"]);
 
     // Nobody else lost anything, and the state on disk is whole.
     assert_eq!(world.bond(0), 1_000 * XPL);

@@ -20,6 +20,7 @@ const BEHIND_MAX: u32 = 3;
 /// Without a WebSocket: how often the node is asked.
 const POLL: Duration = Duration::from_secs(1);
 /// With no new block: how often who follows them looks around anyway.
+#[cfg(feature = "engine")]
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Polls before the WebSocket is tried again.
 const POLLS: u32 = 10;
@@ -42,11 +43,13 @@ pub(super) fn subscribe(client: Client) -> BoxStream<'static, u64> {
 }
 
 /// Waits for the next of [`Client::subscribe_blocks`], or for [`PAUSE_MAX`].
+#[cfg(feature = "engine")]
 pub(crate) async fn block_or_pause(blocks: &mut BoxStream<'static, u64>) {
     let _ = timeout(PAUSE_MAX, blocks.next()).await;
 }
 
 /// As [`block_or_pause`]; `false` at once when `stop` says so.
+#[cfg(feature = "engine")]
 pub(crate) async fn next_turn(
     blocks: &mut BoxStream<'static, u64>,
     stop: &mut watch::Receiver<bool>,
