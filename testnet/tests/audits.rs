@@ -202,7 +202,8 @@ fn juries_of_rigs_pay_the_honest_and_convict_who_computes_with_other_weights() {
         (shown["audit"]["finding"] == "FINDING_CONVICTED").then_some(shown)
     });
     proven.unwrap();
-    let fees = paid - world.balance("alice");
+    // What former jobs did not need may have come back meanwhile.
+    let fees = paid.saturating_sub(world.balance("alice"));
     assert!(fees < XPL, "refunded but for fees: {fees}");
 
     // Another profile of the model is a proposal until all who judge it have confirmed it.

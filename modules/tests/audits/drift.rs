@@ -212,23 +212,60 @@ fn an_appeal_without_a_larger_jury_saves_nobody() {
     assert_eq!(audit.finding(), Finding::Drifted);
 }
 
+/// A disputed claim that its jury passes with this load.
+fn disputed(court: &mut Court, bps: u32) -> Audit {
+    let id = court.claim();
+    court.dispute(id, 10 * XPL).unwrap();
+    court.end(3);
+    court.reveal(id);
+    court.judge_with(id, &[load(bps), load(bps), load(bps)]);
+    assert_eq!(court.audit(id).reason(), AuditReason::Dispute);
+    ended(court, id)
+}
+
 #[test]
-fn claims_that_somebody_chose_do_not_count() {
-    let once = AuditParams { decay_uxpl: 1, payer_bps: BPS, ..numbers() };
-    let mut court = Court::new(once, 10);
-    passed(&mut court, 9_400);
+fn a_dispute_changes_nothing_of_which_claims_are_added_up() {
+    // Of a newcomer all are, and nobody keeps one out.
+    let mut court = court();
+    assert!(disputed(&mut court, 9_400).is_of_lot);
     assert_eq!(score(&court), 1_725_000);
-    for (bps, ppm) in [(9_900, 0), (0, 19_000)] {
-        let id = court.claim();
-        court.dispute(id, 10 * XPL).unwrap();
-        court.end(3);
-        court.reveal(id);
-        let says = if ppm > 0 { margin(ppm) } else { load(bps) };
-        court.judge_with(id, &[says.clone(), says.clone(), says]);
-        assert_eq!(ended(&court, id).finding(), Finding::Clean);
-        let found = drift(&court).unwrap();
-        assert_eq!((found.score_micro, found.margin_score_micro), (1_725_000, 0));
+
+    // Of a known operator a tenth is, disputed or not.
+    let once = AuditParams { decay_uxpl: 1, payer_bps: BPS, drift_false_bps: 9_999, ..numbers() };
+    let mut court = Court::new(once, 10);
+    passed(&mut court, 5_000);
+    let mut counted = 0;
+    for _ in 0..40 {
+        let before = score(&court);
+        let audit = disputed(&mut court, 9_000);
+        assert_eq!(score(&court) > before, audit.is_of_lot);
+        counted += u32::from(audit.is_of_lot);
     }
+    assert!((1..=12).contains(&counted), "{counted} of 40");
+}
+
+#[test]
+fn a_claim_that_the_lot_passed_over_is_not_added_by_a_dispute() {
+    let once = AuditParams { decay_uxpl: 1, payer_bps: BPS, ..numbers() };
+    let mut court = Court::with(once, 10, |genesis| {
+        let market = genesis.market.as_mut().unwrap().params.as_mut().unwrap();
+        (market.dispute_window_blocks, market.dispute_window_s) = (200, 0);
+    });
+    passed(&mut court, 5_000);
+    let id = loop {
+        let id = court.claim();
+        court.end(34);
+        if audit::audit(&court.net.store, id).is_none() {
+            break id;
+        }
+    };
+    court.dispute(id, 10 * XPL).unwrap();
+    court.end(3);
+    court.reveal(id);
+    court.judge_with(id, &[load(9_900), load(9_900), load(9_900)]);
+    let audit = ended(&court, id);
+    assert_eq!((audit.finding(), audit.is_of_lot, audit.rate_bps), (Finding::Clean, false, 0));
+    assert_eq!(drift(&court), None);
 }
 
 #[test]
@@ -331,6 +368,20 @@ fn the_nearer_the_limit_the_more_is_audited() {
     passed(&mut court, 7_000);
     let id = court.claim();
     assert_eq!(court.audit(id).rate_bps, 1_000);
+}
+
+#[test]
+fn while_a_claim_waits_at_the_limit_any_conviction_costs_all_of_it() {
+    let mut court =
+        Court::new(AuditParams { appeal_blocks: 60, slash_min_uxpl: 1, ..numbers() }, 10);
+    drifted(&mut court);
+    let wanted = (paid(&court) * 16).div_ceil(10);
+    let id = court.audited();
+    // It shows no evidence.
+    court.end(8);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Hidden);
+    assert_eq!(audit.slashed_uxpl, wanted.to_string());
 }
 
 #[test]

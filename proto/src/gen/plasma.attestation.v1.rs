@@ -539,6 +539,9 @@ pub struct Audit {
     /// What the jurors of the round under way must answer, 32 bytes; drawn when they begin.
     #[prost(bytes = "vec", tag = "35")]
     pub question: ::prost::alloc::vec::Vec<u8>,
+    /// The lot selects the claim, or would have if nobody had disputed it: its measures are added to those before.
+    #[prost(bool, tag = "36")]
+    pub is_of_lot: bool,
 }
 impl ::prost::Name for Audit {
     const NAME: &'static str = "Audit";

@@ -25,7 +25,7 @@ use crate::{
     attestation::leaf_count,
     error::fault,
     market,
-    types::{Hash, hash32},
+    types::{Hash, digest, hash32},
 };
 
 /// Beacons that are kept: for a lot that comes late because a block has more of them than steps.
@@ -94,7 +94,7 @@ pub(super) fn open(
 }
 
 /// Whether a claim is selected whatever the beacons say.
-fn is_sure(audit: &Audit) -> bool {
+pub(super) fn is_sure(audit: &Audit) -> bool {
     audit.reason() != AuditReason::Lot || lot::selects(&[], audit.id, audit.rate_bps)
 }
 
@@ -129,6 +129,18 @@ pub(super) fn decide(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
     seat(ctx, audit)
 }
 
+/// Whether the lot selects a claim, as it would without a dispute: where that came first, beacons that are not known yet are
+/// played by others that the disputer did not know. So who disputes changes nothing of which claims are added up.
+fn is_of_lot(ctx: &Ctx<'_>, audit: &Audit) -> bool {
+    let mut all = beacons(ctx.store, audit.claimed_height);
+    for left in all.len()..lot::BEACONS {
+        all.push(digest(&[&ctx.block.beacon, &left.to_be_bytes()]));
+    }
+    audit.is_of_lot
+        || audit.reason() != AuditReason::Dispute
+        || lot::selects(&all, audit.id, audit.rate_bps)
+}
+
 /// Draws the jury of a claim that is selected, and fixes what is at stake.
 fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let numbers = numbers(ctx.store);
@@ -143,18 +155,27 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let rate_bps = stakes::rate_bps(&terms(&numbers), clean);
     let slash = stakes::slash(&terms(&numbers), rate_bps, at_risk, bond);
     let model_id = stored_hash(&audit.model_id);
-    let drifted = drift::slash(ctx.store, operator, &model_id, &numbers, true).min(bond);
+    let standing_profile = profile.as_ref().and_then(|profile| profile.profile);
+    let drifted = standing_profile.map_or(Amount::ZERO, |profile| {
+        let hash = profile_hash(&model_id, &profile);
+        drift::slash(ctx.store, (operator, model_id), &hash, &numbers, true).min(bond)
+    });
+    audit.is_of_lot = is_of_lot(ctx, &audit);
     audit.params = Some(numbers);
     audit.at_risk_uxpl = at_risk.text();
     audit.slash_uxpl = slash.text();
     let profile = profile.filter(|profile| is_verified(&numbers, profile));
     audit.profile = profile.and_then(|profile| profile.profile);
-    // Where nobody can lock as much as small deviations may cost, the jury is one that locks what the claim may.
-    let jury = [slash.max(drifted), slash].into_iter().find_map(|saved| {
-        let locked = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into());
-        audit.seat_uxpl = locked.text();
-        audit.profile.and_then(|_| draw(ctx, &audit, numbers.jury))
-    });
+    // Where too few for an appeal can lock as much as small deviations may cost, the jury is one that locks what the claim may.
+    let appeal = numbers.jury.saturating_add(numbers.appeal_jury);
+    let jury =
+        [(slash.max(drifted), appeal), (slash, numbers.jury)].into_iter().find_map(|draft| {
+            let (saved, wanted) = draft;
+            audit.seat_uxpl = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into()).text();
+            audit.profile?;
+            let is_enough = candidates(ctx.store, &audit).len() >= usize::try_from(wanted).ok()?;
+            if is_enough { draw(ctx, &audit, numbers.jury) } else { None }
+        });
     let Some(jury) = jury else { return ending::end(ctx, audit, Finding::NoJury) };
 
     take_seats(ctx, &mut audit, &jury)?;
@@ -194,7 +215,7 @@ fn take_seats(ctx: &mut Ctx<'_>, audit: &mut Audit, jury: &[Address]) -> Result<
 fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32) -> Option<Vec<Address>> {
     let members = candidates(ctx.store, audit);
     // A round of its own number, so that an appeal is another draw.
-    let beacon = crate::types::digest(&[&ctx.block.beacon, &audit.round.to_be_bytes()]);
+    let beacon = digest(&[&ctx.block.beacon, &audit.round.to_be_bytes()]);
     jury::draw(&beacon, audit.id, &members, usize::try_from(seats).ok()?)
 }
 

@@ -1,13 +1,13 @@
 //! Those who do not accept: a claim, or a conviction.
 
 use plasma_proto::plasma::{
-    attestation::v1::{AuditReason, AuditState, MsgAppealResponse, MsgDisputeResponse},
+    attestation::v1::{Audit, AuditReason, AuditState, MsgAppealResponse, MsgDisputeResponse},
     market::v1::JobState,
 };
 
 use super::{
     Appeal, Dispute, Error, bonds,
-    claim::{candidates, open},
+    claim::{candidates, is_sure, open},
     duty::at_phase,
     event::Event,
     lot,
@@ -35,8 +35,9 @@ pub fn dispute(ctx: &mut Ctx<'_>, msg: Dispute) -> Result<MsgDisputeResponse, Er
     }
     put_down(ctx, disputer, bond, numbers.dispute_bond_uxpl.into())?;
     let mut audit = match audit {
-        Some(audit) => audit,
-        None => open(ctx, &numbers, &job, AuditReason::Dispute)?,
+        Some(audit) => Audit { is_of_lot: is_sure(&audit), ..audit },
+        // The lot has passed it over.
+        None => Audit { rate_bps: 0, ..open(ctx, &numbers, &job, AuditReason::Dispute)? },
     };
     audit.reason = AuditReason::Dispute.into();
     audit.disputer = disputer.text();

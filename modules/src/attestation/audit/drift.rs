@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 
 use plasma_proto::plasma::attestation::v1::{
-    Audit, AuditParams, AuditReason, AuditState, Drift, Finding, Measures, Profile, Seat,
+    Audit, AuditParams, AuditState, Drift, Finding, Measures, Profile, Seat,
 };
 
 use super::{
@@ -197,8 +197,8 @@ fn waits(store: &dyn Read, drift: &Drift) -> bool {
 }
 
 /// A first jury found a claim clean: its measures are added to those before. Whether that comes to the limit: then the claim
-/// waits, and the sums are those before it. Claims that somebody chose are not added: who disputes only the worst of an
-/// honest operator, or the best of a false one, must not move the mean.
+/// waits, and the sums are those before it. Of disputed claims those are added that the lot would have selected: who disputes only the
+/// worst of an honest operator, or the best of a false one, must not move the mean.
 pub(super) fn count(ctx: &mut Ctx<'_>, audit: &mut Audit) -> bool {
     let (Some(measured), Some(profile)) = (measured(ctx.store, audit, 0), audit.profile) else {
         return false;
@@ -206,12 +206,13 @@ pub(super) fn count(ctx: &mut Ctx<'_>, audit: &mut Audit) -> bool {
     audit.load_bps = measured.load_bps.unwrap_or_default();
     let (operator, model_id) = key(audit);
     let before = DRIFTS.get(ctx.store, &(operator, model_id));
-    if audit.reason() == AuditReason::Dispute
-        || before.as_ref().is_some_and(|drift| waits(ctx.store, drift))
-    {
+    let hash = profile_hash(&model_id, &profile);
+    let stands = PROFILES.get(ctx.store, &model_id);
+    let is_old = stands.is_none_or(|stands| stands.profile_hash != hash);
+    let is_at_limit = before.as_ref().is_some_and(|drift| waits(ctx.store, drift));
+    if !audit.is_of_lot || is_old || is_at_limit {
         return false;
     }
-    let hash = profile_hash(&model_id, &profile);
     let mut drift = before.filter(|drift| drift.profile_hash == hash).unwrap_or_else(|| Drift {
         operator: operator.text(),
         model_id: model_id.into(),
@@ -242,30 +243,35 @@ pub(super) fn count(ctx: &mut Ctx<'_>, audit: &mut Audit) -> bool {
     is_over
 }
 
-/// The record that a claim brings to the limit, with what the last jury that was drawn for it measured.
-fn at_limit(store: &dyn Read, audit: &Audit) -> Option<(Drift, Measured)> {
-    let drift = DRIFTS.get(store, &key(audit)).filter(|drift| drift.audit_id == audit.id)?;
+/// The record that a claim brings to the limit.
+fn at_limit(store: &dyn Read, audit: &Audit) -> Option<Drift> {
+    DRIFTS.get(store, &key(audit)).filter(|drift| drift.audit_id == audit.id)
+}
+
+/// Its sums with what the last jury that was drawn for the claim measured.
+fn at_last(store: &dyn Read, audit: &Audit, drift: &Drift) -> Option<(u64, u64)> {
     let round = audit.seats.iter().map(|seat| seat.round).max().unwrap_or_default();
-    Some((drift, measured(store, audit, round)?))
+    let measured = measured(store, audit, round)?;
+    Some(sums(&Test::of(&numbers_of(audit)), drift, &measured))
 }
 
 /// What becomes of a claim that came to the limit: whether it does by what the larger jury measured, if there is one.
 pub(super) fn finding(store: &dyn Read, audit: &Audit) -> Finding {
     let test = Test::of(&numbers_of(audit));
-    let is_over = |(drift, measured): (Drift, Measured)| {
-        let (score, margin) = sums(&test, &drift, &measured);
-        test.is_over(score.max(margin))
-    };
-    if at_limit(store, audit).is_some_and(is_over) { Finding::Drifted } else { Finding::Clean }
+    let drift = at_limit(store, audit);
+    let sums = drift.and_then(|drift| at_last(store, audit, &drift));
+    let is_over = sums.is_some_and(|(score, margin)| test.is_over(score.max(margin)));
+    if is_over { Finding::Drifted } else { Finding::Clean }
 }
 
 /// A claim that came to the limit does not convict: what the larger jury measured takes the place of what the first did.
 pub(super) fn go_on(to: &mut dyn Write, audit: &Audit, finding: Finding) {
-    let Some((mut drift, measured)) = at_limit(to, audit) else { return };
+    let Some(mut drift) = at_limit(to, audit) else { return };
     drift.audit_id = 0;
-    if finding == Finding::Clean {
-        let test = Test::of(&numbers_of(audit));
-        (drift.score_micro, drift.margin_score_micro) = sums(&test, &drift, &measured);
+    if finding == Finding::Clean
+        && let Some(sums) = at_last(to, audit, &drift)
+    {
+        (drift.score_micro, drift.margin_score_micro) = sums;
         drift.audits = drift.audits.saturating_add(1);
     }
     store(to, key(audit), &drift);
@@ -284,20 +290,18 @@ pub(super) fn paid(to: &mut dyn Write, audit: &Audit) {
     DRIFTS.set(to, &key(audit), &drift);
 }
 
-/// What adds up by the profile by which a model is judged now, and how much of the limit it is, basis points.
+/// What adds up by a profile, and how much of the limit it is, basis points.
 fn standing(
     store: &dyn Read,
-    operator: Address,
-    model_id: &Hash,
+    key: (Address, Hash),
+    profile_hash: &Hash,
     numbers: &AuditParams,
 ) -> Option<(Drift, u32)> {
-    let profile = PROFILES.get(store, model_id)?;
-    let drift = DRIFTS.get(store, &(operator, *model_id))?;
+    let drift = DRIFTS.get(store, &key).filter(|drift| drift.profile_hash == profile_hash)?;
     let limit_micro = u64::from(numbers.drift_limit_milli).saturating_mul(1_000);
     let scaled = highest(&drift).saturating_mul(BPS.into());
     let part = scaled.checked_div(limit_micro).unwrap_or_default();
-    let part_bps = u32::try_from(part).map_or(BPS, |part| part.min(BPS));
-    Some((drift, part_bps)).filter(|(drift, _)| drift.profile_hash == profile.profile_hash)
+    Some((drift, u32::try_from(part).map_or(BPS, |part| part.min(BPS))))
 }
 
 /// Part of the operator's claims of a model that is audited because small deviations add up: as much as they are of the
@@ -308,27 +312,36 @@ pub(super) fn rate_bps(
     model_id: &Hash,
     numbers: &AuditParams,
 ) -> u32 {
-    standing(store, operator, model_id, numbers).map_or(0, |(_, part_bps)| part_bps)
+    let hash = PROFILES.get(store, model_id).map(|stands| stored_hash(&stands.profile_hash));
+    let found = hash.and_then(|hash| standing(store, (operator, *model_id), &hash, numbers));
+    found.map_or(0, |(_, part_bps)| part_bps)
 }
 
 /// What a conviction for small deviations costs at least: what was paid for claims of the model since they began to add up,
-/// times `kappa`, rounded up. Of any other conviction as much of it as they are of the limit: a claim that is plainly
-/// false must not be the cheaper way out.
+/// times `kappa`, rounded up. Of any other conviction as much of it as they are of the limit, all of it while a claim waits
+/// there: a claim that is plainly false must not be the cheaper way out.
 pub(super) fn slash(
     store: &dyn Read,
-    operator: Address,
-    model_id: &Hash,
+    key: (Address, Hash),
+    profile_hash: &Hash,
     numbers: &AuditParams,
     is_drift: bool,
 ) -> Amount {
-    let Some((drift, part_bps)) = standing(store, operator, model_id, numbers) else {
+    let Some((drift, part_bps)) = standing(store, key, profile_hash, numbers) else {
         return Amount::ZERO;
     };
     let bps = |bps: u32| u128::from(bps);
-    let part_bps = if is_drift { BPS } else { part_bps };
+    let part_bps = if is_drift || waits(store, &drift) { BPS } else { part_bps };
     let scaled = Amount::stored(&drift.paid_uxpl).units().saturating_mul(bps(part_bps));
     let scaled = scaled.div_ceil(bps(BPS)).saturating_mul(bps(numbers.kappa_bps));
     Amount::new(scaled.div_ceil(bps(BPS)))
+}
+
+/// The same of a conviction at the end of an audit.
+pub(super) fn slash_of(store: &dyn Read, audit: &Audit, is_drift: bool) -> Amount {
+    let Some(profile) = &audit.profile else { return Amount::ZERO };
+    let key = key(audit);
+    slash(store, key, &profile_hash(&key.1, profile), &numbers_of(audit), is_drift)
 }
 
 /// Of an operator's models, those in which small deviations add up now, at most so many.

@@ -10,7 +10,7 @@ use super::{
     question, stakes,
     state::{
         AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
-        standing, stored_hash, sum, terms,
+        standing, sum, terms,
     },
 };
 use crate::{Address, Amount, Ctx, market, token};
@@ -74,9 +74,8 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
     let mut pot = Pot { shared: end_claim(ctx, &audit, finding)?, burned: Amount::ZERO };
     let mut slashed = Amount::ZERO;
     if is_guilty(finding) {
-        let (model_id, numbers) = (stored_hash(&audit.model_id), numbers_of(&audit));
         let is_drift = finding == Finding::Drifted;
-        let drifted = drift::slash(ctx.store, provider, &model_id, &numbers, is_drift);
+        let drifted = drift::slash_of(ctx.store, &audit, is_drift);
         let wanted = Amount::stored(&audit.slash_uxpl).max(drifted);
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;
@@ -117,8 +116,11 @@ fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amoun
             let fee = claim::fee(audit, &numbers_of(audit)).min(most);
             market::set_audit_fee(ctx.store, audit.id, fee)?;
             let released = market::settle_held(ctx, audit.id)?;
+            if released != market::Released::Settled {
+                return Ok(Amount::ZERO);
+            }
             drift::paid(ctx.store, audit);
-            Ok(if released == market::Released::Settled { fee } else { Amount::ZERO })
+            Ok(fee)
         }
         Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => {
             market::void_held(ctx, audit.id)?;

@@ -99,6 +99,13 @@ pub(in crate::attestation) fn init(
         check_audit(store, audit)?;
         AUDITS.set(store, &audit.id, audit);
     }
+    for drift in drifts.iter().filter(|drift| drift.audit_id != 0) {
+        let audit = AUDITS.get(store, &drift.audit_id).filter(|audit| {
+            audit.is_drift
+                && (&audit.provider, &audit.model_id) == (&drift.operator, &drift.model_id)
+        });
+        audit.ok_or_else(|| bad("a drift at the limit by no claim of its own"))?;
+    }
     for shown in shown_leaves {
         once(&mut leaves, (shown.audit_id, shown.index), "a leaf")?;
         LEAVES.set(store, &(shown.audit_id, shown.index), shown);
