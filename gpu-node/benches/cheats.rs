@@ -856,7 +856,7 @@ fn figures(
             honest.iter().map(|one| one.segments).sum::<usize>(),
         );
     }
-    if options.plays(Honest) {
+    if spent.reading > Duration::ZERO {
         let part = spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9);
         let _ =
             write!(text, "\nReading a whole output took {part:.3} of the time of writing it.\n");
