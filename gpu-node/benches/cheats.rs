@@ -641,23 +641,6 @@ struct Career {
     part: f64,
 }
 
-/// Uniform numbers of 64 bits (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
-    }
-}
-
 /// Receipts drawn again and again from those of one row, judged by the chain's own numbers and the wide profile; `None` if
 /// none of [`CAREER_RECEIPTS_MAX`] convicted.
 fn career(all: &[&Judged], seed: u64) -> Option<Career> {
@@ -665,14 +648,15 @@ fn career(all: &[&Judged], seed: u64) -> Option<Career> {
     let test = Test::of(&numbers);
     let limit_micro = u64::from(test.limit_milli) * 1_000;
     let (mut load, mut margin) = (0u64, 0u64);
-    let mut draws = SplitMix(seed);
+    let mut random = tiny::SplitMix64(seed);
+    let mut below = |count: usize| (random.next() % count.max(1) as u64) as usize;
     let mut career = Career { receipts: 0, tokens: 0.0, since: 0.0, part: 0.0 };
     while career.receipts < CAREER_RECEIPTS_MAX {
-        let one = all[draws.below(all.len())];
+        let one = all[below(all.len())];
         let raised = load.max(margin).saturating_mul(10_000) / limit_micro;
         let rate_bps = numbers.rate_min_bps.max(raised.min(10_000) as u32);
         career.receipts += 1;
-        if draws.below(10_000) < rate_bps as usize {
+        if below(10_000) < rate_bps as usize {
             career.part = raised as f64 / 1e4;
             if one.is_caught(0) {
                 return Some(career);

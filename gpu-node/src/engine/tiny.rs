@@ -180,10 +180,15 @@ fn weight(name: &str, row: usize, shape: &[usize], random: &mut SplitMix64) -> f
     if scale == 0.0 { 0.0 } else { value * scale }
 }
 
-struct SplitMix64(u64);
+/// Numbers that are the same in every run (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators",
+/// 2014), from a seed.
+#[derive(Debug)]
+pub struct SplitMix64(pub u64);
 
 impl SplitMix64 {
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    #[allow(clippy::should_implement_trait, reason = "it has no end")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

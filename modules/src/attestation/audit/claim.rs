@@ -8,7 +8,7 @@ use plasma_proto::plasma::{
 };
 
 use super::{
-    Error,
+    Error, bonds,
     digests::drawn_leaves,
     drift, ending,
     event::Event,
@@ -151,13 +151,10 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
         .map(|provider| Amount::stored(&provider.bond_uxpl))
         .unwrap_or_else(|| fault("a claim of nobody", &audit.id.to_be_bytes()));
     // By the operator's own rate: being looked at more often for small deviations makes no cheat cheaper.
-    let clean = Amount::stored(&standing(ctx.store, operator).clean_uxpl);
-    let rate_bps = stakes::rate_bps(&terms(&numbers), clean);
-    let slash = stakes::slash(&terms(&numbers), rate_bps, at_risk, bond);
+    let slash = bonds::slash_now(ctx.store, operator);
     let model_id = stored_hash(&audit.model_id);
-    let standing_profile = profile.as_ref().and_then(|profile| profile.profile);
-    let drifted = standing_profile.map_or(Amount::ZERO, |profile| {
-        let hash = profile_hash(&model_id, &profile);
+    let drifted = profile.as_ref().map_or(Amount::ZERO, |stands| {
+        let hash = stored_hash(&stands.profile_hash);
         drift::slash(ctx.store, (operator, model_id), &hash, &numbers, true).min(bond)
     });
     audit.is_of_lot = is_of_lot(ctx, &audit);
@@ -168,14 +165,12 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     audit.profile = profile.and_then(|profile| profile.profile);
     // Where too few for an appeal can lock as much as small deviations may cost, the jury is one that locks what the claim may.
     let appeal = numbers.jury.saturating_add(numbers.appeal_jury);
-    let jury =
-        [(slash.max(drifted), appeal), (slash, numbers.jury)].into_iter().find_map(|draft| {
-            let (saved, wanted) = draft;
-            audit.seat_uxpl = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into()).text();
-            audit.profile?;
-            let is_enough = candidates(ctx.store, &audit).len() >= usize::try_from(wanted).ok()?;
-            if is_enough { draw(ctx, &audit, numbers.jury) } else { None }
-        });
+    let raised = (drifted > slash).then_some((drifted, appeal));
+    let jury = raised.into_iter().chain([(slash, numbers.jury)]).find_map(|(saved, wanted)| {
+        audit.seat_uxpl = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into()).text();
+        audit.profile?;
+        draw(ctx, &audit, numbers.jury, wanted)
+    });
     let Some(jury) = jury else { return ending::end(ctx, audit, Finding::NoJury) };
 
     take_seats(ctx, &mut audit, &jury)?;
@@ -192,7 +187,7 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
 
 /// The larger jury of an appeal; `false` if there are too few operators by now.
 pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit, seats: u32) -> Result<bool, Error> {
-    let Some(jury) = draw(ctx, audit, seats) else { return Ok(false) };
+    let Some(jury) = draw(ctx, audit, seats, seats) else { return Ok(false) };
     take_seats(ctx, audit, &jury)?;
     Ok(true)
 }
@@ -211,9 +206,12 @@ fn take_seats(ctx: &mut Ctx<'_>, audit: &mut Audit, jury: &[Address]) -> Result<
     Ok(())
 }
 
-/// Draws by this block's beacon among those who can take a seat.
-fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32) -> Option<Vec<Address>> {
+/// Draws by this block's beacon among those who can take a seat, if there are at least `least` of them.
+fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32, least: u32) -> Option<Vec<Address>> {
     let members = candidates(ctx.store, audit);
+    if members.len() < usize::try_from(least).ok()? {
+        return None;
+    }
     // A round of its own number, so that an appeal is another draw.
     let beacon = digest(&[&ctx.block.beacon, &audit.round.to_be_bytes()]);
     jury::draw(&beacon, audit.id, &members, usize::try_from(seats).ok()?)

@@ -231,8 +231,7 @@ pub(super) fn count(ctx: &mut Ctx<'_>, audit: &mut Audit) -> bool {
         (drift.score_micro, drift.margin_score_micro) = (score_micro, margin_score_micro);
     }
     store(ctx.store, (operator, model_id), &drift);
-    let load_bps = audit.load_bps;
-    let audit_id = audit.id;
+    let (audit_id, load_bps) = (audit.id, audit.load_bps);
     ctx.emit(&Event::DriftCounted {
         audit_id,
         operator,
