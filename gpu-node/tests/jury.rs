@@ -2,6 +2,8 @@
 #![cfg(feature = "engine")]
 
 mod common;
+#[path = "common/world.rs"]
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,48 +11,25 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use candle_core::Device;
-use common::{CHAIN_ID, Node, XPL, genesis};
-use gpu_node::chain::{self, Health, Service, Serving};
-use gpu_node::client::{Client, TxOptions, any};
+use common::XPL;
+use gpu_node::chain;
+use gpu_node::client::any;
 use gpu_node::engine::candle::{Candle, load_folder};
-use gpu_node::engine::{EngineHandle, tiny};
+use gpu_node::engine::tiny;
 use gpu_node::jury::{self, Judge};
-use gpu_node::metrics::Metrics;
-use gpu_node::outbox::{KEEP_DAYS, Outbox};
-use gpu_node::receipt::ReceiptKey;
+use gpu_node::outbox::KEEP_DAYS;
 use gpu_node::verify::DEFAULT_PROFILE;
-use gpu_node::wallet::Wallet;
 use plasma_modules::attestation::audit::{self, question::ANSWER_BYTES};
-use plasma_modules::{Address, market, token};
+use plasma_modules::{Address, token};
 use plasma_proto::plasma::attestation::v1::{
     Audit, AuditState, Finding, MsgJoinPool, MsgSetProfile, MsgSetProfileResponse,
 };
-use plasma_proto::plasma::market::v1::{
-    Ask, Hardware, Job, JobState, Manifest, ModelFile, MsgPublishModel, MsgPublishModelResponse,
-    MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Sampling,
-};
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
-use zeroize::Zeroizing;
+use plasma_proto::plasma::market::v1::{Job, JobState};
+use tokio::sync::watch;
+use world::{BOND_UXPL, PROVIDER, PUBLISHER, REQUESTER, Working, World, genesis_of, wallet};
 
-const REQUESTER: u8 = 1;
-const PUBLISHER: u8 = 2;
-const PROVIDER: u8 = 3;
 const JURORS: [u8; 3] = [4, 5, 6];
-const BOND_UXPL: u128 = 2_000 * XPL;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn wallet(seed: u8) -> Wallet {
-    Wallet::from_secret(&[seed; 32]).unwrap()
-}
-
-fn reporter(seed: u8) -> Wallet {
-    wallet(seed + 100)
-}
-
-fn receipt_key(seed: u8) -> ReceiptKey {
-    ReceiptKey::new(&Zeroizing::new([seed + 50; 32]), CHAIN_ID)
-}
 
 fn model(seed: u64) -> Candle {
     let folder = tempfile::tempdir().unwrap();
@@ -58,21 +37,10 @@ fn model(seed: u64) -> Candle {
     load_folder(folder.path(), &Device::Cpu, usize::MAX).unwrap()
 }
 
-/// A chain on which three operators judge a model, and a fourth serves it.
-struct World {
-    node: Node,
-    client: Client,
-    model_id: [u8; 32],
-}
-
 impl World {
+    /// A chain on which three operators judge a model, and a fourth serves it.
     async fn new() -> Self {
-        let all = [REQUESTER, PUBLISHER, PROVIDER].into_iter().chain(JURORS);
-        let accounts: Vec<_> = all
-            .flat_map(|seed| [wallet(seed).address(), reporter(seed).address()])
-            .map(|address| (address, 10_000 * XPL))
-            .collect();
-        let mut genesis = genesis(&accounts);
+        let mut genesis = genesis_of(&JURORS);
         let params = genesis.attestation.as_mut().unwrap().params.as_mut().unwrap();
         let audits = params.audits.as_mut().unwrap();
         (audits.pool_min, audits.jury, audits.threshold) = (3, 3, 2);
@@ -80,12 +48,9 @@ impl World {
         (audits.appeal_blocks, audits.appeal_s) = (5, 0);
         // Ends when all is done.
         (audits.reveal_blocks, audits.commit_blocks, audits.verdict_blocks) = (800, 800, 800);
-        let node = Node::start(&genesis).await;
-        let client = Client::connect(&node.url).await.unwrap();
-        let world = Self { node, client, model_id: [0; 32] };
-        let model_id = world.publish("tiny").await;
+        let world = Self::start(&genesis).await;
         let other = world.publish("other").await;
-        let world = Self { model_id, ..world };
+        let model_id = world.model_id;
         let set = MsgSetProfile {
             publisher: wallet(PUBLISHER).address().text(),
             model_id: model_id.to_vec(),
@@ -104,98 +69,12 @@ impl World {
         world
     }
 
-    async fn send(&self, from: u8, msg: prost_types::Any) -> gpu_node::client::TxOutcome {
-        self.client.send(&wallet(from), vec![msg], &TxOptions::default()).await.unwrap()
-    }
-
-    async fn publish(&self, name: &str) -> [u8; 32] {
-        let manifest = Manifest {
-            name: name.into(),
-            architecture: "llama".into(),
-            dtype: "f32".into(),
-            tokenizer: "bytes".into(),
-            licence: "Apache-2.0".into(),
-            base_model: vec![],
-            context_tokens: tiny::CONTEXT_TOKENS,
-            template_tokens_max: 64,
-            files: vec![ModelFile {
-                path: "model.safetensors".into(),
-                sha256: vec![5; 32],
-                size_bytes: 1,
-            }],
-        };
-        let publisher = wallet(PUBLISHER).address().text();
-        let publish = MsgPublishModel { publisher, manifest: Some(manifest), royalty_bps: 0 };
-        let published: MsgPublishModelResponse =
-            self.send(PUBLISHER, any(&publish)).await.response(0).unwrap();
-        published.model_id.try_into().unwrap()
-    }
-
-    async fn register(&self, seed: u8, model_id: [u8; 32]) {
-        let operator = wallet(seed).address();
-        let register = MsgRegisterProvider {
-            operator: operator.text(),
-            receipt_key: receipt_key(seed).public().to_vec(),
-            receipt_key_proof: receipt_key(seed).prove(operator),
-            endpoint: "http://127.0.0.1:1".into(),
-            tls_key_hash: vec![],
-            hardware: Some(Hardware {
-                device: "cpu".into(),
-                backend: "cpu".into(),
-                cores: 2,
-                ..Hardware::default()
-            }),
-            region: String::new(),
-            bond_uxpl: BOND_UXPL.to_string(),
-            asks: vec![Ask {
-                model_id: model_id.to_vec(),
-                fresh_uxpl_per_mtok: 1_000_000,
-                cached_uxpl_per_mtok: 100_000,
-                output_uxpl_per_mtok: 4_000_000,
-                slots: 2,
-            }],
-        };
-        self.send(seed, any(&register)).await;
-    }
-
-    async fn submit(&self) -> u64 {
-        let submit = MsgSubmitJob {
-            requester: wallet(REQUESTER).address().text(),
-            model_id: self.model_id.to_vec(),
-            input: "What is the capital of France?".into(),
-            max_tokens: 100,
-            sampling: Some(Sampling { temperature_milli: 800, top_p_milli: 950, seed: 1 }),
-            max_fee_uxpl: XPL.to_string(),
-            deadline_unix_s: 0,
-            stop: vec![],
-            referral: String::new(),
-        };
-        let outcome = self.send(REQUESTER, any(&submit)).await;
-        outcome.response::<MsgSubmitJobResponse>(0).unwrap().job_id
-    }
-
     /// A node at work. `serves` is what it writes with, if it takes jobs.
     fn work(&self, seed: u8, home: &Path, serves: Option<Candle>) -> Working {
-        let models = serves.map(|model| {
-            let engine = EngineHandle::spawn(Box::new(model)).unwrap();
-            (self.model_id, Serving { engine, name: "tiny".into(), slots: 2 })
-        });
-        let outbox = home.join("outbox");
-        let service = Arc::new(Service {
-            client: self.client.clone(),
-            operator: wallet(seed).address(),
-            key: receipt_key(seed),
-            reporter: reporter(seed),
-            models: models.into_iter().collect(),
-            outbox: Outbox::open(&outbox).unwrap(),
-            metrics: Arc::new(Metrics::new()),
-            sending: tokio::sync::Mutex::default(),
-            wake: Notify::new(),
-            health: Arc::new(Health::default()),
-        });
+        let service = self.service(seed, home, serves);
         let judge = Judge::new(Mutex::new(model(tiny::SEED)));
         let judges = BTreeMap::from([(self.model_id, judge)]);
-        let verdicts = home.join("jury");
+        let (outbox, verdicts) = (home.join("outbox"), home.join("jury"));
         let jury = jury::open(Arc::clone(&service), judges, &outbox, &verdicts).unwrap();
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
@@ -221,29 +100,8 @@ impl World {
         }
     }
 
-    fn bond(&self, seed: u8) -> u128 {
-        let provider = market::provider(&self.node.state().store, wallet(seed).address());
-        provider.unwrap().bond_uxpl.parse().unwrap()
-    }
-
     fn balance(&self, of: Address) -> u128 {
         token::balance(&self.node.state().store, of).units()
-    }
-}
-
-struct Working {
-    service: Arc<Service>,
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Working {
-    async fn stop(self) -> Arc<Service> {
-        self.stop.send(true).unwrap();
-        for task in self.tasks {
-            task.await.unwrap();
-        }
-        self.service
     }
 }
 
@@ -258,7 +116,7 @@ async fn story(weights: u64) -> (World, Audit, Job) {
         .zip(&homes)
         .map(|(juror, home)| world.work(*juror, home.path(), None))
         .collect();
-    let id = world.submit().await;
+    let id = world.submit("What is the capital of France?", 100, 800).await;
     let first = wallet(JURORS[0]).address().text();
     let committed = |audit: &Audit| {
         audit.seats.iter().any(|seat| seat.juror == first && !seat.commitment.is_empty())
