@@ -69,8 +69,9 @@ fn take_from_duty(provider: &mut Provider, amount: Amount) -> Result<(), Error> 
 }
 
 /// Takes up to `wanted` from a bond: from what is free, then from what is asked back, the newest
-/// withdrawal first; never from what stands for jobs or duties. What was taken, and lies with `to`
-/// now, uxpl.
+/// withdrawal first, then from what stands for jobs and duties: nobody hides a bond under promises.
+/// These stand as they were, with less behind them; nothing is free until they are covered again.
+/// What was taken, and lies with `to` now, uxpl.
 pub fn slash_bond(
     ctx: &mut Ctx<'_>,
     operator: Address,
@@ -99,22 +100,27 @@ pub fn slash_bond(
         }
     }
     provider.queued_uxpl = rest(Amount::stored(&provider.queued_uxpl), from_queued).text();
-    let taken = sum(from_free, from_queued);
+    let unasked = sum(from_free, from_queued);
+    let promised = rest(Amount::stored(&provider.bond_uxpl), unasked);
+    let taken = sum(unasked, promised.min(missing));
     take(ctx, operator, provider, taken, to)?;
     Ok(taken)
 }
 
-/// Takes `amount` of what stands for duties: of a juror that was silent, or passed what is false.
-/// [`Error::DutyNotLocked`] if less stands for them.
+/// Takes `amount` of what stands for duties, or what a slash has left of it: of a juror that was
+/// silent, or passed what is false. [`Error::DutyNotLocked`] if less stands for them. What was taken,
+/// and lies with `to` now, uxpl.
 pub fn slash_duty(
     ctx: &mut Ctx<'_>,
     operator: Address,
     amount: Amount,
     to: Address,
-) -> Result<(), Error> {
+) -> Result<Amount, Error> {
     let mut provider = known(ctx.store, operator)?;
     take_from_duty(&mut provider, amount)?;
-    take(ctx, operator, provider, amount, to)
+    let taken = amount.min(provider::standing_bond(&provider));
+    take(ctx, operator, provider, taken, to)?;
+    Ok(taken)
 }
 
 /// The bond is less, and the money goes.
@@ -127,6 +133,7 @@ fn take(
 ) -> Result<(), Error> {
     let bond = rest(Amount::stored(&provider.bond_uxpl), amount);
     set_bond(&mut provider, bond, ctx.block.time_s);
+    provider.slashed_uxpl = sum(Amount::stored(&provider.slashed_uxpl), amount).text();
     PROVIDERS.set(ctx.store, &operator, &provider);
     token::transfer(ctx, bonds(), to, amount)?;
     ctx.emit(&Event::BondSlashed { operator, amount, to });

@@ -180,10 +180,11 @@ fn init_providers(store: &mut dyn Write, providers: &[Provider]) -> Result<(), E
             bond_uxpl_s,
             duty_locked_uxpl,
             pending_uxpl,
+            slashed_uxpl,
             ..
         } = provider;
         money(&[bond_uxpl, queued_uxpl, locked_uxpl, earned_uxpl, bond_uxpl_s])?;
-        money(&[duty_locked_uxpl, pending_uxpl])?;
+        money(&[duty_locked_uxpl, pending_uxpl, slashed_uxpl])?;
         if provider.status() == ProviderStatus::Unspecified
             || provider.status != provider.status().into()
             || *failure_bps > crate::BPS

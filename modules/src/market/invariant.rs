@@ -83,7 +83,8 @@ pub fn every_job_balances_its_escrow(store: &dyn Read) -> Result<(), String> {
     Ok(())
 }
 
-/// The bonds' account holds what the providers' bonds say.
+/// The bonds' account holds what the providers' bonds say, and no bond backs two promises, but for
+/// what was slashed of it since they were made. What is asked back is always there.
 pub fn bonds_are_sum_of_providers(store: &dyn Read) -> Result<(), String> {
     let mut all = Amount::ZERO;
     for (operator, provider) in PROVIDERS.iter(store) {
@@ -91,7 +92,8 @@ pub fn bonds_are_sum_of_providers(store: &dyn Read) -> Result<(), String> {
         let used = [&provider.queued_uxpl, &provider.locked_uxpl, &provider.duty_locked_uxpl]
             .into_iter()
             .try_fold(Amount::ZERO, |used, part| add(used, Amount::stored(part)))?;
-        if used > bond {
+        let queued = Amount::stored(&provider.queued_uxpl);
+        if queued > bond || used > add(bond, Amount::stored(&provider.slashed_uxpl))? {
             return Err(format!("the bond of {operator} backs two promises"));
         }
         all = add(all, bond)?;

@@ -68,6 +68,7 @@ pub fn register_provider(
         bond_since_s: ctx.block.time_s,
         duty_locked_uxpl: Amount::ZERO.text(),
         pending_uxpl: Amount::ZERO.text(),
+        slashed_uxpl: Amount::ZERO.text(),
     };
     PROVIDERS.set(ctx.store, &operator, &provider);
     RECEIPT_KEYS.set(ctx.store, &receipt_key, &operator.0.to_vec());
@@ -262,12 +263,14 @@ pub fn bonded_slots(store: &dyn Read, model_id: &Hash, operator: Address) -> u32
     if stands { ask.slots } else { 0 }
 }
 
-/// The part of a bond that stands for nothing yet.
+/// The part of a bond that stands for nothing yet: none while a slash has left less than what it
+/// stands for.
 pub(super) fn free_bond(provider: &Provider) -> Amount {
     let bond = Amount::stored(&provider.bond_uxpl);
     [&provider.queued_uxpl, &provider.locked_uxpl, &provider.duty_locked_uxpl]
         .into_iter()
-        .fold(bond, |left, part| rest(left, Amount::stored(part)))
+        .try_fold(bond, |left, part| left.minus(Amount::stored(part)))
+        .unwrap_or_default()
 }
 
 /// The part of a bond that nobody has asked back.

@@ -251,21 +251,27 @@ fn a_claim_that_the_lot_passed_over_is_not_added_by_a_dispute() {
         let market = genesis.market.as_mut().unwrap().params.as_mut().unwrap();
         (market.dispute_window_blocks, market.dispute_window_s) = (200, 0);
     });
-    passed(&mut court, 5_000);
+    let first = passed(&mut court, 9_400);
+    let added = drift(&court).unwrap();
+    assert_eq!(paid(&court), charge(&court, first));
     let id = loop {
         let id = court.claim();
         court.end(34);
         if audit::audit(&court.net.store, id).is_none() {
             break id;
         }
+        court.reveal(id);
+        court.judge_with(id, &[load(8_250), load(8_250), load(8_250)]);
     };
+    let before = paid(&court);
     court.dispute(id, 10 * XPL).unwrap();
     court.end(3);
     court.reveal(id);
     court.judge_with(id, &[load(9_900), load(9_900), load(9_900)]);
     let audit = ended(&court, id);
     assert_eq!((audit.finding(), audit.is_of_lot, audit.rate_bps), (Finding::Clean, false, 0));
-    assert_eq!(drift(&court), None);
+    assert_eq!(drift(&court).unwrap().score_micro, added.score_micro);
+    assert_eq!(paid(&court), before, "it was counted when the lot passed it over");
 }
 
 #[test]

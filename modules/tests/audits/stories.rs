@@ -99,6 +99,38 @@ fn nobody_takes_its_bond_home_while_its_claim_is_judged() {
     assert_eq!(court.net.balance(PROVIDER), before + 100 * XPL, "what is left");
 }
 
+/// Its own dear jobs lock all that it has: what convicts it takes that as well.
+#[test]
+fn nobody_hides_its_bond_under_its_own_jobs() {
+    let slash_min_uxpl = u64::try_from(900 * XPL).unwrap();
+    let mut court = Court::new(AuditParams { slash_min_uxpl, ..numbers() }, 8);
+    let id = court.claim();
+    let model = court.net.model();
+    let dear = Ask { output_uxpl_per_mtok: 1_000_000_000_000, ..ask(&model, 16) };
+    court.net.update(update_of(PROVIDER, vec![dear])).unwrap();
+    for _ in 0..8 {
+        let own = MsgSubmitJob {
+            max_tokens: 200,
+            max_fee_uxpl: (300 * XPL).to_string(),
+            ..job_for(PROVIDER, &model)
+        };
+        court.net.submit(own).unwrap();
+    }
+    court.end(3);
+    let free = market::free_bond(&court.net.store, PROVIDER).units();
+    assert!(free < 250 * XPL, "{free} of {BOND} is free");
+    court.reveal(id);
+    court.judge(id, &[F, F, F]);
+    court.end(4);
+    let audit = ended(&court, id);
+    assert_eq!(audit.finding(), Finding::Convicted);
+    assert_eq!(audit.slashed_uxpl, (900 * XPL).to_string());
+    assert_eq!(court.bond(PROVIDER), 100 * XPL);
+    court.check_export();
+    assert_eq!(market::free_bond(&court.net.store, PROVIDER), Amount::ZERO);
+    refused(court.net.withdraw(PROVIDER, 1), "market", 13);
+}
+
 #[test]
 fn what_is_not_shown_in_time_is_false() {
     let mut court = Court::new(numbers(), 8);

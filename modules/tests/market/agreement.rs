@@ -211,10 +211,11 @@ impl Model {
 
     fn free(&self, who: Address) -> u128 {
         let (queued, locked) = self.used(who);
-        self.providers.get(&who).map_or(0, |(bond, _)| bond - queued - locked - self.duty(who))
+        let used = queued + locked + self.duty(who);
+        self.providers.get(&who).map_or(0, |(bond, _)| bond.saturating_sub(used))
     }
 
-    /// Takes from the free bond, then from withdrawals, the newest first.
+    /// Takes from the free bond, then from withdrawals, the newest first, then from what is promised.
     fn slash(&mut self, who: Address, wanted: u128) -> u128 {
         let mut taken = wanted.min(self.free(who));
         for (whose, units, ..) in self.withdrawals.values_mut().rev() {
@@ -225,7 +226,9 @@ impl Model {
             }
         }
         self.withdrawals.retain(|_, (_, units, ..)| *units != 0);
-        self.providers.get_mut(&who).unwrap().0 -= taken;
+        let bond = &mut self.providers.get_mut(&who).unwrap().0;
+        let taken = wanted.min(*bond);
+        *bond -= taken;
         taken
     }
 }
@@ -428,8 +431,12 @@ fn play(acts: Vec<Act>) {
                 assert_eq!(result.is_ok(), may, "{result:?}");
                 if may {
                     *model.duties.entry(who).or_default() -= units;
-                    model.providers.get_mut(&who).unwrap().0 -= units;
-                    model.pay(PURSE, units);
+                    let queued = model.used(who).0;
+                    let bond = &mut model.providers.get_mut(&who).unwrap().0;
+                    let taken = units.min(*bond - queued);
+                    *bond -= taken;
+                    assert_eq!(result.unwrap().units(), taken);
+                    model.pay(PURSE, taken);
                 }
             }
             Act::Hold { job } => {

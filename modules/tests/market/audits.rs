@@ -74,7 +74,7 @@ fn nobody_leaves_before_its_duties_are_done() {
 }
 
 #[test]
-fn a_slash_takes_what_is_free_then_the_newest_withdrawals_and_no_promise() {
+fn a_slash_takes_what_is_free_then_the_newest_withdrawals_then_what_is_promised() {
     let (mut net, job, who) = delivered();
     let locked: u128 = job.bond_locked_uxpl.parse().unwrap();
     net.run(who, |ctx| market::lock_duty(ctx.store, who, uxpl(2 * XPL))).unwrap();
@@ -97,13 +97,25 @@ fn a_slash_takes_what_is_free_then_the_newest_withdrawals_and_no_promise() {
     let key = market::withdrawal_key;
     use plasma_modules::Read as _;
     assert!(net.store.get(&key(first)).is_some() && net.store.get(&key(second)).is_none());
-    // There is no more than that, whatever is asked.
-    assert_eq!(slash(&mut net, u128::MAX), XPL - 2);
+    // Then what stands for the job and the duty, which go on with less behind them.
+    assert_eq!(slash(&mut net, XPL), XPL);
     let bond = net.provider(who).unwrap();
-    assert_eq!(bond.bond_uxpl, (2 * XPL + locked).to_string());
-    assert_eq!(net.balance(PURSE), 8 * XPL - locked);
+    let left = 2 * XPL + locked - 2;
+    assert_eq!((bond.bond_uxpl, waiting(&net)), (left.to_string(), "0".into()));
+    assert_eq!(bond.duty_locked_uxpl, (2 * XPL).to_string());
+    assert_eq!(bond.slashed_uxpl, (10 * XPL - left).to_string());
+    export_and_back(&net);
+    // What is added covers promises first.
+    net.add_bond(who, 5).unwrap();
+    assert_eq!(market::free_bond(&net.store, who), uxpl(3));
+    refused(net.withdraw(who, 4), "market", 13);
+    // There is no more than the bond, whatever is asked.
+    assert_eq!(slash(&mut net, u128::MAX), left + 5);
+    assert_eq!(net.balance(PURSE), 10 * XPL + 5);
+    let lost = net.run(who, |ctx| market::slash_duty(ctx, who, uxpl(XPL), PURSE));
+    assert_eq!(lost.unwrap(), Amount::ZERO, "nothing is left to lose");
     net.end(10, 6);
-    assert_eq!(net.job(job.id).state(), JobState::Settled, "its bond stood to the end");
+    assert_eq!(net.job(job.id).state(), JobState::Settled);
 }
 
 #[test]
@@ -165,7 +177,7 @@ fn a_juror_loses_only_what_stands_for_its_duty() {
     let slash =
         |net: &mut Net, units| net.run(who, |ctx| market::slash_duty(ctx, who, uxpl(units), PURSE));
     refused(slash(&mut net, 101), "market", 37);
-    slash(&mut net, 40).unwrap();
+    assert_eq!(slash(&mut net, 40).unwrap(), uxpl(40));
     let provider = net.provider(who).unwrap();
     assert_eq!(provider.bond_uxpl, (10 * XPL - 40).to_string());
     assert_eq!((provider.duty_locked_uxpl.as_str(), net.balance(PURSE)), ("60", 40));
@@ -289,8 +301,10 @@ fn a_genesis_that_promises_a_bond_twice_or_holds_what_is_not_delivered_is_refuse
         net.market_from(&genesis).map(drop).map_err(|error| error.to_string())
     };
     with(&|_, _| {}).unwrap();
-    let bad: [(Change<'_>, &str); 6] = [
+    let bad: [(Change<'_>, &str); 8] = [
         (&|provider, _| provider.duty_locked_uxpl = (10 * XPL).to_string(), "two promises"),
+        (&|provider, _| provider.slashed_uxpl = "x".into(), "no amount"),
+        (&|provider, _| provider.queued_uxpl = (11 * XPL).to_string(), "two promises"),
         (&|provider, _| provider.pending_uxpl = "1".into(), "pending"),
         (&|provider, _| provider.duty_locked_uxpl = "x".into(), "no amount"),
         (&|_, job| job.held = false, "appointment"),

@@ -213,6 +213,9 @@ pub struct Provider {
     /// Charges of delivered jobs that are not settled: what is at risk, uxpl.
     #[prost(string, tag = "21")]
     pub pending_uxpl: ::prost::alloc::string::String,
+    /// Everything that was slashed of the bond, uxpl.
+    #[prost(string, tag = "22")]
+    pub slashed_uxpl: ::prost::alloc::string::String,
 }
 impl ::prost::Name for Provider {
     const NAME: &'static str = "Provider";

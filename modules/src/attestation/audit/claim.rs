@@ -98,6 +98,11 @@ pub(super) fn is_sure(audit: &Audit) -> bool {
     audit.reason() != AuditReason::Lot || lot::selects(&[], audit.id, audit.rate_bps)
 }
 
+/// Whether a disputed claim had been let go by its lot: no part of such claims is audited.
+pub(super) fn was_passed_over(audit: &Audit) -> bool {
+    audit.reason() == AuditReason::Dispute && audit.rate_bps == 0
+}
+
 /// Keeps the beacon of this block, and forgets the one that selects nothing any more.
 pub(super) fn remember(ctx: &mut Ctx<'_>) {
     let height = ctx.block.height;

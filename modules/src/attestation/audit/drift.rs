@@ -16,6 +16,7 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
+    claim::was_passed_over,
     event::Event,
     profile::profile_hash,
     state::{AUDITS, DRIFTS, PROFILES, job_of, numbers_of, stored_hash, sum},
@@ -281,8 +282,12 @@ pub(super) fn forget(to: &mut dyn Write, audit: &Audit) {
     store(to, key(audit), &Drift::default());
 }
 
-/// A claim was let go: it counts for what is lost if the operator is convicted while something adds up.
+/// A claim was let go: it counts for what is lost if the operator is convicted while something adds up. One that the lot
+/// had passed over when it was disputed was counted then.
 pub(super) fn paid(to: &mut dyn Write, audit: &Audit) {
+    if was_passed_over(audit) {
+        return;
+    }
     let Some(mut drift) = DRIFTS.get(to, &key(audit)) else { return };
     let paid = sum(Amount::stored(&drift.paid_uxpl), Amount::stored(&audit.charge_uxpl));
     drift.paid_uxpl = paid.text();

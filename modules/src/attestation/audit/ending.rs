@@ -199,10 +199,10 @@ fn end_seats(
             Some(false) if overturned && seat.round == 0 => numbers.wrong_bps,
             _ => 0,
         };
-        let lost = share(locked, part_bps);
+        let mut lost = share(locked, part_bps);
         market::unlock_duty(ctx.store, juror, rest(locked, lost))?;
         if lost != Amount::ZERO {
-            market::slash_duty(ctx, juror, lost, account())?;
+            lost = market::slash_duty(ctx, juror, lost, account())?;
             pot.shared = sum(pot.shared, lost);
             ctx.emit(&Event::JurorSlashed { audit_id: id, juror, lost });
         }
