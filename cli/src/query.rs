@@ -263,12 +263,14 @@ fn show_provider(
     table.field(
         "bond",
         format!(
-            "{} ({} locked by jobs, {} on its way back)",
+            "{} ({} locked by jobs, {} by duties, {} on its way back)",
             xpl_text(&provider.bond_uxpl),
             xpl_text(&provider.locked_uxpl),
+            xpl_text(&provider.duty_locked_uxpl),
             xpl_text(&provider.queued_uxpl)
         ),
     );
+    table.field("slashed", xpl_text(&provider.slashed_uxpl));
     table.field("earned", xpl_text(&provider.earned_uxpl));
     table.field(
         "jobs",

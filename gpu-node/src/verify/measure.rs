@@ -8,13 +8,10 @@ use plasma_proto::plasma::attestation::v1::Measures;
 use crate::engine::{EngineError, Sampler};
 use crate::evidence::{Binding, Segment, Segments, Signs, distance_ppm};
 
-/// A token's margin counts at most this much, logits: about one honest token in a thousand lies outside of the
-/// nucleus of another kernel.
+/// A token's margin counts at most this much, logits.
 const MARGIN_CLIP: f64 = MARGIN_CLIP_MILLI as f64 / 1e3;
 /// A margin above this is an outlier, logits.
 const OUTLIER_MARGIN: f64 = 3.0;
-/// Another kernel's nucleus may hold tokens that are just outside of this one's: thousandths of top_p.
-const NUCLEUS_WIDENED_MILLI: u32 = 20;
 /// An end token further from winning than this was not drawn, logits.
 const END_MARGIN: f64 = 1.0;
 /// Bits of a bf16's mantissa.
@@ -119,10 +116,9 @@ impl Draws {
             0.0
         } else {
             self.first_mismatch = self.first_mismatch.or(Some(position));
-            let wide = sampler.margin_within(logits, place, claimed, NUCLEUS_WIDENED_MILLI)?;
-            self.outliers += u32::from(wide > OUTLIER_MARGIN);
             sampler.margin(logits, place, claimed)?
         };
+        self.outliers += u32::from(margin > OUTLIER_MARGIN);
         self.tokens += 1;
         self.clipped += margin.min(MARGIN_CLIP);
         self.last = margin;

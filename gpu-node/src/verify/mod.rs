@@ -1,7 +1,7 @@
 //! Reading an inference again: did this model write these tokens?
 //!
 //! Four measures, as whole numbers ([`Measures`]): **A** the fingerprints of the activations, **B** their
-//! projections, **C** how far each token is from the winner of its seeded draw, **D** whether the output ends where
+//! projections, **C** how far each token is from winning its seeded draw, **D** whether the output ends where
 //! and why the receipt says. A and B need the leaves; C and D only the model. Two tiers:
 //!
 //! - [`Tier::Exact`], between equal kernels: the output is computed as it was written, token after token. Every token
