@@ -518,6 +518,11 @@ fn repeat(stage: &str, time_left: Duration, dir: &Path, users: &[User]) {
     let end = Instant::now() + time_left;
     let mut height = 2;
     let mut round = 1;
+    if ["block", "all"].contains(&stage) {
+        finalize(&bench.app, height, &txs);
+        bench.app.commit();
+        height += 1;
+    }
     while Instant::now() < end {
         match stage {
             "decode" => {
