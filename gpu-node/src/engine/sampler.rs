@@ -23,9 +23,11 @@ const DRAW_BITS: u32 = 52;
 /// Above ln 2 by more than the logarithm errs.
 const LN_2_ABOVE: f64 = 0.6932;
 
-/// Another kernel's nucleus may hold so much more or less of the probability: where one token alone is nearly all of it, the next one
-/// comes in by a hair, however far below it is.
-const NUCLEUS_WIDTH: f64 = 0.02;
+/// Logits of kernels that do the same work differ by at most so much: the odds of a set of tokens then differ by a factor of at most
+/// `e^(2 * this / temperature)`.
+const KERNELS_APART: f64 = 0.175;
+/// Largest logarithm of that factor that is reckoned with.
+const ODDS_APART_MAX: f64 = 0.5;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +102,11 @@ impl Sampler {
         Ok(race.winner(&race.nucleus(race.top_p)).0)
     }
 
-    /// How far logits would have to move for `claimed` to win at `position`, in units of the logits: 0 for the winner. One logit
-    /// at a time: its own, up to a nucleus that is a little wider, if it is outside; of each candidate of one that is a little narrower
-    /// with a better score, down to its score or out of that nucleus, whichever is nearer. So what a kernel draws that rounds a little
-    /// otherwise is a little off, also where a token stands at the edge. Infinity for a token that is none.
+    /// How far `claimed` is from winning at `position`, in units of the logits: 0 for the winner. What another kernel draws that rounds
+    /// a little otherwise is near, also at the edge of the nucleus: that of the other may be a little wider or narrower than this one
+    /// ([`KERNELS_APART`]). The larger of two distances: the claimed token's logit up to the wider nucleus, if it is outside; and of
+    /// each candidate of the narrower one with a better score, its score down to the claimed token's or its logit out of that nucleus,
+    /// whichever is nearer. Infinity for a token that is none.
     ///
     /// # Errors
     /// As [`Sampler::choose`].
@@ -187,10 +190,11 @@ impl<'a> Race<'a> {
     fn margin(&self, claimed: u32) -> f64 {
         let logit = |id: u32| f64::from(self.logits[id as usize]);
         let (own, own_score) = (logit(claimed), self.score(claimed));
-        let width = if self.top_p < 1.0 { NUCLEUS_WIDTH } else { 0.0 };
-        let wide = self.nucleus(self.top_p + width);
+        let apart = libm::exp((2.0 * KERNELS_APART / self.temperature).min(ODDS_APART_MAX));
+        let (kept, rest) = (self.top_p, 1.0 - self.top_p);
+        let wide = self.nucleus(kept * apart / (kept * apart + rest));
         let inside = wide.iter().map(|id| logit(*id)).fold(f64::INFINITY, f64::min);
-        let narrow = self.nucleus(self.top_p - width);
+        let narrow = self.nucleus(kept / (kept + rest * apart));
         let mut is_in = vec![false; self.logits.len()];
         narrow.iter().for_each(|id| is_in[*id as usize] = true);
         let others = self.logits.iter().zip(is_in).filter(|(_, is_in)| !is_in);
@@ -410,36 +414,65 @@ mod tests {
             let margins = (0..64).map(|id| sampler.margin(&logits, position, id).unwrap());
             assert!(margins.clone().all(|margin| margin >= 0.0));
             // At the edge of the nucleus another may win as well.
-            assert!(margins.filter(|margin| *margin == 0.0).count() <= 2);
+            assert!(margins.filter(|margin| *margin == 0.0).count() <= 3);
         }
         assert_eq!(sampler.margin(&logits, 0, 9999).unwrap(), f64::INFINITY);
     }
 
-    /// Every token that wins when each logit moves by a little is within twice that, be it at the edge of the nucleus on one side or on
-    /// the other.
+    /// The token that wins when each logit moves by at most `noise`, by noise of another seed.
+    fn moved(sampler: &Sampler, logits: &[f32], position: u64, noise: f32) -> u32 {
+        let shift = |id: u64| (mix(position << 8 | id) >> 40) as f32 / 2f32.powi(23) - 1.0;
+        let moved: Vec<f32> =
+            (0..).zip(logits).map(|(id, logit)| logit + noise * shift(id)).collect();
+        sampler.choose(&moved, position).unwrap()
+    }
+
+    /// What wins when each logit moves by a little is within twice that, be it at the edge of the nucleus on one side or on the other.
     #[test]
     fn a_little_noise_is_a_little_margin() {
         const NOISE: f32 = 0.01;
         let logits = logits();
-        let (mut moved, mut crossed) = (0, 0);
-        for (temperature, top_p) in [(300, 300), (800, 950), (1_000, 700), (1_500, 990), (900, 1)] {
+        let (mut others, mut crossed) = (0, 0);
+        for (temperature, top_p) in
+            [(300, 300), (800, 950), (1_000, 700), (1_500, 990), (900, 1), (2_000, 20)]
+        {
             let sampler = sampler(temperature, top_p);
             for position in 0..3_000u64 {
-                let shift =
-                    |id: usize| (mix(position << 8 | id as u64) >> 40) as f32 / 2f32.powi(23);
-                let noisy: Vec<f32> = (0..)
-                    .zip(&logits)
-                    .map(|(id, logit)| logit + NOISE * (shift(id) - 1.0))
-                    .collect();
-                let claimed = sampler.choose(&noisy, position).unwrap();
+                let claimed = moved(&sampler, &logits, position, NOISE);
                 let margin = sampler.margin(&logits, position, claimed).unwrap();
                 assert!(margin <= 2.0 * f64::from(NOISE), "{margin} at {position}");
                 let race = Race::new(&sampler, &logits, argmax(&logits).unwrap(), position);
-                moved += u32::from(claimed != sampler.choose(&logits, position).unwrap());
+                others += u32::from(claimed != sampler.choose(&logits, position).unwrap());
                 crossed += u32::from(!race.nucleus(race.top_p).contains(&claimed));
             }
         }
-        assert!(moved > 50 && crossed > 5, "{moved} {crossed}");
+        assert!(others > 50 && crossed > 5, "{others} {crossed}");
+    }
+
+    /// And what no kernel draws is far: a token far below the nucleus, whatever the nucleus is, and each but a few of those inside.
+    #[test]
+    fn what_no_kernel_draws_is_far() {
+        let peaked = [4.0f32, 3.3, -8.0, -8.5, -9.0];
+        for (temperature, top_p) in
+            [(200, 970), (200, 980), (200, 999), (20, 980), (200, 1_000), (800, 950), (800, 20)]
+        {
+            let sampler = sampler(temperature, top_p);
+            for position in 0..100 {
+                let margin = sampler.margin(&peaked, position, 2).unwrap();
+                assert!(margin > 6.0, "{margin} at {temperature} {top_p}");
+            }
+        }
+        // In a flat distribution few tokens are free beside the winner, however small the nucleus is.
+        let flat: Vec<f32> = (0..400u64).map(|i| (mix(i) >> 40) as f32 / 2f32.powi(22)).collect();
+        for top_p in [1, 10, 20, 50, 500, 950, 980, 999] {
+            let sampler = sampler(2_000, top_p);
+            let free = |position: u64| {
+                let margin = |id| sampler.margin(&flat, position, id).unwrap();
+                (0..400).filter(|id| margin(*id) == 0.0).count() - 1
+            };
+            let free: usize = (0..10).map(free).sum();
+            assert!(free <= 10, "{free} of 10 draws at {top_p}");
+        }
     }
 
     proptest! {

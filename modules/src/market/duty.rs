@@ -133,7 +133,8 @@ fn take(
 ) -> Result<(), Error> {
     let bond = rest(Amount::stored(&provider.bond_uxpl), amount);
     set_bond(&mut provider, bond, ctx.block.time_s);
-    provider.slashed_uxpl = sum(Amount::stored(&provider.slashed_uxpl), amount).text();
+    let slashed = Amount::stored(&provider.slashed_uxpl).units().saturating_add(amount.units());
+    provider.slashed_uxpl = Amount::new(slashed).text();
     PROVIDERS.set(ctx.store, &operator, &provider);
     token::transfer(ctx, bonds(), to, amount)?;
     ctx.emit(&Event::BondSlashed { operator, amount, to });

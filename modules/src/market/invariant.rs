@@ -84,7 +84,7 @@ pub fn every_job_balances_its_escrow(store: &dyn Read) -> Result<(), String> {
 }
 
 /// The bonds' account holds what the providers' bonds say, and no bond backs two promises, but for
-/// what was slashed of it since they were made. What is asked back is always there.
+/// what was slashed of it. While one does, nothing of it is asked back.
 pub fn bonds_are_sum_of_providers(store: &dyn Read) -> Result<(), String> {
     let mut all = Amount::ZERO;
     for (operator, provider) in PROVIDERS.iter(store) {
@@ -92,8 +92,9 @@ pub fn bonds_are_sum_of_providers(store: &dyn Read) -> Result<(), String> {
         let used = [&provider.queued_uxpl, &provider.locked_uxpl, &provider.duty_locked_uxpl]
             .into_iter()
             .try_fold(Amount::ZERO, |used, part| add(used, Amount::stored(part)))?;
-        let queued = Amount::stored(&provider.queued_uxpl);
-        if queued > bond || used > add(bond, Amount::stored(&provider.slashed_uxpl))? {
+        let is_queued = Amount::stored(&provider.queued_uxpl) != Amount::ZERO;
+        let most = add(bond, Amount::stored(&provider.slashed_uxpl))?;
+        if used > most || (used > bond && is_queued) {
             return Err(format!("the bond of {operator} backs two promises"));
         }
         all = add(all, bond)?;

@@ -4,8 +4,8 @@ pub use plasma_modules::{
     attestation::{
         Fingerprint, Leaf,
         audit::{
-            self, DEFAULT_PROFILE, commit_digest, commitment, default_params, profile_hash,
-            reveal_digest, verdict_digest,
+            self, DEFAULT_PROFILE as PROFILE, commit_digest, commitment, default_params,
+            profile_hash, reveal_digest, verdict_digest,
         },
         evidence_root, leaf_count, leaf_hash,
     },
@@ -15,8 +15,6 @@ pub use plasma_proto::plasma::attestation::v1::*;
 
 pub use crate::net::*;
 
-/// The profile of the model.
-pub const PROFILE: Profile = Profile { margin_ppm_max: 20_000, ..DEFAULT_PROFILE };
 /// Who serves the model, and is audited.
 pub const PROVIDER: Address = OPERATORS[0];
 pub const DISPUTER: Address = USERS[1];

@@ -98,7 +98,8 @@ pub(super) fn is_sure(audit: &Audit) -> bool {
     audit.reason() != AuditReason::Lot || lot::selects(&[], audit.id, audit.rate_bps)
 }
 
-/// Whether a disputed claim had been let go by its lot: no part of such claims is audited.
+/// Whether a disputed claim had been let go by its lot: no part of such claims is audited. So had one that was made while its model
+/// was not verified.
 pub(super) fn was_passed_over(audit: &Audit) -> bool {
     audit.reason() == AuditReason::Dispute && audit.rate_bps == 0
 }

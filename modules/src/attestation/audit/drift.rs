@@ -458,7 +458,7 @@ mod tests {
         let measured = medians(&seats, 0, 31, &PROFILE, &default_params()).unwrap();
         assert_eq!(measured.load_bps, None, "too few tokens");
         assert_eq!(
-            measured.margin_step_micro, -86_349,
+            measured.margin_step_micro, -215_872,
             "31 tokens without a margin, whatever jurors say"
         );
     }
@@ -531,14 +531,14 @@ mod tests {
     #[test]
     fn a_claim_adds_its_margins_less_their_price() {
         let test = test();
-        // An honest token may be 0.0016 off, 20 % of the wide profile's 0.008.
-        assert_eq!(PROFILE.margin_ppm_max, 8_000);
+        // An honest token may be 0.004 off, 20 % of the wide profile's 0.02.
+        assert_eq!(PROFILE.margin_ppm_max, 20_000);
         let step =
             |margin_ppm, tokens| test.margin_step_micro(&margins(margin_ppm, tokens), &PROFILE);
-        assert_eq!(step(0, 128), -356_537);
-        assert_eq!(step(4_000, 128), 384_000 - 356_537);
+        assert_eq!(step(0, 128), -891_341);
+        assert_eq!(step(10_000, 128), 960_000 - 891_341);
         // The mean of 8 tokens is over 96.
-        assert_eq!(step(4_000, 8), 288_000 - 22_284);
+        assert_eq!(step(10_000, 8), 720_000 - 55709);
         // Four such claims at least, however long they are.
         assert_eq!(step(20_000, 4_096), 20_723_000 / 4);
         assert_eq!(step(u32::MAX, u32::MAX), 20_723_000 / 4);
@@ -555,8 +555,8 @@ mod tests {
             let mut draws = noise(5);
             let (mut score, mut found) = (0u64, 0);
             for _ in 0..200_000 {
-                // Of 32 tokens eight in ten thousand are 2 logits off: one in 39 claims.
-                let pieces = (0..32).filter(|_| draws.next().unwrap() < 52).count();
+                // Of 32 tokens two in a thousand are 2 logits off: one in 16 claims.
+                let pieces = (0..32).filter(|_| draws.next().unwrap() < 131).count();
                 let margin_ppm = u32::try_from(pieces).unwrap() * 2_000_000 / MARGIN_TOKENS_MIN;
                 let step = test.margin_step_micro(&margins(margin_ppm, 32), &PROFILE);
                 score = score.saturating_add_signed(step);
@@ -592,17 +592,17 @@ mod tests {
         })
     }
 
-    /// As honest providers that round to bf16 (`docs/verification/figures.md`: a mean of 0.001), and drafts of 4 bits that
-    /// are taken if they are less than half a logit off (0.017 to 0.025), where only the claims with the least of it pass.
+    /// As honest providers that round to bf16 (`docs/verification/figures.md`: a mean of 0.001 to 0.002), and drafts of 4 bits that
+    /// are taken if they are less than half a logit off (0.017 to 0.025).
     #[test]
     fn drafts_that_are_taken_too_easily_are_convicted_and_honest_rounding_is_not() {
-        let honest = [(200, 60), (20, 300)];
+        let honest = [(100, 200), (10, 1_500)];
         for seed in 0..4 {
             assert_eq!(audits_until(seed, 10_000, &honest), None, "seed {seed}");
         }
         for seed in 0..100 {
             let audits = audits_until(seed, 100, &[(700, 500)]);
-            assert!(audits.is_some_and(|audits| audits <= 60), "seed {seed}: {audits:?}");
+            assert!(audits.is_some_and(|audits| audits <= 45), "seed {seed}: {audits:?}");
         }
     }
 }

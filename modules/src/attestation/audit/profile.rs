@@ -11,7 +11,7 @@ pub const DEFAULT_PROFILE: Profile = Profile {
     mantissa_mean_centi_max: 250,
     mantissa_median_max: 2,
     projection_ppm_max: 30_000,
-    margin_ppm_max: 8_000,
+    margin_ppm_max: 20_000,
     tokens_per_outlier: 256,
 };
 
@@ -91,7 +91,7 @@ mod tests {
             mantissa_mean_centi: 250,
             mantissa_median: 2,
             projection_ppm: 30_000,
-            margin_ppm: 8_000,
+            margin_ppm: 20_000,
             outliers: 1,
             tokens: 40,
             is_ended_well: true,
@@ -102,7 +102,7 @@ mod tests {
             Measures { mantissa_mean_centi: 251, ..good },
             Measures { mantissa_median: 3, ..good },
             Measures { projection_ppm: 30_001, ..good },
-            Measures { margin_ppm: 8_001, ..good },
+            Measures { margin_ppm: 20_001, ..good },
             Measures { outliers: 2, ..good },
             Measures { is_ended_well: false, ..good },
         ] {
