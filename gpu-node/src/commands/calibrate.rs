@@ -15,14 +15,16 @@ use crate::hardware::Backend;
 use crate::models;
 use crate::verify::{Sample, calibrate, profile_json, to_svg, writers};
 
-/// What is asked if no file of prompts is given: short and long, prose and lists.
-const PROMPTS: [&str; 6] = [
+/// What is asked if no file of prompts is given: short and long, prose and lists, and what has many answers that are nearly as likely.
+const PROMPTS: [&str; 8] = [
     "What is the capital of France?",
     "Explain how a bicycle stays upright, in three sentences.",
     "Write a short story about a lighthouse keeper and a storm.",
     "List ten fruits with their colours.",
     "Translate into French: the weather is fine today, and we are going to the market.",
     "A farmer has 17 sheep and buys 12 more, then sells 9. How many are left? Explain each step.",
+    "Write sixty random digits, separated by spaces.",
+    "List forty words in no order, without any meaning.",
 ];
 /// Most prompts that are read of a file.
 const PROMPTS_MAX: usize = 1_000;
@@ -32,7 +34,7 @@ const TOKENS_MAX: u32 = 4_096;
 pub(super) struct Calibrate {
     /// Model id, or a folder
     model: String,
-    /// File of prompts, one a line [default: six of its own]
+    /// File of prompts, one a line [default: eight of its own]
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Tokens of each answer
