@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use common::{CHAIN_ID, Node, XPL, genesis};
+use common::{CHAIN_ID, Node, XPL, genesis, manifest, registration};
 use gpu_node::api::{self, Api, Offered};
 use gpu_node::chain::{self, Health, Service, Serving};
 use gpu_node::client::{Client, ClientError, TxOptions, any};
@@ -28,9 +28,8 @@ use plasma_proto::cosmos::bank::v1beta1::MsgSend;
 use plasma_proto::cosmos::base::v1beta1::Coin;
 use plasma_proto::plasma::attestation::v1::{Evidence, MsgSubmitReceipt, Receipt};
 use plasma_proto::plasma::market::v1::{
-    Ask, Hardware, JobState, Manifest, ModelFile, MsgDeclineJob, MsgPublishModel,
-    MsgPublishModelResponse, MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Outcome,
-    Output, Sampling,
+    JobState, MsgDeclineJob, MsgPublishModel, MsgPublishModelResponse, MsgSubmitJob,
+    MsgSubmitJobResponse, Outcome, Output, Sampling,
 };
 use proptest::prelude::{any as some, prop_assert_eq, proptest};
 use tokio::sync::{Notify, watch};
@@ -257,24 +256,6 @@ fn wallet(seed: u8) -> Wallet {
     Wallet::from_secret(&[seed; 32]).unwrap()
 }
 
-fn manifest(name: &str) -> Manifest {
-    Manifest {
-        name: name.into(),
-        architecture: "llama".into(),
-        dtype: "f32".into(),
-        tokenizer: "bytes".into(),
-        licence: "Apache-2.0".into(),
-        base_model: vec![],
-        context_tokens: 65_536,
-        template_tokens_max: 4,
-        files: vec![ModelFile {
-            path: "model.safetensors".into(),
-            sha256: vec![5; 32],
-            size_bytes: 1,
-        }],
-    }
-}
-
 /// A chain with a requester, a registered provider and an echo that it serves.
 struct World {
     node: Node,
@@ -298,7 +279,7 @@ impl World {
         let client = Client::connect(&node.url).await.unwrap();
         let publish = MsgPublishModel {
             publisher: operator.address().text(),
-            manifest: Some(manifest("echo")),
+            manifest: Some(manifest("echo", 65_536, 4)),
             royalty_bps: 0,
         };
         let outcome =
@@ -306,28 +287,7 @@ impl World {
         let published: MsgPublishModelResponse = outcome.response(0).unwrap();
         let model_id: [u8; 32] = published.model_id.try_into().unwrap();
         let key = ReceiptKey::new(&Zeroizing::new(RECEIPT_SEED), CHAIN_ID);
-        let register = MsgRegisterProvider {
-            operator: operator.address().text(),
-            receipt_key: key.public().to_vec(),
-            receipt_key_proof: key.prove(operator.address()),
-            endpoint: "http://127.0.0.1:1".into(),
-            tls_key_hash: vec![],
-            hardware: Some(Hardware {
-                device: "cpu".into(),
-                backend: "cpu".into(),
-                cores: 2,
-                ..Hardware::default()
-            }),
-            region: String::new(),
-            bond_uxpl: (2_000 * XPL).to_string(),
-            asks: vec![Ask {
-                model_id: model_id.to_vec(),
-                fresh_uxpl_per_mtok: 1_000_000,
-                cached_uxpl_per_mtok: 100_000,
-                output_uxpl_per_mtok: 4_000_000,
-                slots: 2,
-            }],
-        };
+        let register = registration(operator.address(), &key, 2_000 * XPL, model_id);
         client.send(&operator, vec![any(&register)], &TxOptions::default()).await.unwrap();
         Self { node, client, requester, operator, model_id }
     }

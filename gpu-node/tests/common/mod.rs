@@ -12,13 +12,16 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use gpu_node::receipt::ReceiptKey;
 use plasma_modules::chain::{self, BlockInput, TxResult};
 use plasma_modules::query::Router as Questions;
 use plasma_modules::{Address, Amount, Memory, Overlay, View, market, tx};
 use plasma_proto::cosmos::base::abci::v1beta1::GasInfo;
 use plasma_proto::cosmos::tx::v1beta1::{SimulateRequest, SimulateResponse};
 use plasma_proto::plasma::genesis::v1::GenesisState;
-use plasma_proto::plasma::market::v1::Job;
+use plasma_proto::plasma::market::v1::{
+    Ask, Hardware, Job, Manifest, ModelFile, MsgRegisterProvider,
+};
 use plasma_proto::plasma::staking::v1::Validator;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -91,6 +94,56 @@ pub fn genesis(accounts: &[(Address, u128)]) -> GenesisState {
     let params = genesis.market.as_mut().unwrap().params.as_mut().unwrap();
     (params.dispute_window_blocks, params.dispute_window_s) = (3, 3);
     genesis
+}
+
+/// A model that nobody loads by its manifest.
+pub fn manifest(name: &str, context_tokens: u32, template_tokens_max: u32) -> Manifest {
+    Manifest {
+        name: name.into(),
+        architecture: "llama".into(),
+        dtype: "f32".into(),
+        tokenizer: "bytes".into(),
+        licence: "Apache-2.0".into(),
+        base_model: vec![],
+        context_tokens,
+        template_tokens_max,
+        files: vec![ModelFile {
+            path: "model.safetensors".into(),
+            sha256: vec![5; 32],
+            size_bytes: 1,
+        }],
+    }
+}
+
+/// A provider of one model, which answers nobody directly.
+pub fn registration(
+    operator: Address,
+    key: &ReceiptKey,
+    bond_uxpl: u128,
+    model_id: [u8; 32],
+) -> MsgRegisterProvider {
+    MsgRegisterProvider {
+        operator: operator.text(),
+        receipt_key: key.public().to_vec(),
+        receipt_key_proof: key.prove(operator),
+        endpoint: "http://127.0.0.1:1".into(),
+        tls_key_hash: vec![],
+        hardware: Some(Hardware {
+            device: "cpu".into(),
+            backend: "cpu".into(),
+            cores: 2,
+            ..Hardware::default()
+        }),
+        region: String::new(),
+        bond_uxpl: bond_uxpl.to_string(),
+        asks: vec![Ask {
+            model_id: model_id.to_vec(),
+            fresh_uxpl_per_mtok: 1_000_000,
+            cached_uxpl_per_mtok: 100_000,
+            output_uxpl_per_mtok: 4_000_000,
+            slots: 2,
+        }],
+    }
 }
 
 impl Node {

@@ -14,14 +14,13 @@ use gpu_node::wallet::Wallet;
 use plasma_modules::market;
 use plasma_proto::plasma::genesis::v1::GenesisState;
 use plasma_proto::plasma::market::v1::{
-    Ask, Hardware, Manifest, ModelFile, MsgPublishModel, MsgPublishModelResponse,
-    MsgRegisterProvider, MsgSubmitJob, MsgSubmitJobResponse, Sampling,
+    MsgPublishModel, MsgPublishModelResponse, MsgSubmitJob, MsgSubmitJobResponse, Sampling,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use crate::common::{CHAIN_ID, Node, XPL, genesis};
+use crate::common::{CHAIN_ID, Node, XPL, genesis, manifest, registration};
 
 pub const REQUESTER: u8 = 1;
 pub const PUBLISHER: u8 = 2;
@@ -72,21 +71,7 @@ impl World {
     }
 
     pub async fn publish(&self, name: &str) -> [u8; 32] {
-        let manifest = Manifest {
-            name: name.into(),
-            architecture: "llama".into(),
-            dtype: "f32".into(),
-            tokenizer: "bytes".into(),
-            licence: "Apache-2.0".into(),
-            base_model: vec![],
-            context_tokens: tiny::CONTEXT_TOKENS,
-            template_tokens_max: 64,
-            files: vec![ModelFile {
-                path: "model.safetensors".into(),
-                sha256: vec![5; 32],
-                size_bytes: 1,
-            }],
-        };
+        let manifest = manifest(name, tiny::CONTEXT_TOKENS, 64);
         let publisher = wallet(PUBLISHER).address().text();
         let publish = MsgPublishModel { publisher, manifest: Some(manifest), royalty_bps: 0 };
         let published: MsgPublishModelResponse =
@@ -96,28 +81,7 @@ impl World {
 
     pub async fn register(&self, seed: u8, model_id: [u8; 32]) {
         let operator = wallet(seed).address();
-        let register = MsgRegisterProvider {
-            operator: operator.text(),
-            receipt_key: receipt_key(seed).public().to_vec(),
-            receipt_key_proof: receipt_key(seed).prove(operator),
-            endpoint: "http://127.0.0.1:1".into(),
-            tls_key_hash: vec![],
-            hardware: Some(Hardware {
-                device: "cpu".into(),
-                backend: "cpu".into(),
-                cores: 2,
-                ..Hardware::default()
-            }),
-            region: String::new(),
-            bond_uxpl: BOND_UXPL.to_string(),
-            asks: vec![Ask {
-                model_id: model_id.to_vec(),
-                fresh_uxpl_per_mtok: 1_000_000,
-                cached_uxpl_per_mtok: 100_000,
-                output_uxpl_per_mtok: 4_000_000,
-                slots: 2,
-            }],
-        };
+        let register = registration(operator, &receipt_key(seed), BOND_UXPL, model_id);
         self.send(seed, any(&register)).await;
     }
 
