@@ -36,9 +36,11 @@ demo: ## Set up everything, then buy one inference on a real chain and tell the 
 	@$(CARGO) build --workspace
 	@$(BIN)/plasma-testnet demo --weights $(WEIGHTS)
 
+# The law of modules/ (no floats, no clocks, no unchecked arithmetic) is lints: a test as any other.
 test: ## Set up everything, then run every test
 	@testnet/setup.sh system cometbft
 	$(CARGO) build --workspace
+	$(CARGO) clippy -p plasma-modules -- -D warnings
 	$(CARGO) test --workspace
 
 test-long: ## The same properties with many more cases, the sweeps, the real weights, and fuzzing

@@ -163,6 +163,7 @@ struct Store {
     cache_used_bytes: Gauge,
     cache_hits: Counter,
     cache_misses: Counter,
+    wal_syncs: Counter,
     compactions: Gauge,
     write_stopped: Gauge,
     disk_bytes: Gauge,
@@ -193,6 +194,7 @@ impl Store {
             cache_used_bytes: Gauge::default(),
             cache_hits: Counter::default(),
             cache_misses: Counter::default(),
+            wal_syncs: Counter::default(),
             compactions: Gauge::default(),
             write_stopped: Gauge::default(),
             disk_bytes: Gauge::default(),
@@ -205,6 +207,7 @@ impl Store {
             cache_used_bytes,
             cache_hits,
             cache_misses,
+            wal_syncs,
             compactions,
             write_stopped,
             disk_bytes,
@@ -222,6 +225,7 @@ impl Store {
         into.register("cache_used_bytes", "Block cache in use", cache_used_bytes.clone());
         into.register("cache_hits", "Blocks found in the cache", cache_hits.clone());
         into.register("cache_misses", "Blocks read from disk", cache_misses.clone());
+        into.register("wal_syncs", "Times the log was forced to disk", wal_syncs.clone());
         into.register("compactions", "Compactions under way", compactions.clone());
         into.register("write_stopped", "1 while writes wait for compaction", write_stopped.clone());
         store
@@ -241,6 +245,7 @@ impl Store {
         gauge(&self.cache_used_bytes, stats.cache_used_bytes);
         raise(&self.cache_hits, stats.cache_hits);
         raise(&self.cache_misses, stats.cache_misses);
+        raise(&self.wal_syncs, stats.wal_syncs);
         gauge(&self.compactions, stats.compactions);
         self.write_stopped.set(stats.write_stopped.into());
         gauge(&self.disk_bytes, stats.families.iter().map(|one| one.sst_bytes).sum());

@@ -589,11 +589,15 @@ impl Node {
         lock(&self.working).proposals.len()
     }
 
-    /// What a transaction would do in the next block.
+    /// What a transaction would do in the next block, after those of its signers that wait. CheckTx waits
+    /// while their accounts are read, not while messages run.
     pub fn simulate(&self, tx: &[u8]) -> Result<TxResult, NodeError> {
+        let signers = self.with_check(&mut lock(&self.check), |check, base| {
+            check.over(base, |waiting, _, _| chain::signers(waiting, tx))
+        })?;
         self.with_newest(|base, head| {
             let block = chain::next_block(base, &head.chain_id, head.height + 1, head.time_s);
-            chain::simulate(base, &block, tx)
+            chain::simulate(&Overlay::resume(base, signers.unwrap_or_default()), &block, tx)
         })
     }
 

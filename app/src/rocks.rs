@@ -143,6 +143,8 @@ pub struct Stats {
     pub cache_hits: u64,
     /// Blocks read from disk since the start.
     pub cache_misses: u64,
+    /// Times that the log of writes was forced to disk since the start.
+    pub wal_syncs: u64,
     /// Compactions under way.
     pub compactions: u64,
     /// Whether writes wait for compaction.
@@ -276,6 +278,7 @@ impl Rocks {
             cache_used_bytes: number(STATE, properties::BLOCK_CACHE_USAGE),
             cache_hits: self.options.get_ticker_count(Ticker::BlockCacheHit),
             cache_misses: self.options.get_ticker_count(Ticker::BlockCacheMiss),
+            wal_syncs: self.options.get_ticker_count(Ticker::WalFileSynced),
             compactions: number(STATE, properties::NUM_RUNNING_COMPACTIONS),
             write_stopped: number(STATE, properties::IS_WRITE_STOPPED) != 0,
         }

@@ -86,12 +86,18 @@ fn checked_transactions_stand_on_each_other_and_keep_their_place() {
     }
     assert_eq!(bench.check(&txs[0]).code, 19, "it waits already");
     assert_eq!(bench.check(&users[1].send(&users[2], 7, 0)).code, 32, "a sequence counts once");
+    // A client that has sent three reckons the gas of the fourth before a block has one of them.
+    let simulated = |sequence| bench.node.simulate(&users[1].send(&users[2], 7, sequence)).unwrap();
+    assert_eq!(simulated(3).code, 0, "{}", simulated(3).log);
+    assert_eq!(simulated(0).code, 32);
+    assert_eq!(bench.check(&users[1].send(&users[2], 7, 4)).code, 32, "nothing is kept of it");
     let done = bench.block(1, &txs[..1]);
     assert_eq!(done.tx_results[0].code, 0);
     // What waits keeps its place, whether the engine checks it again or not.
     let fourth = users[1].send(&users[2], 1_000_000, 3);
     assert_eq!(bench.check(&txs[1]).code, 19, "it waits already");
     assert_eq!(bench.check(&fourth).code, 0);
+    assert_eq!(simulated(4).code, 0, "{}", simulated(4).log);
     bench.block(2, &[]);
     for tx in txs[1..].iter().chain([&fourth]) {
         assert_eq!(bench.recheck(tx).code, 0);

@@ -197,6 +197,20 @@ fn tear_the_last_record(step: usize) {
     println!("{cases} cases, a record of {} bytes", whole.len() - whole_before.len());
 }
 
+/// What a power cut can take is what was not forced to disk: of a block that was acknowledged, nothing.
+#[test]
+fn no_commit_returns_before_the_disk_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path());
+    for height in 1..=5 {
+        let before = bench.node.store_stats().wal_syncs;
+        bench.finalize(height, &block(height));
+        assert_eq!(bench.node.store_stats().wal_syncs, before, "FinalizeBlock keeps nothing");
+        bench.node.commit().unwrap();
+        assert_eq!(bench.node.store_stats().wal_syncs, before + 1, "one batch, synced");
+    }
+}
+
 #[test]
 fn a_torn_record_is_no_block() {
     tear_the_last_record(101);

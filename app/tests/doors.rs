@@ -298,6 +298,25 @@ fn reflection_lists_what_is_served() {
             panic!()
         };
         let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        // grpcurl's older question.
+        use tonic_reflection::pb::v1alpha as old;
+        let ask = old::server_reflection_request::MessageRequest::ListServices(String::new());
+        let request =
+            old::ServerReflectionRequest { host: String::new(), message_request: Some(ask) };
+        let mut client = old::server_reflection_client::ServerReflectionClient::new(served.grpc);
+        let replies =
+            client.server_reflection_info(futures::stream::iter([request])).await.unwrap();
+        let reply = replies.into_inner().next().await.unwrap().unwrap();
+        use old::server_reflection_response::MessageResponse::ListServicesResponse as OldList;
+        let Some(OldList(old)) = reply.message_response else { panic!() };
+        let mut old: Vec<_> = old.service.into_iter().map(|service| service.name).collect();
+        let mut new = names.clone();
+        for list in [&mut old, &mut new] {
+            // Each lists itself.
+            list.retain(|name| !name.starts_with("grpc.reflection."));
+            list.sort();
+        }
+        assert_eq!(old, new);
         for name in [
             "plasma.market.v1.Query",
             "cosmos.bank.v1beta1.Query",

@@ -185,6 +185,10 @@ impl From<ClientError> for Failure {
 /// A rule's refusal as a sentence, with what to do about it. The chain's own words stay where they say more.
 pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
     let (message, hint): (Option<&str>, Option<&str>) = match (codespace, code) {
+        ("sdk", 4) if log.contains("is not allowed to receive funds") => (
+            Some("the recipient is an account of the chain itself and cannot be sent money"),
+            Some("check the address"),
+        ),
         ("sdk", 4) => (
             Some(
                 "the signature does not fit: this key, this chain or this account's state is another than expected",
@@ -210,11 +214,7 @@ pub fn explain(codespace: &str, code: u32, log: &str) -> Failure {
             Some("another transaction of this account came first"),
             Some("try again; one key should not be used by two programs at the same time"),
         ),
-        ("token", 2 | 4) => (None, Some("send a larger amount")),
-        ("token", 5) => (
-            Some("the recipient is an account of the chain itself and cannot be sent money"),
-            Some("check the address"),
-        ),
+        ("token", 4) => (None, Some("send a larger amount")),
         ("token", 7) => {
             (None, Some("an account is opened by its first payment, which has a least amount"))
         }

@@ -194,6 +194,11 @@ pub fn page_index(
     Ok((pairs.into_iter().map(|(key, _)| rest(key)).collect(), response))
 }
 
+/// Whether a page says how many entries there are in all. As in the SDK also for who names no limit.
+pub fn counts(request: &PageRequest) -> bool {
+    (request.count_total || request.limit == 0) && request.key.is_empty()
+}
+
 /// Entries of a page for which so many were asked: wallets ask for 1,000 validators, get as many as
 /// a page has, and a key with which they go on.
 pub fn page_limit(asked: u64) -> usize {
@@ -209,7 +214,9 @@ fn page_pairs(
     prefix: &[u8],
     request: Option<PageRequest>,
 ) -> Result<(Vec<crate::Pair>, PageResponse), QueryError> {
-    let PageRequest { key, offset, limit, count_total, reverse } = request.unwrap_or_default();
+    let request = request.unwrap_or_default();
+    let counts = counts(&request);
+    let PageRequest { key, offset, limit, count_total: _, reverse } = request;
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
@@ -237,7 +244,7 @@ fn page_pairs(
     } else {
         Vec::new()
     };
-    let total = if count_total && key.is_empty() {
+    let total = if counts {
         let counted = store.scan(prefix).take(STEPS_MAX).count();
         u64::try_from(counted).unwrap_or(u64::MAX)
     } else {

@@ -104,7 +104,7 @@ fn the_ante_refuses_with_written_codes_and_changes_nothing() {
         ("nothing", vec![], ("sdk", 18)),
         ("garbage", vec![0xff; 40], ("sdk", 2)),
         ("too large", vec![0x0a; tx::TX_BYTES_MAX + 1], ("sdk", 21)),
-        ("zero amount", with(&|d| d.msgs = vec![send(&alice, bob.address, 0)]), ("token", 2)),
+        ("zero amount", with(&|d| d.msgs = vec![send(&alice, bob.address, 0)]), ("sdk", 10)),
         ("bad amount", with(&|d| d.msgs = vec![send_text(&alice, &bob, "0x10")]), ("sdk", 10)),
         (
             "overflowing amount",
@@ -211,7 +211,7 @@ fn a_module_account_takes_no_transfer() {
         let to = plasma_modules::Address::of_module(name);
         let draft = chain.draft(&alice, vec![send(&alice, to, 5)]);
         let result = chain.block(&[draft.sign(&alice)]).remove(0);
-        assert_eq!((result.codespace, result.code), ("token", 5), "{name}");
+        assert_eq!((result.codespace, result.code), ("sdk", 4), "{name}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod cosmjs;
+mod socket;
 
 use std::{
     process::Command,
@@ -11,25 +12,34 @@ use std::{
 };
 
 use client::{Chain, User, coin, send};
+use plasma_proto::cosmos::{
+    authz::v1beta1::{GenericAuthorization, Grant, MsgGrant},
+    feegrant::v1beta1::{BasicAllowance, MsgGrantAllowance},
+};
 use plasma_testnet::{
     comet::operator_of,
     process::{Programs, run},
     rig::Xpl,
 };
+use prost::Message as _;
+use prost_types::Any;
 use serde_json::{Value, json};
+use socket::Socket;
 
 /// One chain for everything that only reads or moves a little money.
 #[test]
 fn every_client_finds_what_it_asks_for() {
     let dir = tempfile::tempdir().unwrap();
-    let (alice, bob) = (User::new(1), User::new(2));
-    let chain = Chain::up(dir.path(), &[&alice, &bob]);
+    let [alice, bob, carol] = [1, 2, 3].map(User::new);
+    let chain = Chain::up(dir.path(), &[&alice, &bob, &carol]);
+    grants_are_given(&chain, &carol, &bob);
     let sent = keplr_sends(&chain, &alice, &bob);
     a_failed_transaction_tells_why(&chain, &bob, &alice);
-    three_doors_give_one_answer(&chain, &sent, &alice);
+    three_doors_give_one_answer(&chain, &sent, &alice, &[&carol, &bob]);
     ping_pub_finds_its_pages(&chain, &sent, &alice);
     refusals_are_the_gateways(&chain);
     searches_are_paged(&chain, &alice);
+    subscribers_are_told(&chain, &alice);
     hermes_asks_by_abci_query(&chain);
     calls_back_to_cometbft_do_not_wait_for_each_other(&chain, &sent);
 }
@@ -42,7 +52,7 @@ struct Sent {
 
 /// Simulates without a public key and without a signature, sends, and asks until a block has it.
 fn keplr_sends(chain: &Chain, from: &User, to: &User) -> Sent {
-    let unsigned = from.unsigned(chain, 0, &send(from, to, 5));
+    let unsigned = from.unsigned(0, &send(from, to, 5));
     let body = json!({ "tx_bytes": client::base64(&unsigned) });
     let simulated = chain.post("/cosmos/tx/v1beta1/simulate", &body).1;
     let gas: u64 = simulated["gas_info"]["gas_used"].as_str().unwrap().parse().unwrap();
@@ -113,7 +123,7 @@ fn a_failed_transaction_tells_why(chain: &Chain, from: &User, to: &User) {
 
 /// Each question, in protobuf JSON, and its URL. The answer must be the same bytes through
 /// CometBFT's abci_query and through gRPC, and REST's JSON must be those bytes' JSON.
-fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
+fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User, granted: &[&User; 2]) {
     let Sent { hash, height, .. } = sent;
     let address = &alice.address;
     let auth = "cosmos.auth.v1beta1.Query";
@@ -195,9 +205,9 @@ fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
         (
             tx,
             "GetTxsEvent",
-            json!({ "events": [format!("message.sender='{address}'"), "message.module='bank'"], "order_by": "ORDER_BY_DESC" }),
+            json!({ "events": [format!("message.sender='{address}'"), "message.action='/cosmos.bank.v1beta1.MsgSend'"], "order_by": "ORDER_BY_DESC" }),
             format!(
-                "/cosmos/tx/v1beta1/txs?events=message.sender%3D%27{address}%27&events=message.module='bank'&order_by=ORDER_BY_DESC"
+                "/cosmos/tx/v1beta1/txs?events=message.sender%3D%27{address}%27&events=message.action='/cosmos.bank.v1beta1.MsgSend'&order_by=ORDER_BY_DESC"
             ),
         ),
         (
@@ -241,6 +251,7 @@ fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
         ("cosmos.consensus.v1.Query", "Params", json!({}), "/cosmos/consensus/v1/params".into()),
     ];
     let cases = cases.into_iter().chain(questions_of_stakers(address));
+    let cases = cases.chain(questions_of_grants(granted));
     for (service, method, request, url) in cases {
         chain.same_on_three_doors(service, method, &request, &url, *height);
     }
@@ -268,6 +279,87 @@ fn three_doors_give_one_answer(chain: &Chain, sent: &Sent, alice: &User) {
     // The block's own entry comes first: the proof of its beacon.
     assert_eq!(at["block"]["data"]["txs"][1], client::base64(&sent.tx));
     assert_eq!(of_block["txs"][0]["body"]["messages"], json!([]));
+}
+
+/// `granter` lets `grantee` send for it, and pays its fees.
+fn grants_are_given(chain: &Chain, granter: &User, grantee: &User) {
+    let any = |url: &str, value: Vec<u8>| Any { type_url: url.into(), value };
+    let sends = GenericAuthorization { msg: "/cosmos.bank.v1beta1.MsgSend".into() };
+    let authorization = any("/cosmos.authz.v1beta1.GenericAuthorization", sends.encode_to_vec());
+    let grant = MsgGrant {
+        granter: granter.address.clone(),
+        grantee: grantee.address.clone(),
+        grant: Some(Grant { authorization: Some(authorization), expiration: None }),
+    };
+    let basic = BasicAllowance::default().encode_to_vec();
+    let allowance = MsgGrantAllowance {
+        granter: granter.address.clone(),
+        grantee: grantee.address.clone(),
+        allowance: Some(any("/cosmos.feegrant.v1beta1.BasicAllowance", basic)),
+    };
+    for tx in [granter.sign(chain, 0, &grant), granter.sign(chain, 1, &allowance)] {
+        let body = json!({ "tx_bytes": client::base64(&tx), "mode": "BROADCAST_MODE_SYNC" });
+        let (_, reply) = chain.post("/cosmos/tx/v1beta1/txs", &body);
+        assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+        let found = chain.wait_for_tx(&client::hash(&tx));
+        assert_eq!(found["tx_response"]["code"], 0, "{found}");
+    }
+    let given = chain.get(&format!("/cosmos/authz/v1beta1/grants/granter/{}", granter.address));
+    let given = &given["grants"][0];
+    assert_eq!(given["authorization"]["msg"], "/cosmos.bank.v1beta1.MsgSend", "{given}");
+    assert_eq!(given["expiration"], Value::Null);
+    let paid = chain.get(&format!("/cosmos/feegrant/v1beta1/allowances/{}", grantee.address));
+    let kind = &paid["allowances"][0]["allowance"]["@type"];
+    assert_eq!(kind, "/cosmos.feegrant.v1beta1.BasicAllowance", "{paid}");
+    // What is not set is null, as the SDK's gateway shows it, and who names no limit is told the total.
+    assert_eq!(paid["pagination"], json!({ "next_key": null, "total": "1" }));
+}
+
+/// Grants: service, method, request, URL.
+fn questions_of_grants(
+    [granter, grantee]: &[&User; 2],
+) -> Vec<(&'static str, &'static str, Value, String)> {
+    let (granter, grantee) = (&granter.address, &grantee.address);
+    let (authz, feegrant) = ("cosmos.authz.v1beta1.Query", "cosmos.feegrant.v1beta1.Query");
+    let both = json!({ "granter": granter, "grantee": grantee });
+    vec![
+        (
+            authz,
+            "Grants",
+            both.clone(),
+            format!("/cosmos/authz/v1beta1/grants?granter={granter}&grantee={grantee}"),
+        ),
+        (
+            authz,
+            "GranterGrants",
+            json!({ "granter": granter }),
+            format!("/cosmos/authz/v1beta1/grants/granter/{granter}"),
+        ),
+        (
+            authz,
+            "GranteeGrants",
+            json!({ "grantee": grantee }),
+            format!("/cosmos/authz/v1beta1/grants/grantee/{grantee}"),
+        ),
+        (
+            feegrant,
+            "Allowance",
+            both,
+            format!("/cosmos/feegrant/v1beta1/allowance/{granter}/{grantee}"),
+        ),
+        (
+            feegrant,
+            "Allowances",
+            json!({ "grantee": grantee }),
+            format!("/cosmos/feegrant/v1beta1/allowances/{grantee}"),
+        ),
+        (
+            feegrant,
+            "AllowancesByGranter",
+            json!({ "granter": granter }),
+            format!("/cosmos/feegrant/v1beta1/issued/{granter}"),
+        ),
+    ]
 }
 
 /// Staking and what belongs to it: service, method, request, URL.
@@ -422,6 +514,13 @@ fn ping_pub_finds_its_pages(chain: &Chain, sent: &Sent, alice: &User) {
         assert!(head.contains("access-control-allow-origin: *"), "{url}: {head}");
         assert!(head.contains("grpc-metadata-x-cosmos-block-height: "), "{url}: {head}");
     }
+    for url in ["/cosmos/tx/v1beta1/txs", "/cosmos/tx/v1beta1/simulate"] {
+        let (status, head) = chain.may_post(url);
+        assert_eq!(status, 200, "{url}: {head}");
+        for allowed in ["origin: *", "methods: *", "headers: *"] {
+            assert!(head.contains(&format!("access-control-allow-{allowed}")), "{url}: {head}");
+        }
+    }
 }
 
 fn refusals_are_the_gateways(chain: &Chain) {
@@ -482,6 +581,58 @@ fn searches_are_paged(chain: &Chain, alice: &User) {
     assert_eq!(second, all[3..]);
     let by_offset = url("order_by=ORDER_BY_ASC&pagination.limit=2&pagination.offset=2");
     assert_eq!(hashes(&chain.get(&by_offset)), all[2..]);
+}
+
+/// As Keplr and CosmJS listen: a question by position, its answer, then what it asked for. Subscriptions see also what
+/// the index leaves out.
+fn subscribers_are_told(chain: &Chain, alice: &User) {
+    let mut socket = Socket::open(chain.rpc_url());
+    let mut subscribe = |id: u64, query: &str| {
+        let params = json!([query]);
+        let call = json!({ "jsonrpc": "2.0", "id": id, "method": "subscribe", "params": params });
+        socket.send(&call.to_string());
+    };
+    let tx = alice.sign(chain, 4, &send(alice, alice, 7));
+    let hash = client::hash(&tx);
+    let queries = [
+        "tm.event='NewBlock'".to_owned(),
+        format!("tm.event='Tx' AND tx.hash='{hash}'"),
+        format!("tm.event='Tx' AND coin_spent.spender='{}'", alice.address),
+    ];
+    for (id, query) in (1..).zip(&queries) {
+        subscribe(id, query);
+    }
+    let (mut accepted, mut told) = (Vec::new(), Vec::new());
+    let mut is_sent = false;
+    while !queries.iter().all(|query| told.contains(query)) {
+        let reply: Value = serde_json::from_str(&socket.read()).unwrap();
+        assert!(reply["error"].is_null(), "{reply}");
+        let result = &reply["result"];
+        let Some(query) = result["query"].as_str() else {
+            assert_eq!(result, &json!({}));
+            accepted.push(reply["id"].clone());
+            continue;
+        };
+        let data = &result["data"];
+        if query == queries[0] {
+            assert_eq!(data["type"], "tendermint/event/NewBlock", "{reply}");
+            assert_eq!(data["value"]["block"]["header"]["chain_id"], chain.id());
+        } else {
+            assert_eq!(data["type"], "tendermint/event/Tx", "{reply}");
+            assert_eq!(data["value"]["TxResult"]["tx"], client::base64(&tx));
+            assert_eq!(result["events"]["tx.hash"], json!([hash]));
+            let paid = result["events"]["transfer.recipient"].as_array().unwrap();
+            assert!(paid.contains(&json!(alice.address)), "{reply}");
+        }
+        told.push(query.to_owned());
+        if !is_sent && accepted.len() == queries.len() {
+            is_sent = true;
+            let body = json!({ "tx_bytes": client::base64(&tx), "mode": "BROADCAST_MODE_SYNC" });
+            let (_, reply) = chain.post("/cosmos/tx/v1beta1/txs", &body);
+            assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+        }
+    }
+    assert_eq!(accepted, [json!(1), json!(2), json!(3)]);
 }
 
 /// Hermes reads the node's settings through CometBFT.

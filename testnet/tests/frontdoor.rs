@@ -1,11 +1,10 @@
 //! The front door with real processes: clients see CometBFT's RPC, and validators agree.
 
+mod socket;
+
 use std::{
     collections::{HashMap, HashSet},
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use plasma_testnet::{
 };
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
+use socket::Socket;
 
 const CHAIN_ID: &str = "plasma-door-1";
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -65,42 +65,10 @@ fn keys(value: &Value) -> Vec<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// A request over a WebSocket, with the frames made by hand.
 fn over_websocket(url: &str, request: &str) -> String {
-    let address = url.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let head = format!(
-        "GET /websocket HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let mut byte = [0];
-    while !answer.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
-    }
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-    // A text frame, masked with zeroes.
-    let length = u8::try_from(request.len()).unwrap();
-    assert!(length < 126);
-    let frame = [&[0x81, 0x80 | length, 0, 0, 0, 0][..], request.as_bytes()].concat();
-    stream.write_all(&frame).unwrap();
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).unwrap();
-    let length = match head[1] {
-        126 => {
-            let mut length = [0; 2];
-            stream.read_exact(&mut length).unwrap();
-            u16::from_be_bytes(length).into()
-        }
-        short => usize::from(short),
-    };
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
+    let mut socket = Socket::open(url);
+    socket.send(request);
+    socket.read()
 }
 
 #[test]

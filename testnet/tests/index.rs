@@ -228,6 +228,8 @@ fn a_chain_whose_cometbft_has_no_index_answers_at_every_door() {
     let get = |path: &str| -> Value {
         client.get(format!("{}{path}", urls.rest)).send().unwrap().json().unwrap()
     };
+    let told = get("/cosmos/base/tendermint/v1beta1/node_info");
+    assert_eq!(told["default_node_info"]["other"]["tx_index"], "on", "{told}");
     let one = get(&format!("/cosmos/tx/v1beta1/txs/{}", sent[0].0));
     assert_eq!(one["tx_response"]["txhash"], sent[0].0, "{one}");
     assert_eq!(one["tx_response"]["height"], sent[0].1.to_string());

@@ -96,6 +96,8 @@ fn valcons(address: &[u8]) -> Result<String, Failure> {
 
 fn node_info(asked: Asked<'_>, _: GetNodeInfoRequest) -> Result<GetNodeInfoResponse, Failure> {
     let info = asked.doors.comet()?.status()?.node_info;
+    // Relayers refuse a node that finds no transactions; this one does by either index.
+    let finds = asked.doors.node().index().is_some() || info.other.tx_index.into();
     let versions = info.protocol_version;
     let sdk = Module { path: SDK_PATH.into(), version: SDK_VERSION.into(), ..Module::default() };
     Ok(GetNodeInfoResponse {
@@ -112,7 +114,7 @@ fn node_info(asked: Asked<'_>, _: GetNodeInfoRequest) -> Result<GetNodeInfoRespo
             channels: hex::decode(info.channels.to_string()).unwrap_or_default(),
             moniker: info.moniker.to_string(),
             other: Some(DefaultNodeInfoOther {
-                tx_index: if info.other.tx_index.into() { "on" } else { "off" }.into(),
+                tx_index: if finds { "on" } else { "off" }.into(),
                 rpc_address: info.other.rpc_address,
             }),
         }),

@@ -68,8 +68,8 @@ fn check_nesting(message: &DynamicMessage, left: usize) -> Result<(), String> {
     }
 }
 
-/// Cosmos' gateway shows a message that is not set as null, `pub_key` for example; protobuf JSON
-/// leaves it out.
+/// Cosmos' gateway shows a message that is not set as null, `pub_key` for example, and bytes that are not, `next_key`;
+/// protobuf JSON leaves the one out and shows the other as "".
 fn show_unset(desc: &MessageDescriptor, json: &mut Value) {
     let Value::Object(json) = json else { return };
     if desc.full_name() == "google.protobuf.Any" {
@@ -94,6 +94,13 @@ fn show_unset_fields(desc: &MessageDescriptor, json: &mut Map<String, Value>) {
                     Some(json) => decimals::with_point(&field, json),
                     None => {}
                 }
+            }
+            if field.kind() == Kind::Bytes
+                && field.containing_oneof().is_none()
+                && let Some(json) = json.get_mut(field.name())
+                && json.as_str() == Some("")
+            {
+                *json = Value::Null;
             }
             continue;
         };

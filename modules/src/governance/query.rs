@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Address, Order, View,
-    query::{QueryError, Router, STEPS_MAX, page, page_limit},
+    query::{QueryError, Router, STEPS_MAX, counts, page, page_limit},
     staking::ballot,
 };
 
@@ -108,7 +108,9 @@ pub(super) fn filtered(
     let parse = |text: &str| (!text.is_empty()).then(|| Address::parse(text)).transpose();
     let (voter, depositor) = (parse(voter)?, parse(depositor)?);
     let status = ProposalStatus::try_from(status).unwrap_or(ProposalStatus::Unspecified);
-    let PageRequest { key, offset, limit, count_total, reverse } = pagination.unwrap_or_default();
+    let request = pagination.unwrap_or_default();
+    let counts = counts(&request);
+    let PageRequest { key, offset, limit, count_total: _, reverse } = request;
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
@@ -136,7 +138,7 @@ pub(super) fn filtered(
     let (mut proposals, mut next_key, mut total) = (Vec::new(), Vec::new(), 0u64);
     for (step, id) in ids.enumerate() {
         let is_full = proposals.len() >= limit;
-        if step >= STEPS_MAX || (is_full && !count_total) {
+        if step >= STEPS_MAX || (is_full && !counts) {
             if next_key.is_empty() {
                 next_key = id.to_be_bytes().to_vec();
             }
@@ -156,7 +158,7 @@ pub(super) fn filtered(
             proposals.extend(PROPOSALS.get(view.store, &id));
         }
     }
-    let total = if count_total && from.is_none() { total } else { 0 };
+    let total = if counts { total } else { 0 };
     Ok((proposals, PageResponse { next_key, total }))
 }
 

@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     Address, Amount, Dec, Denom, Key, Order, Read, Table, View, prefix_end,
-    query::{QueryError, Router, STEPS_MAX, page, page_index, page_limit},
+    query::{QueryError, Router, STEPS_MAX, counts, page, page_index, page_limit},
     token,
 };
 
@@ -108,7 +108,9 @@ fn with_status(
     status: BondStatus,
     request: Option<PageRequest>,
 ) -> Result<(Vec<Validator>, PageResponse), QueryError> {
-    let PageRequest { key, offset, limit, count_total, reverse } = request.unwrap_or_default();
+    let request = request.unwrap_or_default();
+    let counts = counts(&request);
+    let PageRequest { key, offset, limit, count_total: _, reverse } = request;
     if !key.is_empty() && offset != 0 {
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
@@ -147,12 +149,12 @@ fn with_status(
             if next_key.is_empty() {
                 next_key = at;
             }
-            if !count_total {
+            if !counts {
                 break;
             }
         }
     }
-    let total = if count_total && key.is_empty() { total } else { 0 };
+    let total = if counts { total } else { 0 };
     Ok((found, PageResponse { next_key, total }))
 }
 

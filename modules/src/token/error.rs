@@ -1,4 +1,4 @@
-use alloc::string::String;
+use alloc::{format, string::String};
 
 use thiserror::Error as ThisError;
 
@@ -13,9 +13,6 @@ pub enum Error {
     /// Parameters out of bounds, or moved too far at once.
     #[error(transparent)]
     Params(#[from] ParamError),
-    /// A transfer of nothing.
-    #[error("the amount must not be zero")]
-    ZeroAmount,
     /// The supply would pass the largest amount.
     #[error("the supply of {0} would overflow")]
     SupplyOverflow(Denom),
@@ -27,9 +24,6 @@ pub enum Error {
         /// Least.
         least: Amount,
     },
-    /// A module's account is paid by its module alone.
-    #[error("{0} is a module account and is not allowed to receive funds")]
-    ModuleAccount(Address),
     /// Too little to open an account with.
     #[error(
         "{to} has no account yet, and {amount}uxpl is too little to open one: send at least {least}uxpl"
@@ -47,6 +41,19 @@ pub enum Error {
     BadGenesis(String),
 }
 
+impl Error {
+    /// A transfer of nothing, by the SDK's code.
+    pub fn zero_amount() -> Self {
+        Sdk::InvalidCoins("the amount must not be zero".into()).into()
+    }
+
+    /// A module's account is paid by its module alone, by the SDK's code.
+    pub fn module_account(address: Address) -> Self {
+        let text = format!("{address} is a module account and is not allowed to receive funds");
+        Sdk::Unauthorized(text).into()
+    }
+}
+
 impl Coded for Error {
     fn codespace(&self) -> &'static str {
         match self {
@@ -60,10 +67,8 @@ impl Coded for Error {
         match self {
             Self::Sdk(error) => error.code(),
             Self::Params(error) => error.code(),
-            Self::ZeroAmount => 2,
             Self::SupplyOverflow(_) => 3,
             Self::BelowLeast { .. } => 4,
-            Self::ModuleAccount(_) => 5,
             Self::BadGenesis(_) => 6,
             Self::BelowAccountMin { .. } => 7,
         }

@@ -38,7 +38,7 @@ pub fn multi_send(ctx: &mut Ctx<'_>, msg: MultiSend) -> Result<MsgMultiSendRespo
 /// none.
 pub(super) fn check_payment(store: &dyn Read, to: Address, coins: &Coins) -> Result<(), Error> {
     if auth::is_module_account(to) {
-        return Err(Error::ModuleAccount(to));
+        return Err(Error::module_account(to));
     }
     let params = params(store);
     let least = Amount::from(params.transfer_min_uxpl);
@@ -59,7 +59,7 @@ pub(super) fn check_payment(store: &dyn Read, to: Address, coins: &Coins) -> Res
 /// that opens one, from who grants. For other modules.
 pub fn open_account(ctx: &mut Ctx<'_>, from: Address, to: Address) -> Result<(), Error> {
     if auth::is_module_account(to) {
-        return Err(Error::ModuleAccount(to));
+        return Err(Error::module_account(to));
     }
     if auth::exists(ctx.store, to) {
         return Ok(());

@@ -29,7 +29,7 @@ impl Coins {
             let units =
                 Amount::parse(amount).ok_or_else(|| bad(format!("{amount:?} is no amount")))?;
             if units == Amount::ZERO {
-                return Err(Error::ZeroAmount);
+                return Err(Error::zero_amount());
             }
             let denom = Denom::new(denom).ok_or_else(|| bad(format!("{denom:?} is no denom")))?;
             if read.last().is_some_and(|(last, _)| *last >= denom) {

@@ -192,7 +192,7 @@ fn grants_that_cannot_be_are_refused_with_written_codes() {
     let to = bob.address;
     let cases = [
         ("oneself", grant(&alice, alice.address, basic(1, None)), ("sdk", 7)),
-        ("a module", grant(&alice, module, basic(1, None)), ("token", 5)),
+        ("a module", grant(&alice, module, basic(1, None)), ("sdk", 4)),
         ("the past", grant(&alice, to, basic(1, at(now))), ("sdk", 18)),
         ("before 1970", grant(&alice, to, basic(1, early)), ("feegrant", 4)),
         ("nothing", grant(&alice, to, zero), ("sdk", 10)),

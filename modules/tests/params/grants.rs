@@ -306,7 +306,7 @@ fn the_community_pool_pays_who_governance_names() {
     assert_eq!((refusal.codespace, refusal.code), ("distribution", 9));
     let module = Address::of_module("grants").text();
     let refusal = govern(&mut chain, &spend(module, 1)).unwrap_err();
-    assert_eq!((refusal.codespace, refusal.code), ("token", 5));
+    assert_eq!((refusal.codespace, refusal.code), ("sdk", 4));
 }
 
 #[test]

@@ -103,10 +103,16 @@ impl User {
         Self { secret, key, address }
     }
 
-    fn parts(&self, message: &MsgSend, key: bool, sequence: u64, gas_limit: u64) -> TxRaw {
+    fn parts<M: Message + Name>(
+        &self,
+        message: &M,
+        key: bool,
+        sequence: u64,
+        gas_limit: u64,
+    ) -> TxRaw {
         let any = |url: String, value: Vec<u8>| Any { type_url: url, value };
         let body = TxBody {
-            messages: vec![any(MsgSend::type_url(), message.encode_to_vec())],
+            messages: vec![any(M::type_url(), message.encode_to_vec())],
             ..TxBody::default()
         };
         let pubkey = PubKey { key: self.key.clone() };
@@ -129,12 +135,12 @@ impl User {
     }
 
     /// As Keplr simulates: no public key, no gas, a signature of zeros.
-    pub fn unsigned(&self, _: &Chain, sequence: u64, message: &MsgSend) -> Vec<u8> {
+    pub fn unsigned<M: Message + Name>(&self, sequence: u64, message: &M) -> Vec<u8> {
         let raw = self.parts(message, false, sequence, 0);
         TxRaw { signatures: vec![vec![0; 64]], ..raw }.encode_to_vec()
     }
 
-    pub fn sign(&self, chain: &Chain, sequence: u64, message: &MsgSend) -> Vec<u8> {
+    pub fn sign<M: Message + Name>(&self, chain: &Chain, sequence: u64, message: &M) -> Vec<u8> {
         let account = chain.get(&format!("/cosmos/auth/v1beta1/account_info/{}", self.address));
         let number = account["info"]["account_number"].as_str().unwrap().parse().unwrap();
         let raw = self.parts(message, true, sequence, GAS);
@@ -306,9 +312,21 @@ impl Chain {
 
     /// A request as a web page of another origin sends it, byte for byte: status, head, body.
     pub fn get_as_page(&self, url: &str) -> (u16, String, Value) {
+        self.ask_as_page(&format!("GET {url} HTTP/1.1"))
+    }
+
+    /// What a browser asks before a page of another origin may post JSON: status, head.
+    pub fn may_post(&self, url: &str) -> (u16, String) {
+        let asks =
+            "access-control-request-method: POST\r\naccess-control-request-headers: content-type";
+        let (status, head, _) = self.ask_as_page(&format!("OPTIONS {url} HTTP/1.1\r\n{asks}"));
+        (status, head)
+    }
+
+    fn ask_as_page(&self, request: &str) -> (u16, String, Value) {
         let mut stream = TcpStream::connect(self.rest().trim_start_matches("http://")).unwrap();
         let head = "host: x\r\norigin: https://explorer.example\r\nconnection: close";
-        write!(stream, "GET {url} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+        write!(stream, "{request}\r\n{head}\r\n\r\n").unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
         let (head, body) = reply.split_once("\r\n\r\n").unwrap();

@@ -70,7 +70,7 @@ pub fn set_withdraw_address(
         return Err(Error::WithdrawAddressFixed);
     }
     if auth::is_module_account(withdraw) {
-        return Err(token::Error::ModuleAccount(withdraw).into());
+        return Err(token::Error::module_account(withdraw).into());
     }
     token::open_account(ctx, delegator, withdraw)?;
     if withdraw == delegator {

@@ -43,7 +43,7 @@ pub fn community(store: &dyn Read) -> Amount {
 /// Pays `amount` out of the community pool, for governance. No module is paid.
 pub fn spend_community(ctx: &mut Ctx<'_>, to: Address, amount: Amount) -> Result<(), Error> {
     if auth::is_module_account(to) {
-        return Err(token::Error::ModuleAccount(to).into());
+        return Err(token::Error::module_account(to).into());
     }
     take_community(ctx, to, amount)
 }
