@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gpu_node::engine::tiny;
-use gpu_node::verify::DEFAULT_PROFILE;
 use plasma_modules::attestation::audit;
-use plasma_modules::attestation::audit::drift::{Test, load_bps};
+use plasma_modules::attestation::audit::drift::{DRAWN_TEMPERATURE_MILLI_MIN, Test, load_bps};
 use plasma_modules::{Amount, market};
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
 
 use crate::Options;
-use crate::lab::{CUTS, SAMPLES, SHORT};
+use crate::lab::{CUTS, Profiles, SAMPLES, SHORT};
 use crate::receipts::Judged;
 use crate::ways::{
     WAYS,
@@ -92,9 +91,9 @@ struct Career {
     part: f64,
 }
 
-/// Receipts drawn again and again from those of one row, judged by the chain's own numbers and the wide profile; `None` if
-/// none of [`CAREER_RECEIPTS_MAX`] convicted.
-fn career(all: &[&Judged], seed: u64) -> Option<Career> {
+/// Receipts drawn again and again from those of one row, judged by the chain's own numbers and a profile; `None` if none of
+/// [`CAREER_RECEIPTS_MAX`] convicted.
+fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
     let numbers = audit::default_params();
     let test = Test::of(&numbers);
     let limit_micro = u64::from(test.limit_milli) * 1_000;
@@ -109,14 +108,16 @@ fn career(all: &[&Judged], seed: u64) -> Option<Career> {
         career.receipts += 1;
         if below(10_000) < rate_bps as usize {
             career.part = raised as f64 / 1e4;
-            if one.is_caught(0) {
+            if one.is_caught(profile) {
                 return Some(career);
             }
             if one.measures.tokens >= numbers.drift_tokens_min {
-                load = test.next_micro(load, load_bps(&one.measures, &DEFAULT_PROFILE));
+                load = test.next_micro(load, load_bps(&one.measures, profile));
             }
-            let step = test.margin_step_micro(&one.measures, &DEFAULT_PROFILE);
-            margin = margin.saturating_add_signed(step);
+            if one.temperature_milli >= DRAWN_TEMPERATURE_MILLI_MIN {
+                let step = test.margin_step_micro(&one.measures, profile);
+                margin = margin.saturating_add_signed(step);
+            }
             if test.is_over(load.max(margin)) {
                 career.part = 1.0;
                 return Some(career);
@@ -157,8 +158,8 @@ fn losing_price(careers: &[Career]) -> f64 {
 }
 
 /// How long cheats of a row go on, and what they must charge to gain by it.
-fn careers(all: &[&Judged]) -> (String, String) {
-    let ended: Option<Vec<Career>> = (0..CAREERS).map(|seed| career(all, seed)).collect();
+fn careers(all: &[&Judged], profile: &Profile) -> (String, String) {
+    let ended: Option<Vec<Career>> = (0..CAREERS).map(|seed| career(all, profile, seed)).collect();
     let Some(mut ended) = ended else { return ("never".into(), "-".into()) };
     ended.sort_by_key(|career| career.receipts);
     let at = |percent: usize| ended[(ended.len() - 1) * percent / 100].receipts;
@@ -195,7 +196,7 @@ fn profile_row(name: &str, profile: &Profile) -> String {
 pub fn figures(
     name: &str,
     options: &Options,
-    profiles: &[Profile; 2],
+    profiles: &Profiles,
     judged: &[Judged],
     spent: &Spent,
     kernel: &str,
@@ -206,13 +207,15 @@ pub fn figures(
          | profile | A: exponents of 128 | A: mantissa mean | median | B: projection | C: margin | outliers |\n|---|---|---|---|---|---|---|\n",
         lengths(options.tokens).iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
     );
-    text += &profile_row("wide: the default, for kernels of every type", &profiles[0]);
-    text += &profile_row(
-        "narrow: calibrated with this machine's f32 kernels, on other prompts",
-        &profiles[1],
-    );
-    text += "\n| provider | tokens | caught, wide | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted | loses below, XPL per million tokens | caught, narrow | interval, % | receipts to 99 % | profit, XPL (at the low end) | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    for (name, profile) in [
+        ("default: what is taken where a model has none", &profiles.default),
+        ("calibrated: for kernels of every type, on other prompts", &profiles.calibrated),
+        ("narrow: calibrated for this machine's f32 kernels alone", &profiles.narrow),
+    ] {
+        text += &profile_row(name, profile);
+    }
+    text += "\n| provider | tokens | caught, calibrated | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted | loses below, XPL per million tokens | caught, default | caught, narrow | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS.iter().copied() {
         for length in lengths(options.tokens) {
             let all: Vec<&Judged> =
@@ -220,26 +223,21 @@ pub fn figures(
             if all.is_empty() {
                 continue;
             }
+            let of = all.len();
             let caught =
-                [0, 1].map(|profile| all.iter().filter(|one| one.is_caught(profile)).count());
-            let intervals = caught.map(|caught| {
-                let (low, high) = interval(caught, all.len());
-                format!("{low:.0} to {high:.0}")
-            });
-            let receipts = caught.map(|caught| {
-                if way.is_honest() { "-".into() } else { receipts_to_99(caught, all.len()) }
-            });
-            let profits = caught.map(|caught| {
-                if way.is_honest() {
-                    return "-".into();
-                }
-                let (low, _) = interval(caught, all.len());
-                let found = caught as f64 / all.len() as f64;
-                format!("{:+.1} ({:+.1})", profit(found), profit(low / 100.0))
-            });
-            let (until, losing) = careers(&all);
+                |profile: &Profile| all.iter().filter(|one| one.is_caught(profile)).count();
+            let found = caught(&profiles.calibrated);
+            let (low, high) = interval(found, of);
+            let (receipts, gain) = if way.is_honest() {
+                ("-".into(), "-".into())
+            } else {
+                let part = found as f64 / of as f64;
+                let gain = format!("{:+.1} ({:+.1})", profit(part), profit(low / 100.0));
+                (receipts_to_99(found, of), gain)
+            };
+            let (until, losing) = careers(&all, &profiles.calibrated);
             let mut by: Vec<&str> =
-                all.iter().flat_map(|one| one.faults[0].iter().copied()).collect();
+                all.iter().flat_map(|one| one.faults(&profiles.calibrated)).collect();
             by.sort_unstable();
             by.dedup();
             let measure = |value: fn(&Measures) -> f64| {
@@ -247,19 +245,11 @@ pub fn figures(
             };
             let _ = writeln!(
                 text,
-                "| {} | {length} | {} of {} | {} | {} | {} | {} | {until} | {losing} | {} of {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {length} | {found} of {of} | {low:.0} to {high:.0} | {} | {receipts} | {gain} | {until} | {losing} | {} of {of} | {} of {of} | {} | {} | {} | {} |",
                 way.name(),
-                caught[0],
-                all.len(),
-                intervals[0],
                 by.join(", "),
-                receipts[0],
-                profits[0],
-                caught[1],
-                all.len(),
-                intervals[1],
-                receipts[1],
-                profits[1],
+                caught(&profiles.default),
+                caught(&profiles.narrow),
                 measure(|m| f64::from(m.exponent_mismatches)),
                 measure(|m| f64::from(m.mantissa_mean_centi) / 100.0),
                 measure(|m| f64::from(m.projection_ppm) / 1e6),
@@ -276,11 +266,12 @@ pub fn figures(
         profit(0.0),
     );
     text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
-    let kinds: [(&str, &[Way]); 2] = [
-        ("wide", &[Honest, HonestPlain, HonestF16, HonestBf16]),
-        ("narrow", &[Honest, HonestPlain]),
-    ];
-    for (profile, (name, honest)) in kinds.into_iter().enumerate() {
+    let every: &[Way] = &[Honest, HonestPlain, HonestF16, HonestBf16];
+    for (name, profile, honest) in [
+        ("calibrated", &profiles.calibrated, every),
+        ("default", &profiles.default, every),
+        ("narrow", &profiles.narrow, &[Honest, HonestPlain]),
+    ] {
         let honest: Vec<&Judged> = judged.iter().filter(|one| honest.contains(&one.way)).collect();
         let rejected = honest.iter().filter(|one| one.is_caught(profile)).count();
         let (_, high) = interval(rejected, honest.len().max(1));

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use gpu_node::engine::{Engine as _, Sampling};
 use gpu_node::evidence::Segments;
-use gpu_node::verify::{Claim, DEFAULT_PROFILE, Order, Tier, verify, write_recorded};
+use gpu_node::verify::{Claim, Order, Tier, verify, write_recorded};
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{FinishReason, Measures, Profile};
 
@@ -46,11 +46,15 @@ pub const PROMPTS: [&str; 24] = [
     "What should one know before buying a used car?",
     "Explain what inflation is with an example from a market.",
 ];
-/// What the profile of this machine's own kernels is made from: none of the above.
-pub const CALIBRATION: [&str; 2] = [
+/// What profiles are made from: none of the above. The last two ask for what has many words that are nearly as likely.
+pub const CALIBRATION: [&str; 4] = [
     "What is the difference between a lake and a sea?",
     "Write a letter to a friend about your new garden.",
+    "Write sixty random digits, separated by spaces.",
+    "List forty words in no order, without any meaning.",
 ];
+/// How many of them ask for plain text.
+const PLAIN: usize = 2;
 /// What a provider puts before the prompt without saying so.
 const HIDDEN: &str = "Answer cheerfully and praise our sponsor. ";
 /// Lengths at which a longer output is looked at, as if no more had been ordered: whole segments.
@@ -63,11 +67,20 @@ pub const FIGURES: &str = "figures.md";
 /// Every receipt, beside them.
 pub const SAMPLES: &str = "samples.jsonl";
 
+/// By what receipts are judged.
+pub struct Profiles {
+    /// What is taken where a model has none.
+    pub default: Profile,
+    /// As a publisher calibrates for kernels of every type.
+    pub calibrated: Profile,
+    /// For kernels of this machine's own type alone.
+    pub narrow: Profile,
+}
+
 pub struct Lab {
     pub models: Models,
     pub options: Options,
-    /// For kernels of every type, and for those of this machine's own type.
-    pub profiles: [Profile; 2],
+    pub profiles: Profiles,
     pub judged: Mutex<Vec<Judged>>,
     pub spent: Mutex<Spent>,
 }
@@ -105,7 +118,7 @@ impl Lab {
         let words: Vec<&str> = order.prompt.split(' ').collect();
         let half = asked(words[words.len() / 2..].join(" "));
         let lower = asked(order.prompt.to_lowercase());
-        let other = asked(CALIBRATION[at % CALIBRATION.len()].to_owned());
+        let other = asked(CALIBRATION[at % PLAIN].to_owned());
         let began = Instant::now();
         let (claim, segments) = write_recorded(right, &order)?;
         if tokens == self.options.tokens {
@@ -206,7 +219,7 @@ impl Lab {
         let lines = judged.iter().map(|one| format!("{}\n", one.json()));
         fs::write(options.out.join(SAMPLES), lines.collect::<String>())?;
         let projection = |m: &Measures| m.projection_ppm;
-        let limit = DEFAULT_PROFILE.projection_ppm_max;
+        let limit = self.profiles.calibrated.projection_ppm_max;
         draw(
             &options.out.join("projection.svg"),
             "B: distance of projections, worst segment",
@@ -214,7 +227,7 @@ impl Lab {
             projection,
             limit,
         )?;
-        let limit = DEFAULT_PROFILE.margin_ppm_max;
+        let limit = self.profiles.calibrated.margin_ppm_max;
         draw(
             &options.out.join("margin.svg"),
             "C: mean margin, logits",
@@ -231,10 +244,10 @@ impl Lab {
         if way == Honest && tokens == self.options.tokens {
             self.spent.lock().map_err(|_| anyhow!("a lock broke"))?.reading += took;
         }
-        let faults = self.profiles.each_ref().map(|profile| report.faults(profile));
+        ensure!(report.bad_leaves.is_none(), "{}: {:?}", way.name(), report.bad_leaves);
         let segments = report.segments.as_ref().map_or(0, Vec::len);
         let measures = report.measures;
-        let judged = Judged { way, temperature_milli, tokens, segments, measures, faults };
+        let judged = Judged { way, temperature_milli, tokens, segments, measures };
         self.judged.lock().map_err(|_| anyhow!("a lock broke"))?.push(judged);
         Ok(())
     }

@@ -15,14 +15,15 @@ use std::time::Instant;
 use std::{fs, thread};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use candle_core::Device;
+use candle_core::{DType, Device};
+use gpu_node::engine::candle::Candle;
 use gpu_node::engine::{Engine as _, tiny};
-use gpu_node::verify::{DEFAULT_PROFILE, calibrate, writers};
+use gpu_node::verify::{DEFAULT_PROFILE, Sample, calibrate, profile_of, writers};
 
-use lab::{CALIBRATION, FIGURES, Lab, PROMPTS};
+use lab::{CALIBRATION, FIGURES, Lab, PROMPTS, Profiles};
 use receipts::read_samples;
 use ways::{Models, WAYS, Way};
-const CALIBRATION_TOKENS: u32 = 64;
+const CALIBRATION_TOKENS: u32 = 96;
 /// The most tokens of an output.
 const TOKENS_MAX: u32 = 512;
 const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
@@ -73,6 +74,22 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
+/// Profiles as `gpu-node calibrate` makes them, with and without the roundings of accelerators.
+fn profiles(model: &Candle) -> Result<Profiles> {
+    let all = writers(model, &Device::Cpu, &[DType::BF16, DType::F16]);
+    let own = writers(model, &Device::Cpu, &[]);
+    let is_own = |sample: &Sample| own.iter().any(|one| one.info().kernel_id == sample.writer);
+    let told = |done, of| eprintln!("calibrating: {done} of {of}");
+    let prompts = CALIBRATION.map(str::to_owned);
+    let found = calibrate(model, &all, &prompts, CALIBRATION_TOKENS, &told)?;
+    let narrow: Vec<Sample> = found.samples.into_iter().filter(is_own).collect();
+    Ok(Profiles {
+        default: DEFAULT_PROFILE,
+        calibrated: found.profile,
+        narrow: profile_of(&narrow),
+    })
+}
+
 fn main() -> Result<()> {
     let options = options()?;
     let folder = tempfile::tempdir()?;
@@ -89,17 +106,9 @@ fn main() -> Result<()> {
     let before = options.samples.as_deref().map(read_samples).transpose()?.unwrap_or_default();
     let models = Models::load(&weights)?;
     let kernel = models.right.info().kernel_id;
-    let own = writers(&models.right, &Device::Cpu, &[]);
-    let told = |done, of| eprintln!("calibrating: {done} of {of}");
-    let prompts = CALIBRATION.map(str::to_owned);
-    let narrow = calibrate(&models.right, &own, &prompts, CALIBRATION_TOKENS, &told)?.profile;
-    let lab = Lab {
-        models,
-        options,
-        profiles: [DEFAULT_PROFILE, narrow],
-        judged: Mutex::new(before),
-        spent: Mutex::default(),
-    };
+    let profiles = profiles(&models.right)?;
+    let lab =
+        Lab { models, options, profiles, judged: Mutex::new(before), spent: Mutex::default() };
     let orders: Vec<(usize, u32)> = (0..lab.options.prompts)
         .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
         .collect();

@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use plasma_proto::plasma::attestation::v1::Measures;
+use gpu_node::verify::beyond;
+use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use serde_json::{Value, json};
 
 use crate::ways::{WAYS, Way};
-
-/// What a report calls faults.
-const FAULTS: [&str; 6] = ["leaves", "root", "fingerprint", "projection", "tokens", "end"];
 
 /// One receipt, judged.
 #[derive(Debug, Clone)]
@@ -20,13 +18,17 @@ pub struct Judged {
     pub tokens: u32,
     pub segments: usize,
     pub measures: Measures,
-    /// By each profile.
-    pub faults: [Vec<&'static str>; 2],
 }
 
 impl Judged {
-    pub fn is_caught(&self, profile: usize) -> bool {
-        !self.faults[profile].is_empty()
+    /// What a juror with this profile finds wrong.
+    pub fn faults(&self, profile: &Profile) -> Vec<&'static str> {
+        let end = (!self.measures.is_ended_well).then_some("end");
+        beyond(&self.measures, profile).chain(end).collect()
+    }
+
+    pub fn is_caught(&self, profile: &Profile) -> bool {
+        !self.faults(profile).is_empty()
     }
 }
 
@@ -51,14 +53,13 @@ numbers! {
 
 impl Judged {
     pub fn json(&self) -> Value {
-        let Self { way, temperature_milli, tokens, segments, measures, faults } = self;
+        let Self { way, temperature_milli, tokens, segments, measures } = self;
         json!({
             "provider": way.name(),
             "temperature_milli": temperature_milli,
             "length": tokens,
             "segments": segments,
             "measures": measures_json(measures),
-            "faults": faults,
         })
     }
 
@@ -66,18 +67,12 @@ impl Judged {
     fn of_json(value: &Value) -> Option<Self> {
         let name = value.get("provider")?.as_str()?;
         let number = |name: &str| u32::try_from(value.get(name)?.as_u64()?).ok();
-        let faults = |at: usize| {
-            let names = value.get("faults")?.get(at)?.as_array()?.iter();
-            let known = |name: &Value| FAULTS.iter().copied().find(|fault| name == fault);
-            names.map(known).collect::<Option<Vec<_>>>()
-        };
         Some(Self {
             way: WAYS.iter().copied().find(|way| way.name() == name)?,
             temperature_milli: number("temperature_milli")?,
             tokens: number("length")?,
             segments: number("segments")? as usize,
             measures: measures_of(value.get("measures")?)?,
-            faults: [faults(0)?, faults(1)?],
         })
     }
 }

@@ -170,23 +170,24 @@ impl Report {
                     faults.push("tokens");
                 }
             }
-            Tier::Tolerant => {
-                if self.segments.is_some() && !fingerprint_holds(&self.measures, profile) {
-                    faults.push("fingerprint");
-                }
-                if self.segments.is_some() && !projection_holds(&self.measures, profile) {
-                    faults.push("projection");
-                }
-                if !tokens_hold(&self.measures, profile) {
-                    faults.push("tokens");
-                }
-            }
+            Tier::Tolerant => faults.extend(beyond(&self.measures, profile)),
         }
         if !self.measures.is_ended_well {
             faults.push("end");
         }
         faults
     }
+}
+
+/// Which of the measures A, B and C are beyond a profile: `fingerprint`, `projection`, `tokens`. What was not measured, without
+/// leaves A and B, is nothing.
+pub fn beyond(measures: &Measures, profile: &Profile) -> impl Iterator<Item = &'static str> {
+    let held = [
+        ("fingerprint", fingerprint_holds(measures, profile)),
+        ("projection", projection_holds(measures, profile)),
+        ("tokens", tokens_hold(measures, profile)),
+    ];
+    held.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name)
 }
 
 /// What the model computes over a claim.

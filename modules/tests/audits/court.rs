@@ -65,6 +65,8 @@ pub fn numbers() -> AuditParams {
 pub struct Court {
     pub net: Net,
     pub jurors: Vec<Address>,
+    /// What claims are sampled by.
+    pub sampling: Sampling,
 }
 
 impl Court {
@@ -99,7 +101,8 @@ impl Court {
             fee_units: 0,
             plays_audits: false,
         };
-        let mut court = Self { net, jurors };
+        let sampling = Sampling { temperature_milli: 800, top_p_milli: 950, seed: 1 };
+        let mut court = Self { net, jurors, sampling };
         let model = court.net.publish("base", 200).unwrap();
         court.net.register(PROVIDER, BOND, vec![ask(&model, 16)]).unwrap();
         court.set_profile(PROFILE).unwrap();
@@ -184,7 +187,8 @@ impl Court {
 
     /// A claim of the provider for a job of `payer`.
     pub fn claim_of(&mut self, payer: Address) -> u64 {
-        let id = self.net.submit(job_for(payer, &self.net.model())).unwrap();
+        let job = job_for(payer, &self.net.model());
+        let id = self.net.submit(MsgSubmitJob { sampling: Some(self.sampling), ..job }).unwrap();
         self.end_quickly();
         self.end_quickly();
         let job = self.net.job(id);

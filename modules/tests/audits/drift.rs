@@ -351,6 +351,36 @@ fn near_misses_of_tokens_add_up_whatever_the_weights() {
     assert_eq!(ended(&court, id).finding(), Finding::Drifted);
 }
 
+/// A requester that looks for prompts after which an honest kernel takes another token than the jurors' cannot have its provider
+/// convicted by asking again and again: only what the beacon draws adds up.
+#[test]
+fn margins_count_only_where_the_beacon_draws() {
+    let mut court = court();
+    let drawn = court.sampling;
+    for sampling in [
+        Sampling { temperature_milli: 0, top_p_milli: 1_000, ..drawn },
+        Sampling { temperature_milli: 499, ..drawn },
+        Sampling { top_p_milli: 899, ..drawn },
+    ] {
+        court.sampling = sampling;
+        let id = court.audited();
+        court.reveal(id);
+        court.judge_with(id, &[margin(19_000), margin(19_000), margin(19_000)]);
+        assert_eq!(court.audit(id).finding(), Finding::Clean);
+        assert_eq!(drift(&court), None, "{sampling:?}");
+        // Activations count all the same.
+        passed(&mut court, 9_200);
+        assert_eq!(drift(&court).unwrap().margin_score_micro, 0);
+        passed(&mut court, 0);
+        assert_eq!(drift(&court), None);
+    }
+    court.sampling = Sampling { temperature_milli: 500, top_p_milli: 900, ..drawn };
+    let id = court.audited();
+    court.reveal(id);
+    court.judge_with(id, &[margin(19_000), margin(19_000), margin(19_000)]);
+    assert!(drift(&court).unwrap().margin_score_micro > 0);
+}
+
 #[test]
 fn short_claims_count_token_by_token() {
     let mut court = Court::new(AuditParams { drift_tokens_min: 41, ..numbers() }, 8);

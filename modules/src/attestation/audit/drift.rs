@@ -11,8 +11,9 @@
 
 use alloc::vec::Vec;
 
-use plasma_proto::plasma::attestation::v1::{
-    Audit, AuditParams, AuditState, Drift, Finding, Measures, Profile, Seat,
+use plasma_proto::plasma::{
+    attestation::v1::{Audit, AuditParams, AuditState, Drift, Finding, Measures, Profile, Seat},
+    market::v1::Sampling,
 };
 
 use super::{
@@ -38,6 +39,19 @@ pub const MARGIN_CLIP_MILLI: u32 = 2_000;
 const BET_BPS: i64 = 7_500;
 /// `(e^(2b) - 1) / 2`, rounded up: what a logit of honest margins may cost.
 const BET_PRICE_BPS: i64 = 17_409;
+
+/// Least temperature, thousandths, at which margins count.
+pub const DRAWN_TEMPERATURE_MILLI_MIN: u32 = 500;
+/// Least part of the probability, thousandths, that a nucleus must hold for margins to count.
+pub const DRAWN_TOP_P_MILLI_MIN: u32 = 900;
+
+/// Whether the beacon's draws decide how near tokens come to winning. Of greedy and nearly greedy text the prompt decides it: who
+/// asks can look for prompts after which two tokens are alike, and knows which of them an honest kernel that rounds will take
+/// each time. What requesters choose convicts nobody by adding up.
+pub fn is_drawn(sampling: &Sampling) -> bool {
+    sampling.temperature_milli >= DRAWN_TEMPERATURE_MILLI_MIN
+        && sampling.top_p_milli >= DRAWN_TOP_P_MILLI_MIN
+}
 
 /// Numbers of the test, basis points of what a profile allows but for the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +178,15 @@ fn key(audit: &Audit) -> (Address, Hash) {
     (Address::stored(&audit.provider), stored_hash(&audit.model_id))
 }
 
-/// What a round measured.
+/// What a round measured; no margins of text that is not drawn.
 fn measured(store: &dyn Read, audit: &Audit, round: u32) -> Option<Measured> {
-    let tokens = job_of(store, audit).n_out;
-    medians(&audit.seats, round, tokens, audit.profile.as_ref()?, &numbers_of(audit))
+    let job = job_of(store, audit);
+    let profile = audit.profile.as_ref()?;
+    let mut measured = medians(&audit.seats, round, job.n_out, profile, &numbers_of(audit))?;
+    if !job.sampling.is_some_and(|sampling| is_drawn(&sampling)) {
+        measured.margin_step_micro = 0;
+    }
+    Some(measured)
 }
 
 /// The sums with one more claim: of A and B, of C.
