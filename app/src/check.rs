@@ -53,6 +53,12 @@ impl Check {
         self.writes.clear();
     }
 
+    /// What the transactions that wait have made of these keys.
+    pub fn waiting_of(&self, keys: Vec<Vec<u8>>) -> Writes {
+        let changed = |key: Vec<u8>| self.writes.get(&key).cloned().map(|value| (key, value));
+        keys.into_iter().filter_map(changed).collect()
+    }
+
     /// Does `work` on top of what waits. What waits survives a panic: without it every later
     /// transaction of these accounts would be refused.
     pub fn over<T>(

@@ -16,10 +16,11 @@ use std::{
 use plasma_modules::{
     Memory, Overlay, Read, Recorded, Refusal, Writes, ahead,
     attestation::beacon,
-    carrier,
+    auth, carrier,
     chain::{self, BlockInput, Misbehavior, TxResult, ValidatorUpdate, Vote},
     governance::upgrade::{self, Due, UPGRADES, Upgrade},
     rules,
+    tx::{self, Purpose},
     types::{Hash, sha256},
 };
 use plasma_proto::{
@@ -589,15 +590,18 @@ impl Node {
         lock(&self.working).proposals.len()
     }
 
-    /// What a transaction would do in the next block, after those of its signers that wait. CheckTx waits
-    /// while their accounts are read, not while messages run.
+    /// What a transaction would do in the next block, after those of its signers that wait. Only what
+    /// waits of their accounts is looked up while CheckTx is held up.
     pub fn simulate(&self, tx: &[u8]) -> Result<TxResult, NodeError> {
-        let signers = self.with_check(&mut lock(&self.check), |check, base| {
-            check.over(base, |waiting, _, _| chain::signers(waiting, tx))
-        })?;
+        let tx = match tx::decode(tx, Purpose::Simulate) {
+            Ok(tx) => tx,
+            Err(refusal) => return Ok(TxResult::refused(refusal, 0, 0)),
+        };
+        let keys: Vec<_> = tx.signers.iter().map(|one| auth::account_key(&one.address)).collect();
+        let signers = lock(&self.check).waiting_of(keys);
         self.with_newest(|base, head| {
             let block = chain::next_block(base, &head.chain_id, head.height + 1, head.time_s);
-            chain::simulate(&Overlay::resume(base, signers.unwrap_or_default()), &block, tx)
+            chain::simulate_decoded(&Overlay::resume(base, signers), &block, tx)
         })
     }
 

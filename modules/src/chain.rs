@@ -427,20 +427,17 @@ pub fn check_decoded(
     }
 }
 
-/// The accounts that sign a transaction, as they are in `store`: what [`simulate`] stands on where others of them wait.
-pub fn signers(store: &dyn Read, bytes: &[u8]) -> Writes {
-    let tx = tx::decode(bytes, Purpose::Simulate);
-    let signers = tx.iter().flat_map(|tx| &tx.signers);
-    let keys = signers.map(|signer| auth::account_key(&signer.address));
-    keys.map(|key| (key.clone(), store.get(&key))).collect()
-}
-
 /// What a transaction would do now, without its signatures. Nothing is kept.
 pub fn simulate(base: &dyn Read, block: &Block, bytes: &[u8]) -> TxResult {
-    let tx = match tx::decode(bytes, Purpose::Simulate) {
-        Ok(tx) => tx.as_if_signed(base),
-        Err(refusal) => return TxResult::refused(refusal, 0, 0),
-    };
+    match tx::decode(bytes, Purpose::Simulate) {
+        Ok(tx) => simulate_decoded(base, block, tx),
+        Err(refusal) => TxResult::refused(refusal, 0, 0),
+    }
+}
+
+/// As [`simulate`], of a transaction that was read for it before.
+pub fn simulate_decoded(base: &dyn Read, block: &Block, tx: Decoded) -> TxResult {
+    let tx = tx.as_if_signed(base);
     let gas_used = ante::gas(&tx);
     let state = Overlay::new(base);
     let mut events = Events::default();

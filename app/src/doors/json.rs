@@ -75,7 +75,7 @@ fn show_unset(desc: &MessageDescriptor, json: &mut Value) {
     if desc.full_name() == "google.protobuf.Any" {
         let name = json.get("@type").and_then(Value::as_str).and_then(|url| url.rsplit('/').next());
         let inner = name.and_then(|name| desc.parent_pool().get_message_by_name(name));
-        if let Some(inner) = inner {
+        if let Some(inner) = inner.filter(|inner| inner.package_name() != "google.protobuf") {
             show_unset_fields(&inner, json);
         }
     } else if desc.package_name() != "google.protobuf" {

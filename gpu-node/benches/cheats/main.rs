@@ -1,7 +1,7 @@
 //! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
 //! caught, and writes it to `docs/verification/`.
 //!
-//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--only NAME,...] [--samples FILE] [--out FOLDER]`
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--temperatures 0,800] [--only NAME,...] [--samples FILE] [--out FOLDER]`
 
 mod figures;
 mod lab;
@@ -26,12 +26,14 @@ use ways::{Models, WAYS, Way};
 const CALIBRATION_TOKENS: u32 = 96;
 /// The most tokens of an output.
 const TOKENS_MAX: u32 = 512;
+/// Temperatures of outputs, thousandths, if no others are named.
 const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
 
 struct Options {
     weights: Option<PathBuf>,
     prompts: usize,
     tokens: u32,
+    temperatures_milli: Vec<u32>,
     /// Names of ways that are played, or parts of them; all if there are none.
     only: Vec<String>,
     /// Receipts of a former run, which count with those of this one.
@@ -52,8 +54,15 @@ impl Options {
 
 fn options() -> Result<Options> {
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/verification");
-    let mut options =
-        Options { weights: None, prompts: 4, tokens: 128, only: Vec::new(), samples: None, out };
+    let mut options = Options {
+        weights: None,
+        prompts: 4,
+        tokens: 128,
+        temperatures_milli: TEMPERATURES_MILLI.to_vec(),
+        only: Vec::new(),
+        samples: None,
+        out,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -61,13 +70,18 @@ fn options() -> Result<Options> {
             "--weights" => options.weights = Some(value()?.into()),
             "--prompts" => options.prompts = value()?.parse::<usize>()?.min(PROMPTS.len()),
             "--tokens" => options.tokens = value()?.parse::<u32>()?.clamp(8, TOKENS_MAX),
+            "--temperatures" => {
+                let all = value()?;
+                let all = all.split(',').map(str::parse);
+                options.temperatures_milli = all.collect::<Result<_, _>>()?;
+            }
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
             "--samples" => options.samples = Some(value()?.into()),
             "--out" => options.out = value()?.into(),
             // What cargo passes to every bench.
             "--bench" => {}
             _ => bail!(
-                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --only NAME,..., --samples FILE, --out FOLDER"
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --temperatures MILLI,..., --only NAME,..., --samples FILE, --out FOLDER"
             ),
         }
     }
@@ -110,7 +124,7 @@ fn main() -> Result<()> {
     let lab =
         Lab { models, options, profiles, judged: Mutex::new(before), spent: Mutex::default() };
     let orders: Vec<(usize, u32)> = (0..lab.options.prompts)
-        .flat_map(|at| TEMPERATURES_MILLI.map(|temperature| (at, temperature)))
+        .flat_map(|at| lab.options.temperatures_milli.iter().map(move |milli| (at, *milli)))
         .collect();
     lab.publish(&name, &kernel)?;
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));

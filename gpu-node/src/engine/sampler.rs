@@ -23,12 +23,6 @@ const DRAW_BITS: u32 = 52;
 /// Above ln 2 by more than the logarithm errs.
 const LN_2_ABOVE: f64 = 0.6932;
 
-/// Logits of kernels that do the same work differ by at most so much: the odds of a set of tokens then differ by a factor of at most
-/// `e^(2 * this / temperature)`.
-const KERNELS_APART: f64 = 0.175;
-/// Largest logarithm of that factor that is reckoned with.
-const ODDS_APART_MAX: f64 = 0.5;
-
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
@@ -102,11 +96,10 @@ impl Sampler {
         Ok(race.winner(&race.nucleus(race.top_p)).0)
     }
 
-    /// How far `claimed` is from winning at `position`, in units of the logits: 0 for the winner. What another kernel draws that rounds
-    /// a little otherwise is near, also at the edge of the nucleus: that of the other may be a little wider or narrower than this one
-    /// ([`KERNELS_APART`]). The larger of two distances: the claimed token's logit up to the wider nucleus, if it is outside; and of
-    /// each candidate of the narrower one with a better score, its score down to the claimed token's or its logit out of that nucleus,
-    /// whichever is nearer. Infinity for a token that is none.
+    /// How far `claimed` is from winning at `position`, in units of the logits: 0 for the winner. It is twice the least that every logit
+    /// must move for it to win, so that what a kernel draws whose logits are at most e from these is at most 2e far, whatever the
+    /// prompt and the sampling; be it by scores, or because the nucleus ends elsewhere ([`Edge`]). A lower bound, for scores and
+    /// the edge are looked at apart. Infinity for a token that is none.
     ///
     /// # Errors
     /// As [`Sampler::choose`].
@@ -153,10 +146,7 @@ impl<'a> Race<'a> {
         if top_p >= 1.0 {
             return ids.collect();
         }
-        let weight = |id: u32| {
-            libm::exp((f64::from(self.logits[id as usize]) - self.top) / self.temperature)
-        };
-        let weights: Vec<f64> = ids.clone().map(weight).collect();
+        let weights: Vec<f64> = ids.clone().map(|id| self.weight(id)).collect();
         let total: f64 = weights.iter().sum();
         // All that lies below this floor weighs less than half of what may be left out, so that the nucleus
         // is above it and the rest need not be sorted.
@@ -179,6 +169,11 @@ impl<'a> Race<'a> {
         likely
     }
 
+    /// Its probability, but for a factor of all.
+    fn weight(&self, id: u32) -> f64 {
+        libm::exp((f64::from(self.logits[id as usize]) - self.top) / self.temperature)
+    }
+
     fn lifted(&self, id: u32, noise: f64) -> f64 {
         f64::from(self.logits[id as usize]) + self.temperature * noise
     }
@@ -187,20 +182,22 @@ impl<'a> Race<'a> {
         self.lifted(id, gumbel(draw(self.key, id)))
     }
 
+    /// The larger of two distances: how far `claimed` is outside of the nucleus; and of each candidate with a better score, that
+    /// score or the candidate's own way out of the nucleus, whichever is nearer.
     fn margin(&self, claimed: u32) -> f64 {
-        let logit = |id: u32| f64::from(self.logits[id as usize]);
-        let (own, own_score) = (logit(claimed), self.score(claimed));
-        let apart = libm::exp((2.0 * KERNELS_APART / self.temperature).min(ODDS_APART_MAX));
-        let (kept, rest) = (self.top_p, 1.0 - self.top_p);
-        let wide = self.nucleus(kept * apart / (kept * apart + rest));
-        let inside = wide.iter().map(|id| logit(*id)).fold(f64::INFINITY, f64::min);
-        let narrow = self.nucleus(kept / (kept + rest * apart));
-        let mut is_in = vec![false; self.logits.len()];
-        narrow.iter().for_each(|id| is_in[*id as usize] = true);
-        let others = self.logits.iter().zip(is_in).filter(|(_, is_in)| !is_in);
-        let outside = others.map(|(logit, _)| f64::from(*logit)).fold(f64::NEG_INFINITY, f64::max);
-        let behind = |id: &u32| (self.score(*id) - own_score).min(logit(*id) - outside);
-        narrow.iter().map(behind).fold((inside - own).max(0.0), f64::max)
+        let edge = Edge::new(self);
+        let Some(place) = edge.order.iter().position(|id| *id == claimed) else {
+            return f64::INFINITY;
+        };
+        let own_score = self.score(claimed);
+        let mut margin = edge.way_in(place);
+        for at in 0..edge.candidates() {
+            let ahead = self.score(edge.order[at]) - own_score;
+            if ahead > margin {
+                margin = ahead.min(edge.way_out(at)).max(margin);
+            }
+        }
+        margin
     }
 
     /// The best candidate and its score. A token whose noise cannot lift it so far is passed over: of a large
@@ -220,6 +217,95 @@ impl<'a> Race<'a> {
             }
         }
         best
+    }
+}
+
+/// Where the nucleus ends, and how far tokens are from being inside or outside of it. Logits that each move by at most e move the
+/// odds of any set of tokens by a factor of at most `e^(2e / temperature)`, and change the order of two tokens only if these
+/// are at most 2e apart.
+struct Edge<'a> {
+    race: &'a Race<'a>,
+    /// All tokens by falling logit; ties: lower id.
+    order: Vec<u32>,
+    /// What the first so many weigh, and what the others do.
+    above: Vec<f64>,
+    below: Vec<f64>,
+    /// Odds of being in the nucleus.
+    odds: f64,
+}
+
+impl<'a> Edge<'a> {
+    fn new(race: &'a Race<'a>) -> Self {
+        let mut order: Vec<u32> =
+            (0..u32::try_from(race.logits.len()).unwrap_or(u32::MAX)).collect();
+        order.sort_unstable_by(|a, b| {
+            let (x, y) = (race.logits[*a as usize], race.logits[*b as usize]);
+            y.total_cmp(&x).then(a.cmp(b))
+        });
+        let weights: Vec<f64> = order.iter().map(|id| race.weight(*id)).collect();
+        let sums = |weights: &mut dyn Iterator<Item = &f64>| -> Vec<f64> {
+            let mut sum = 0.0;
+            let add = |weight: &f64| {
+                sum += weight;
+                sum
+            };
+            std::iter::once(0.0).chain(weights.map(add)).collect()
+        };
+        let above = sums(&mut weights.iter());
+        let mut below = sums(&mut weights.iter().rev());
+        below.reverse();
+        let odds = race.top_p / (1.0 - race.top_p).max(0.0);
+        Self { race, order, above, below, odds }
+    }
+
+    fn logit(&self, place: usize) -> f64 {
+        f64::from(self.race.logits[self.order[place] as usize])
+    }
+
+    /// Tokens in the nucleus.
+    fn candidates(&self) -> usize {
+        if self.race.top_p >= 1.0 {
+            return self.order.len();
+        }
+        let total = self.below[0];
+        let inside = self.above[1..].partition_point(|sum| *sum < self.race.top_p * total);
+        (inside + 1).min(self.order.len())
+    }
+
+    /// The smallest d by which the token at a place comes in: those that are more than d above it must not hold the nucleus'
+    /// part of the probability by odds that d moves.
+    fn way_in(&self, place: usize) -> f64 {
+        // With the first `kept` above it, and the next one down at it.
+        let way = |kept: usize| {
+            let gap = self.logit(kept) - self.logit(place);
+            let odds = self.above[kept] / self.below[kept];
+            gap.max(self.race.temperature * libm::log(odds / self.odds))
+        };
+        (0..=place).map(way).fold(f64::INFINITY, f64::min).max(0.0)
+    }
+
+    /// The smallest d by which the token at a place falls out: those that are less than d below it, or above it, hold the
+    /// nucleus' part by odds that d moves.
+    fn way_out(&self, place: usize) -> f64 {
+        let own = self.above[place + 1] - self.above[place];
+        // With the first `ahead` ahead of it, the last of them from below.
+        let way = |ahead: usize| {
+            let gap = (self.logit(place) - self.logit(ahead - 1)).max(0.0);
+            let odds = (self.above[ahead] - own) / (self.below[ahead] + own);
+            (gap, self.race.temperature * libm::log(self.odds / odds))
+        };
+        // The gap grows and the odds' part falls: the smallest of the larger ones is where they cross.
+        let (mut low, mut high) = (place + 1, self.order.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let (gap, odds) = way(middle);
+            if gap < odds { low = middle + 1 } else { high = middle }
+        }
+        let at = |ahead: usize| {
+            let (gap, odds) = way(ahead);
+            gap.max(odds)
+        };
+        at(low).min(if low > place + 1 { at(low - 1) } else { f64::INFINITY })
     }
 }
 
@@ -413,8 +499,7 @@ mod tests {
             assert_eq!(sampler.margin(&logits, position, winner).unwrap(), 0.0);
             let margins = (0..64).map(|id| sampler.margin(&logits, position, id).unwrap());
             assert!(margins.clone().all(|margin| margin >= 0.0));
-            // At the edge of the nucleus another may win as well.
-            assert!(margins.filter(|margin| *margin == 0.0).count() <= 3);
+            assert_eq!(margins.filter(|margin| *margin == 0.0).count(), 1);
         }
         assert_eq!(sampler.margin(&logits, 0, 9999).unwrap(), f64::INFINITY);
     }
@@ -440,7 +525,7 @@ mod tests {
             for position in 0..3_000u64 {
                 let claimed = moved(&sampler, &logits, position, NOISE);
                 let margin = sampler.margin(&logits, position, claimed).unwrap();
-                assert!(margin <= 2.0 * f64::from(NOISE), "{margin} at {position}");
+                assert!(margin <= 2.0 * f64::from(NOISE) + 1e-6, "{margin} at {position}");
                 let race = Race::new(&sampler, &logits, argmax(&logits).unwrap(), position);
                 others += u32::from(claimed != sampler.choose(&logits, position).unwrap());
                 crossed += u32::from(!race.nucleus(race.top_p).contains(&claimed));
@@ -475,7 +560,56 @@ mod tests {
         }
     }
 
+    /// A token that another kernel has in its nucleus and this one has not, by a logit and a half: it is as far as the kernels are
+    /// apart, also where the rest of the vocabulary lies between.
+    #[test]
+    fn the_edge_of_the_nucleus_is_as_near_as_kernels_are() {
+        for (temperature, top_p, first, second) in [
+            (500, 900, 0.9375f32, 0.05),
+            (650, 900, 0.938, 0.04),
+            (600, 950, 0.9695, 0.02),
+            (800, 900, 0.91, 0.002),
+        ] {
+            let scale = temperature as f32 / 1_000.0;
+            let rest = [(1.0 - first - second) / 50.0; 50];
+            let parts = [first, second].into_iter().chain(rest);
+            let logits: Vec<f32> = parts.map(|part| part.ln() * scale).collect();
+            let sampler = sampler(temperature, top_p);
+            let mut moved = logits.clone();
+            moved[0] -= 0.17;
+            moved[1..].iter_mut().for_each(|logit| *logit += 0.17);
+            let mut others = 0;
+            for position in 0..400 {
+                let claimed = sampler.choose(&moved, position).unwrap();
+                others += u32::from(claimed != sampler.choose(&logits, position).unwrap());
+                let margin = sampler.margin(&logits, position, claimed).unwrap();
+                assert!(margin <= 0.340_001, "{margin} at {temperature} {top_p}");
+            }
+            assert!(others > 5, "{others} at {temperature} {top_p}");
+        }
+    }
+
     proptest! {
+        /// What wins when every logit moves by at most e is at most 2e far: any distribution, peaked or flat, any sampling.
+        #[test]
+        fn who_is_near_is_told_to_be_near(
+            logits in proptest::collection::vec((0f32..1.0, -1f32..1.0), 2..80),
+            spread in 0.01f32..12.0,
+            noise in 0.001f32..0.5,
+            temperature in 20u32..3_000,
+            top_p in 1u32..=1_000,
+        ) {
+            let sampler = sampler(temperature, top_p);
+            let exact: Vec<f32> = logits.iter().map(|(logit, _)| logit * spread).collect();
+            let moved: Vec<f32> =
+                logits.iter().map(|(logit, shift)| logit * spread + noise * shift).collect();
+            for position in 0..40 {
+                let claimed = sampler.choose(&moved, position).unwrap();
+                let margin = sampler.margin(&exact, position, claimed).unwrap();
+                prop_assert!(margin <= 2.0 * f64::from(noise) + 1e-5, "{} of {}", margin, noise);
+            }
+        }
+
         #[test]
         fn the_fast_way_is_the_rule(
             logits in proptest::collection::vec(-30f32..30.0, 1..200),

@@ -142,6 +142,8 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
     let part_bps = u64::from(default_params().drift_margin_bps);
     let by_mean = (mean_ppm * MEAN_SLACK_PERCENT * u64::from(BPS)).div_ceil(part_bps * 100);
     let by_mean = u32::try_from(by_mean).unwrap_or(u32::MAX);
+    let ceiling = default_params().profile_ceiling.map_or(u32::MAX, |most| most.margin_ppm_max);
+    let ceiling = ceiling.max(worst.margin_ppm);
     let above = |value: u32, percent: u64, floor: u32| {
         let scaled = (u64::from(value) * percent).div_ceil(100);
         u32::try_from(scaled).unwrap_or(u32::MAX).max(floor)
@@ -160,7 +162,8 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
         mantissa_median_max: above(worst.mantissa_median, SLACK_PERCENT, FLOOR.mantissa_median_max),
         projection_ppm_max: above(worst.projection_ppm, SLACK_PERCENT, FLOOR.projection_ppm_max),
         margin_ppm_max: above(worst.margin_ppm, MARGIN_SLACK_PERCENT, FLOOR.margin_ppm_max)
-            .max(by_mean),
+            .max(by_mean)
+            .min(ceiling),
         tokens_per_outlier: FLOOR.tokens_per_outlier,
     }
 }

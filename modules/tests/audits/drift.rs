@@ -359,7 +359,7 @@ fn margins_count_only_where_the_beacon_draws() {
     let drawn = court.sampling;
     for sampling in [
         Sampling { temperature_milli: 0, top_p_milli: 1_000, ..drawn },
-        Sampling { temperature_milli: 499, ..drawn },
+        Sampling { temperature_milli: 699, ..drawn },
         Sampling { top_p_milli: 899, ..drawn },
     ] {
         court.sampling = sampling;
@@ -374,7 +374,7 @@ fn margins_count_only_where_the_beacon_draws() {
         passed(&mut court, 0);
         assert_eq!(drift(&court), None);
     }
-    court.sampling = Sampling { temperature_milli: 500, top_p_milli: 900, ..drawn };
+    court.sampling = Sampling { temperature_milli: 700, top_p_milli: 900, ..drawn };
     let id = court.audited();
     court.reveal(id);
     court.judge_with(id, &[margin(19_000), margin(19_000), margin(19_000)]);

@@ -41,7 +41,7 @@ const BET_BPS: i64 = 7_500;
 const BET_PRICE_BPS: i64 = 17_409;
 
 /// Least temperature, thousandths, at which margins count.
-pub const DRAWN_TEMPERATURE_MILLI_MIN: u32 = 500;
+pub const DRAWN_TEMPERATURE_MILLI_MIN: u32 = 700;
 /// Least part of the probability, thousandths, that a nucleus must hold for margins to count.
 pub const DRAWN_TOP_P_MILLI_MIN: u32 = 900;
 
