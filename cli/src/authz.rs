@@ -299,7 +299,7 @@ mod tests {
         }
         let mut dust = send.clone();
         dust["amount"][0]["amount"] = "0".into();
-        assert_eq!(exec(grantee, &dust.to_string()).unwrap_err().code, 2);
+        assert_eq!(exec(grantee, &dust.to_string()).unwrap_err().code, 10);
         for nonsense in ["", "7", "[]", "{}", "{\"@type\": \"/a.b\"}"] {
             assert!(exec(grantee, nonsense).is_err(), "{nonsense:?}");
         }

@@ -159,6 +159,9 @@ fn losing_price(careers: &[Career]) -> f64 {
 
 /// How long cheats of a row go on, and what they must charge to gain by it.
 fn careers(all: &[&Judged], profile: &Profile) -> (String, String) {
+    if all.is_empty() {
+        return ("-".into(), "-".into());
+    }
     let ended: Option<Vec<Career>> = (0..CAREERS).map(|seed| career(all, profile, seed)).collect();
     let Some(mut ended) = ended else { return ("never".into(), "-".into()) };
     ended.sort_by_key(|career| career.receipts);
@@ -214,8 +217,8 @@ pub fn figures(
     ] {
         text += &profile_row(name, profile);
     }
-    text += "\n| provider | tokens | caught, calibrated | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted | loses below, XPL per million tokens | caught, default | caught, narrow | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    text += "\n| provider | tokens | caught, calibrated | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted, drawn | loses below, XPL per million tokens | receipts until convicted, greedy | loses below | caught, default | caught, narrow | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS.iter().copied() {
         for length in lengths(options.tokens) {
             let all: Vec<&Judged> =
@@ -235,7 +238,10 @@ pub fn figures(
                 let gain = format!("{:+.1} ({:+.1})", profit(part), profit(low / 100.0));
                 (receipts_to_99(found, of), gain)
             };
-            let (until, losing) = careers(&all, &profiles.calibrated);
+            let is_drawn = |one: &&Judged| one.temperature_milli >= DRAWN_TEMPERATURE_MILLI_MIN;
+            let (drawn, greedy): (Vec<&Judged>, _) = all.iter().copied().partition(is_drawn);
+            let [(until, losing), (until_greedy, losing_greedy)] =
+                [drawn, greedy].map(|some| careers(&some, &profiles.calibrated));
             let mut by: Vec<&str> =
                 all.iter().flat_map(|one| one.faults(&profiles.calibrated)).collect();
             by.sort_unstable();
@@ -245,7 +251,7 @@ pub fn figures(
             };
             let _ = writeln!(
                 text,
-                "| {} | {length} | {found} of {of} | {low:.0} to {high:.0} | {} | {receipts} | {gain} | {until} | {losing} | {} of {of} | {} of {of} | {} | {} | {} | {} |",
+                "| {} | {length} | {found} of {of} | {low:.0} to {high:.0} | {} | {receipts} | {gain} | {until} | {losing} | {until_greedy} | {losing_greedy} | {} of {of} | {} of {of} | {} | {} | {} | {} |",
                 way.name(),
                 by.join(", "),
                 caught(&profiles.default),
@@ -261,7 +267,7 @@ pub fn figures(
         text,
         "\nProfit: what a receipt for {AT_RISK_XPL} XPL, all that its provider has at risk, brings on average at the chain's default parameters, if cheating costs nothing; at the \
          share that was caught, and at the low end of its interval. Honest work earns {:.1} XPL of it, less what it costs.\n\n\
-         Receipts until convicted: the median (and 95 %) of {CAREERS} providers with the row's receipts, by one claim or by what small deviations add up to, if at first {AUDITED_PERCENT:.0} % of claims are audited. \
+         Receipts until convicted: the median (and 95 %) of {CAREERS} providers with the row's receipts of that sampling, by one claim or by what small deviations add up to (margins of drawn text alone do), if at first {AUDITED_PERCENT:.0} % of claims are audited. \
          Loses below: what a million tokens may cost so that such a provider loses more than it was paid on average, with the least bond there is, if cheating costs nothing.\n",
         profit(0.0),
     );
