@@ -20,6 +20,8 @@ pub const TOP_P_ALL_MILLI: u32 = 1000;
 pub const TEMPERATURE_MILLI_MAX: u32 = 10_000;
 /// Bits of a draw.
 const DRAW_BITS: u32 = 52;
+/// Margins above this many logits are not told from each other: no measure reads beyond it.
+const FAR: f64 = 4.0;
 /// Above ln 2 by more than the logarithm errs.
 const LN_2_ABOVE: f64 = 0.6932;
 
@@ -99,7 +101,7 @@ impl Sampler {
     /// How far `claimed` is from winning at `position`, in units of the logits: 0 for the winner. It is twice the least that every logit
     /// must move for it to win, so that what a kernel draws whose logits are at most e from these is at most 2e far, whatever the
     /// prompt and the sampling; be it by scores, or because the nucleus ends elsewhere ([`Edge`]). A lower bound, for scores and
-    /// the edge are looked at apart. Infinity for a token that is none.
+    /// the edge are looked at apart. Of what is more than [`FAR`] away it says only that; infinity for a token that is none.
     ///
     /// # Errors
     /// As [`Sampler::choose`].
@@ -194,7 +196,10 @@ impl<'a> Race<'a> {
         for at in 0..edge.candidates() {
             let ahead = self.score(edge.order[at]) - own_score;
             if ahead > margin {
-                margin = ahead.min(edge.way_out(at)).max(margin);
+                margin = margin.max(ahead.min(edge.way_out(at, place)));
+            }
+            if margin > FAR {
+                break;
             }
         }
         margin
@@ -284,14 +289,15 @@ impl<'a> Edge<'a> {
         (0..=place).map(way).fold(f64::INFINITY, f64::min).max(0.0)
     }
 
-    /// The smallest d by which the token at a place falls out: those that are less than d below it, or above it, hold the
-    /// nucleus' part by odds that d moves.
-    fn way_out(&self, place: usize) -> f64 {
-        let own = self.above[place + 1] - self.above[place];
+    /// The smallest d by which the token at a place falls out while another stays in, which then is not below it: those that are
+    /// less than d below it, or above it, hold the nucleus' part by odds that d moves.
+    fn way_out(&self, place: usize, other: usize) -> f64 {
+        let own = self.race.weight(self.order[place]);
         // With the first `ahead` ahead of it, the last of them from below.
         let way = |ahead: usize| {
             let gap = (self.logit(place) - self.logit(ahead - 1)).max(0.0);
-            let odds = (self.above[ahead] - own) / (self.below[ahead] + own);
+            let between = self.below[place + 1] - self.below[ahead];
+            let odds = (self.above[place] + between) / (self.below[ahead] + own);
             (gap, self.race.temperature * libm::log(self.odds / odds))
         };
         // The gap grows and the odds' part falls: the smallest of the larger ones is where they cross.
@@ -305,7 +311,8 @@ impl<'a> Edge<'a> {
             let (gap, odds) = way(ahead);
             gap.max(odds)
         };
-        at(low).min(if low > place + 1 { at(low - 1) } else { f64::INFINITY })
+        let out = at(low).min(if low > place + 1 { at(low - 1) } else { f64::INFINITY });
+        out.max(self.logit(place) - self.logit(other))
     }
 }
 
@@ -544,7 +551,7 @@ mod tests {
             let sampler = sampler(temperature, top_p);
             for position in 0..100 {
                 let margin = sampler.margin(&peaked, position, 2).unwrap();
-                assert!(margin > 6.0, "{margin} at {temperature} {top_p}");
+                assert!(margin > FAR, "{margin} at {temperature} {top_p}");
             }
         }
         // In a flat distribution few tokens are free beside the winner, however small the nucleus is.
@@ -586,6 +593,28 @@ mod tests {
                 assert!(margin <= 0.340_001, "{margin} at {temperature} {top_p}");
             }
             assert!(others > 5, "{others} at {temperature} {top_p}");
+        }
+    }
+
+    /// Where many words are alike at the edge, those of the tail are none of them: any of the alike may be out, but not for the tail.
+    #[test]
+    fn level_words_do_not_let_the_tail_in() {
+        for (level, temperature, top_p) in
+            [(4, 700, 900), (10, 700, 900), (10, 1_000, 950), (30, 1_000, 950)]
+        {
+            let scale = temperature as f32 / 1_000.0;
+            // The nucleus ends just inside of the last of them.
+            let head = top_p as f32 / 1_000.0 + 0.001;
+            let tail = 2_000;
+            let parts = std::iter::repeat_n(head / level as f32, level)
+                .chain(std::iter::repeat_n((1.0 - head) / tail as f32, tail));
+            let logits: Vec<f32> = parts.map(|part: f32| part.ln() * scale).collect();
+            let sampler = sampler(temperature, top_p);
+            for position in 0..20 {
+                let claimed = u32::try_from(level).unwrap() + position as u32 * 90;
+                let margin = sampler.margin(&logits, position, claimed).unwrap();
+                assert!(margin > 2.0, "{margin} with {level} at {temperature} {top_p}");
+            }
         }
     }
 
