@@ -298,9 +298,7 @@ fn grants_are_given(chain: &Chain, granter: &User, grantee: &User) {
         allowance: Some(any("/cosmos.feegrant.v1beta1.BasicAllowance", basic)),
     };
     for tx in [granter.sign(chain, 0, &grant), granter.sign(chain, 1, &allowance)] {
-        let body = json!({ "tx_bytes": client::base64(&tx), "mode": "BROADCAST_MODE_SYNC" });
-        let (_, reply) = chain.post("/cosmos/tx/v1beta1/txs", &body);
-        assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+        chain.broadcast(&tx);
         let found = chain.wait_for_tx(&client::hash(&tx));
         assert_eq!(found["tx_response"]["code"], 0, "{found}");
     }
@@ -557,9 +555,7 @@ fn searches_are_paged(chain: &Chain, alice: &User) {
     let mut last = String::new();
     for sequence in 1..4 {
         let tx = alice.sign(chain, sequence, &send(alice, alice, sequence));
-        let body = json!({ "tx_bytes": client::base64(&tx), "mode": "BROADCAST_MODE_SYNC" });
-        let (_, reply) = chain.post("/cosmos/tx/v1beta1/txs", &body);
-        assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+        chain.broadcast(&tx);
         last = client::hash(&tx);
     }
     chain.wait_for_tx(&last);
@@ -627,9 +623,7 @@ fn subscribers_are_told(chain: &Chain, alice: &User) {
         told.push(query.to_owned());
         if !is_sent && accepted.len() == queries.len() {
             is_sent = true;
-            let body = json!({ "tx_bytes": client::base64(&tx), "mode": "BROADCAST_MODE_SYNC" });
-            let (_, reply) = chain.post("/cosmos/tx/v1beta1/txs", &body);
-            assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+            chain.broadcast(&tx);
         }
     }
     assert_eq!(accepted, [json!(1), json!(2), json!(3)]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use gpu_node::engine::tiny;
 use plasma_modules::attestation::audit;
-use plasma_modules::attestation::audit::drift::{DRAWN_TEMPERATURE_MILLI_MIN, Test, load_bps};
+use plasma_modules::attestation::audit::drift::{Test, load_bps};
 use plasma_modules::{Amount, market};
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
@@ -114,7 +114,7 @@ fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
             if one.measures.tokens >= numbers.drift_tokens_min {
                 load = test.next_micro(load, load_bps(&one.measures, profile));
             }
-            if one.temperature_milli >= DRAWN_TEMPERATURE_MILLI_MIN {
+            if one.is_drawn() {
                 let step = test.margin_step_micro(&one.measures, profile);
                 margin = margin.saturating_add_signed(step);
             }
@@ -238,8 +238,8 @@ pub fn figures(
                 let gain = format!("{:+.1} ({:+.1})", profit(part), profit(low / 100.0));
                 (receipts_to_99(found, of), gain)
             };
-            let is_drawn = |one: &&Judged| one.temperature_milli >= DRAWN_TEMPERATURE_MILLI_MIN;
-            let (drawn, greedy): (Vec<&Judged>, _) = all.iter().copied().partition(is_drawn);
+            let (drawn, greedy): (Vec<&Judged>, _) =
+                all.iter().copied().partition(|one| one.is_drawn());
             let [(until, losing), (until_greedy, losing_greedy)] =
                 [drawn, greedy].map(|some| careers(&some, &profiles.calibrated));
             let mut by: Vec<&str> =

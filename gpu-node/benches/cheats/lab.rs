@@ -61,7 +61,7 @@ const HIDDEN: &str = "Answer cheerfully and praise our sponsor. ";
 pub const CUTS: [u32; 2] = [32, 128];
 /// Lengths that end within a segment, or one row after it, are written anew: a leaf is of all its rows.
 pub const SHORT: [u32; 2] = [8, 33];
-const TOP_P_MILLI: u32 = 950;
+pub const TOP_P_MILLI: u32 = 950;
 /// The tables, in the folder of figures.
 pub const FIGURES: &str = "figures.md";
 /// Every receipt, beside them.

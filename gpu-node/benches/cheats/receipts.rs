@@ -5,9 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use gpu_node::verify::beyond;
+use plasma_modules::attestation::audit::drift;
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
+use plasma_proto::plasma::market::v1::Sampling;
 use serde_json::{Value, json};
 
+use crate::lab::TOP_P_MILLI;
 use crate::ways::{WAYS, Way};
 
 /// One receipt, judged.
@@ -25,6 +28,12 @@ impl Judged {
     pub fn faults(&self, profile: &Profile) -> Vec<&'static str> {
         let end = (!self.measures.is_ended_well).then_some("end");
         beyond(&self.measures, profile).chain(end).collect()
+    }
+
+    /// Whether its margins add up: the chain's own rule.
+    pub fn is_drawn(&self) -> bool {
+        let temperature_milli = self.temperature_milli;
+        drift::is_drawn(&Sampling { temperature_milli, top_p_milli: TOP_P_MILLI, seed: 0 })
     }
 
     pub fn is_caught(&self, profile: &Profile) -> bool {

@@ -154,10 +154,7 @@ impl<'a> Race<'a> {
         // is above it and the rest need not be sorted.
         let floor = 0.5 * (1.0 - top_p) * total / weights.len() as f64;
         let mut likely: Vec<u32> = ids.filter(|id| weights[*id as usize] >= floor).collect();
-        likely.sort_unstable_by(|a, b| {
-            let (x, y) = (self.logits[*a as usize], self.logits[*b as usize]);
-            y.total_cmp(&x).then(a.cmp(b))
-        });
+        self.sort(&mut likely);
         let mut sum = 0.0;
         let mut kept = 0;
         for id in &likely {
@@ -169,6 +166,14 @@ impl<'a> Race<'a> {
         }
         likely.truncate(kept);
         likely
+    }
+
+    /// By falling logit; ties: lower id.
+    fn sort(&self, ids: &mut [u32]) {
+        ids.sort_unstable_by(|a, b| {
+            let (x, y) = (self.logits[*a as usize], self.logits[*b as usize]);
+            y.total_cmp(&x).then(a.cmp(b))
+        });
     }
 
     /// Its probability, but for a factor of all.
@@ -243,10 +248,7 @@ impl<'a> Edge<'a> {
     fn new(race: &'a Race<'a>) -> Self {
         let mut order: Vec<u32> =
             (0..u32::try_from(race.logits.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_unstable_by(|a, b| {
-            let (x, y) = (race.logits[*a as usize], race.logits[*b as usize]);
-            y.total_cmp(&x).then(a.cmp(b))
-        });
+        race.sort(&mut order);
         let weights: Vec<f64> = order.iter().map(|id| race.weight(*id)).collect();
         let sums = |weights: &mut dyn Iterator<Item = &f64>| -> Vec<f64> {
             let mut sum = 0.0;

@@ -310,6 +310,13 @@ impl Chain {
         (reply.status().as_u16(), reply.json().unwrap())
     }
 
+    /// Sends a transaction, which CheckTx must take.
+    pub fn broadcast(&self, tx: &[u8]) {
+        let body = json!({ "tx_bytes": base64(tx), "mode": "BROADCAST_MODE_SYNC" });
+        let (_, reply) = self.post("/cosmos/tx/v1beta1/txs", &body);
+        assert_eq!(reply["tx_response"]["code"], 0, "{reply}");
+    }
+
     /// A request as a web page of another origin sends it, byte for byte: status, head, body.
     pub fn get_as_page(&self, url: &str) -> (u16, String, Value) {
         self.ask_as_page(&format!("GET {url} HTTP/1.1"))
