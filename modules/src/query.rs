@@ -12,8 +12,8 @@ use plasma_proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 use prost::Message;
 
 use crate::{
-    Key, Map, Order, Read, Table, View, attestation, auth, authz, feegrant, governance, market,
-    prefix_end, price, reward, staking, store::entry, token,
+    Key, Map, Order, Pair, Read, Table, View, attestation, auth, authz, feegrant, governance,
+    market, prefix_end, price, reward, staking, store::entry, token,
 };
 
 /// Entries on a page, at most, and where the request does not say.
@@ -177,7 +177,23 @@ pub fn page<K: Key, V: Message + Default, P: Key>(
     part: &P,
     request: Option<PageRequest>,
 ) -> Result<(Vec<(K, V)>, PageResponse), QueryError> {
-    let (pairs, response) = page_pairs(store, &map.prefix(part), request)?;
+    let (pairs, response) = page_of(store, &map.prefix(part), request, |_| true)?;
+    Ok((pairs.into_iter().map(entry).collect(), response))
+}
+
+/// One page of those of them that fit.
+pub fn page_where<K: Key, V: Message + Default, P: Key>(
+    store: &dyn Read,
+    map: &Map<K, V>,
+    part: &P,
+    request: Option<PageRequest>,
+    fits: impl Fn(&K, &V) -> bool,
+) -> Result<(Vec<(K, V)>, PageResponse), QueryError> {
+    let fits = |pair: &Pair| {
+        let (key, value) = entry(pair.clone());
+        fits(&key, &value)
+    };
+    let (pairs, response) = page_of(store, &map.prefix(part), request, fits)?;
     Ok((pairs.into_iter().map(entry).collect(), response))
 }
 
@@ -188,10 +204,25 @@ pub fn page_index(
     prefix: &[u8],
     request: Option<PageRequest>,
 ) -> Result<(Vec<Vec<u8>>, PageResponse), QueryError> {
+    page_index_where(store, table, prefix, request, |_| true)
+}
+
+/// One page of those of them that fit.
+pub fn page_index_where(
+    store: &dyn Read,
+    table: Table,
+    prefix: &[u8],
+    request: Option<PageRequest>,
+    fits: impl Fn(&[u8]) -> bool,
+) -> Result<(Vec<Vec<u8>>, PageResponse), QueryError> {
     let prefix = [&[table.id()], prefix].concat();
-    let (pairs, response) = page_pairs(store, &prefix, request)?;
-    let rest = |key: Vec<u8>| key.get(prefix.len()..).map(<[u8]>::to_vec).unwrap_or_default();
-    Ok((pairs.into_iter().map(|(key, _)| rest(key)).collect(), response))
+    let (pairs, response) = page_of(store, &prefix, request, |(key, _)| fits(after(&prefix, key)))?;
+    Ok((pairs.iter().map(|(key, _)| after(&prefix, key).to_vec()).collect(), response))
+}
+
+/// What a key says after a prefix.
+fn after<'a>(prefix: &[u8], key: &'a [u8]) -> &'a [u8] {
+    key.get(prefix.len()..).unwrap_or_default()
 }
 
 /// Whether a page says how many entries there are in all. As in the SDK also for who names no limit.
@@ -209,11 +240,14 @@ pub fn page_limit(asked: u64) -> usize {
     }
 }
 
-fn page_pairs(
+/// One page of the entries below a prefix that fit. Looks at no more than [`STEPS_MAX`], so that a page may be short; its
+/// `next_key` says where to go on.
+fn page_of(
     store: &dyn Read,
     prefix: &[u8],
     request: Option<PageRequest>,
-) -> Result<(Vec<crate::Pair>, PageResponse), QueryError> {
+    fits: impl Fn(&Pair) -> bool,
+) -> Result<(Vec<Pair>, PageResponse), QueryError> {
     let request = request.unwrap_or_default();
     let counts = counts(&request);
     let PageRequest { key, offset, limit, count_total: _, reverse } = request;
@@ -221,14 +255,14 @@ fn page_pairs(
         return Err(QueryError::invalid("give a pagination key or an offset, not both"));
     }
     let limit = page_limit(limit);
-    let offset = usize::try_from(offset)
+    let mut skip = usize::try_from(offset)
         .ok()
         .filter(|offset| *offset <= STEPS_MAX)
         .ok_or_else(|| QueryError::invalid(format!("offset above {STEPS_MAX}: page by key")))?;
 
     let end = prefix_end(prefix);
     let start = [prefix, &key].concat();
-    let rest = |reverse: bool| match (reverse, key.is_empty()) {
+    let pairs = match (reverse, key.is_empty()) {
         (false, _) => store.range(&start, end.as_deref(), Order::Ascending),
         (true, true) => store.range(prefix, end.as_deref(), Order::Descending),
         (true, false) => {
@@ -237,18 +271,26 @@ fn page_pairs(
             store.range(prefix, Some(&past), Order::Descending)
         }
     };
-    let mut pairs: Vec<_> = rest(reverse).skip(offset).take(limit.saturating_add(1)).collect();
-    let next_key = if pairs.len() > limit {
-        let (key, _) = pairs.pop().unwrap_or_default();
-        key.get(prefix.len()..).map(<[u8]>::to_vec).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let total = if counts {
-        let counted = store.scan(prefix).take(STEPS_MAX).count();
-        u64::try_from(counted).unwrap_or(u64::MAX)
-    } else {
-        0
-    };
-    Ok((pairs, PageResponse { next_key, total }))
+    let (mut found, mut next_key, mut total) = (Vec::new(), None, 0u64);
+    for (step, pair) in pairs.enumerate() {
+        let is_over = step >= STEPS_MAX;
+        if !is_over && !fits(&pair) {
+            continue;
+        }
+        let is_full = found.len() >= limit;
+        if is_over || is_full {
+            next_key.get_or_insert_with(|| after(prefix, &pair.0).to_vec());
+        }
+        if is_over || (is_full && !counts) {
+            break;
+        }
+        total = total.saturating_add(1);
+        match skip.checked_sub(1) {
+            Some(left) => skip = left,
+            None if !is_full => found.push(pair),
+            None => {}
+        }
+    }
+    let total = if counts { total } else { 0 };
+    Ok((found, PageResponse { next_key: next_key.unwrap_or_default(), total }))
 }

@@ -24,7 +24,7 @@ use super::{
     tally,
 };
 use crate::{
-    Address, Amount, Ctx, Order,
+    Address, Amount, Ctx,
     error::fault,
     staking::{self, ballot},
     token,
@@ -98,7 +98,7 @@ fn submit(ctx: &mut Ctx<'_>, msg: SubmitProposal) -> Result<u64, Error> {
     if add_deposit(ctx, &params, proposal, proposer, deposit)? {
         ctx.emit(&Event::SubmittedToVoting { proposal_id: id });
     } else {
-        let waiting = ids_of(ctx.store, ProposalStatus::DepositPeriod, None, Order::Ascending);
+        let waiting = ids_of(ctx.store, ProposalStatus::DepositPeriod);
         if waiting.take(WAITING_MAX.saturating_add(1)).count() > WAITING_MAX {
             return Err(Error::TooMany("256 wait for their deposit: bring the whole deposit"));
         }

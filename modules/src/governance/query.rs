@@ -1,4 +1,4 @@
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use plasma_proto::cosmos::{
     base::query::v1beta1::{PageRequest, PageResponse},
@@ -14,12 +14,12 @@ use plasma_proto::cosmos::{
 
 use super::{
     legacy,
-    state::{CONSTITUTION, DEPOSITS, PROPOSALS, all_ids, ids_of, params},
+    state::{CONSTITUTION, DEPOSITS, PROPOSALS, params, status_byte},
     tally,
 };
 use crate::{
-    Address, Order, View,
-    query::{QueryError, Router, STEPS_MAX, counts, page, page_limit},
+    Address, Key, Table, View,
+    query::{QueryError, Router, page, page_index_where},
     staking::ballot,
 };
 
@@ -107,59 +107,24 @@ pub(super) fn filtered(
 ) -> Result<(Vec<Proposal>, PageResponse), QueryError> {
     let parse = |text: &str| (!text.is_empty()).then(|| Address::parse(text)).transpose();
     let (voter, depositor) = (parse(voter)?, parse(depositor)?);
+    if pagination.as_ref().is_some_and(|page| !matches!(page.key.len(), 0 | 8)) {
+        return Err(QueryError::invalid("a pagination key has 8 bytes"));
+    }
     let status = ProposalStatus::try_from(status).unwrap_or(ProposalStatus::Unspecified);
-    let request = pagination.unwrap_or_default();
-    let counts = counts(&request);
-    let PageRequest { key, offset, limit, count_total: _, reverse } = request;
-    if !key.is_empty() && offset != 0 {
-        return Err(QueryError::invalid("give a pagination key or an offset, not both"));
-    }
-    let limit = page_limit(limit);
-    let mut skip = usize::try_from(offset)
-        .ok()
-        .filter(|offset| *offset <= STEPS_MAX)
-        .ok_or_else(|| QueryError::invalid(format!("offset above {STEPS_MAX}: page by key")))?;
-    let from = match key.as_slice() {
-        [] => None,
-        key => {
-            let id = key.try_into().map(u64::from_be_bytes);
-            Some(id.map_err(|_| QueryError::invalid("a pagination key has 8 bytes"))?)
-        }
+    let (table, prefix) = match status {
+        ProposalStatus::Unspecified => (Table::GovernanceProposals, Vec::new()),
+        status => (Table::GovernanceByStatus, [status_byte(status)].to_vec()),
     };
-    let order = if reverse { Order::Descending } else { Order::Ascending };
-    let ids: Box<dyn Iterator<Item = u64>> = match status {
-        ProposalStatus::Unspecified => Box::new(all_ids(view.store, from, order)),
-        status => Box::new(ids_of(view.store, status, from, order)),
+    let id_of = |mut rest: &[u8]| u64::take(&mut rest);
+    let fits = |rest: &[u8]| {
+        id_of(rest).is_some_and(|id| {
+            voter.is_none_or(|voter| ballot::vote(view.store, id, voter).is_some())
+                && depositor.is_none_or(|depositor| DEPOSITS.has(view.store, &(id, depositor)))
+        })
     };
-    let fits = |id: u64| {
-        voter.is_none_or(|voter| ballot::vote(view.store, id, voter).is_some())
-            && depositor.is_none_or(|depositor| DEPOSITS.has(view.store, &(id, depositor)))
-    };
-    let (mut proposals, mut next_key, mut total) = (Vec::new(), Vec::new(), 0u64);
-    for (step, id) in ids.enumerate() {
-        let is_full = proposals.len() >= limit;
-        if step >= STEPS_MAX || (is_full && !counts) {
-            if next_key.is_empty() {
-                next_key = id.to_be_bytes().to_vec();
-            }
-            break;
-        }
-        if !fits(id) {
-            continue;
-        }
-        total = total.saturating_add(1);
-        if skip > 0 {
-            skip = skip.saturating_sub(1);
-        } else if is_full {
-            if next_key.is_empty() {
-                next_key = id.to_be_bytes().to_vec();
-            }
-        } else {
-            proposals.extend(PROPOSALS.get(view.store, &id));
-        }
-    }
-    let total = if counts { total } else { 0 };
-    Ok((proposals, PageResponse { next_key, total }))
+    let (keys, pagination) = page_index_where(view.store, table, &prefix, pagination, fits)?;
+    let find = |key: Vec<u8>| PROPOSALS.get(view.store, &id_of(&key)?);
+    Ok((keys.into_iter().filter_map(find).collect(), pagination))
 }
 
 fn deposit(view: &View<'_>, ask: QueryDepositRequest) -> Result<QueryDepositResponse, QueryError> {

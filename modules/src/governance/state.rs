@@ -7,8 +7,7 @@ use plasma_proto::{
 use prost_types::Timestamp;
 
 use crate::{
-    Address, Amount, Block, IndexEntry, IndexedMap, Item, Key, Map, Order, Read, Table,
-    error::fault, prefix_end,
+    Address, Amount, Block, IndexEntry, IndexedMap, Item, Key, Map, Read, Table, error::fault,
 };
 
 /// Module account that holds deposits, and that signs the messages of proposals.
@@ -81,43 +80,14 @@ pub(super) fn timestamp(time_s: u64) -> Timestamp {
     Timestamp { seconds: i64::try_from(time_s).unwrap_or(i64::MAX), nanos: 0 }
 }
 
-/// Ids under a status, in order of id, from `from` on.
-pub(super) fn ids_of<'a>(
-    store: &'a dyn Read,
+/// Ids under a status, in order of id.
+pub(super) fn ids_of(
+    store: &dyn Read,
     status: ProposalStatus,
-    from: Option<u64>,
-    order: Order,
-) -> impl Iterator<Item = u64> + use<'a> {
-    ids(store, [Table::GovernanceByStatus.id(), status_byte(status)].to_vec(), from, order)
-}
-
-/// Ids of all proposals, in order, from `from` on.
-pub(super) fn all_ids<'a>(
-    store: &'a dyn Read,
-    from: Option<u64>,
-    order: Order,
-) -> impl Iterator<Item = u64> + use<'a> {
-    ids(store, [Table::GovernanceProposals.id()].to_vec(), from, order)
-}
-
-fn ids<'a>(
-    store: &'a dyn Read,
-    prefix: Vec<u8>,
-    from: Option<u64>,
-    order: Order,
-) -> impl Iterator<Item = u64> + use<'a> {
-    let end = prefix_end(&prefix);
-    let at = |id: u64| [&prefix[..], &id.to_be_bytes()].concat();
-    let (first, end) = match (order, from) {
-        (_, None) => (prefix.clone(), end),
-        (Order::Ascending, Some(id)) => (at(id), end),
-        (Order::Descending, Some(id)) => {
-            (prefix.clone(), id.checked_add(1).map_or(end, |id| Some(at(id))))
-        }
-    };
-    let len = prefix.len();
-    store.range(&first, end.as_deref(), order).map(move |(key, _)| {
-        let id = key.get(len..).and_then(|mut rest| u64::take(&mut rest));
+) -> impl Iterator<Item = u64> + use<'_> {
+    let prefix = [Table::GovernanceByStatus.id(), status_byte(status)];
+    store.scan(&prefix).map(move |(key, _)| {
+        let id = key.get(prefix.len()..).and_then(|mut rest| u64::take(&mut rest));
         id.unwrap_or_else(|| fault("bad index key", &key))
     })
 }
@@ -160,7 +130,7 @@ pub fn proposal(store: &dyn Read, id: u64) -> Option<Proposal> {
 pub fn under_way(store: &dyn Read) -> Vec<Proposal> {
     [ProposalStatus::DepositPeriod, ProposalStatus::VotingPeriod]
         .into_iter()
-        .flat_map(|status| ids_of(store, status, None, Order::Ascending))
+        .flat_map(|status| ids_of(store, status))
         .filter_map(|id| PROPOSALS.get(store, &id))
         .collect()
 }

@@ -5,10 +5,7 @@ use alloc::{format, vec::Vec};
 use plasma_proto::{cosmos::staking::v1beta1 as pb, tendermint::types::Header};
 use plasma_proto::{
     cosmos::{
-        base::{
-            query::v1beta1::{PageRequest, PageResponse},
-            v1beta1::Coin,
-        },
+        base::{query::v1beta1::PageResponse, v1beta1::Coin},
         staking::v1beta1::{
             BondStatus, Delegation, DelegationResponse, HistoricalInfo, Pool,
             QueryDelegationRequest, QueryDelegationResponse, QueryDelegatorDelegationsRequest,
@@ -42,8 +39,8 @@ use super::{
     unbonding,
 };
 use crate::{
-    Address, Amount, Dec, Denom, Key, Order, Read, Table, View, prefix_end,
-    query::{QueryError, Router, STEPS_MAX, counts, page, page_index, page_limit},
+    Address, Amount, Dec, Denom, Key, Read, Table, View,
+    query::{QueryError, Router, page, page_index, page_where},
     token,
 };
 
@@ -91,71 +88,15 @@ fn validators(
                 .ok_or_else(|| QueryError::invalid(format!("invalid validator status {name}")))?,
         ),
     };
-    let (validators, pagination) = match status {
-        None => {
-            let (found, pagination) = page(view.store, VALIDATORS.map(), &(), ask.pagination)?;
-            (found.into_iter().map(|(_, validator)| validator).collect(), pagination)
+    let (found, pagination) = match status {
+        None => page(view.store, VALIDATORS.map(), &(), ask.pagination)?,
+        Some(status) => {
+            let fits = |_: &Address, validator: &Validator| validator.status() == status;
+            page_where(view.store, VALIDATORS.map(), &(), ask.pagination, fits)?
         }
-        Some(status) => with_status(view.store, status, ask.pagination)?,
     };
+    let validators = found.into_iter().map(|(_, validator)| validator).collect();
     Ok(QueryValidatorsResponse { validators, pagination: Some(pagination) })
-}
-
-/// A page of those of one status: looks at a bounded number of validators, and a page that was cut
-/// short says where to go on.
-fn with_status(
-    store: &dyn Read,
-    status: BondStatus,
-    request: Option<PageRequest>,
-) -> Result<(Vec<Validator>, PageResponse), QueryError> {
-    let request = request.unwrap_or_default();
-    let counts = counts(&request);
-    let PageRequest { key, offset, limit, count_total: _, reverse } = request;
-    if !key.is_empty() && offset != 0 {
-        return Err(QueryError::invalid("give a pagination key or an offset, not both"));
-    }
-    let limit = page_limit(limit);
-    let prefix = [Table::StakingValidators.id()];
-    let start = [&prefix[..], &key].concat();
-    let end = prefix_end(&prefix);
-    let pairs = match (reverse, key.is_empty()) {
-        (false, _) => store.range(&start, end.as_deref(), Order::Ascending),
-        (true, true) => store.range(&prefix, end.as_deref(), Order::Descending),
-        (true, false) => {
-            store.range(&prefix, Some(&[&start[..], &[0]].concat()), Order::Descending)
-        }
-    };
-    let mut offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let mut found = Vec::new();
-    let (mut total, mut next_key) = (0u64, Vec::new());
-    for (steps, pair) in pairs.enumerate() {
-        let at = pair.0.get(1..).unwrap_or_default().to_vec();
-        if steps >= STEPS_MAX {
-            if next_key.is_empty() {
-                next_key = at;
-            }
-            break;
-        }
-        let (_, validator): (Address, Validator) = crate::store::entry(pair);
-        if validator.status() != status {
-            continue;
-        }
-        total = total.saturating_add(1);
-        if offset > 0 {
-            offset = offset.saturating_sub(1);
-        } else if found.len() < limit {
-            found.push(validator);
-        } else {
-            if next_key.is_empty() {
-                next_key = at;
-            }
-            if !counts {
-                break;
-            }
-        }
-    }
-    let total = if counts { total } else { 0 };
-    Ok((found, PageResponse { next_key, total }))
 }
 
 fn one_validator(
