@@ -11,7 +11,7 @@ use super::{
     state::{PROVIDERS, WITHDRAWALS, bonds, rest, sum, withdrawals_of},
     timer,
 };
-use crate::{Address, Amount, Ctx, Read, Write, token};
+use crate::{Address, Amount, BPS, Ctx, Read, Write, token};
 
 fn known(store: &dyn Read, operator: Address) -> Result<Provider, Error> {
     PROVIDERS.get(store, &operator).ok_or_else(|| Error::UnknownProvider(operator.to_string()))
@@ -121,6 +121,14 @@ pub fn slash_duty(
     let taken = amount.min(provider::standing_bond(&provider));
     take(ctx, operator, provider, taken, to)?;
     Ok(taken)
+}
+
+/// A cheat of an operator was proven: it is matched as one that failed every job, until it has delivered others.
+pub fn always_failed(store: &mut dyn Write, operator: Address) {
+    if let Some(mut provider) = PROVIDERS.get(store, &operator) {
+        provider.failure_bps = BPS;
+        PROVIDERS.set(store, &operator, &provider);
+    }
 }
 
 /// The bond is less, and the money goes.

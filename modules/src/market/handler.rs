@@ -14,8 +14,8 @@ use super::{
     price::{self, Shares},
     settled,
     state::{
-        BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS, audits,
-        escrow, job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
+        BUSY, JOBS, MODEL_COUNTS, MODELS, NEXT_JOB, OFFERS, PAYLOADS, PROVIDERS, TOTALS,
+        audit_purse, escrow, job_terms, one_less, params, put_job, rest, stored_hash, sum, totals,
     },
 };
 use crate::{
@@ -369,7 +369,7 @@ pub(super) fn settle(ctx: &mut Ctx<'_>, mut job: Job) -> Result<(), Error> {
         pay(ctx, referral, shares.referral)?;
     }
     pay(ctx, provider, shares.provider)?;
-    pay(ctx, audits(), shares.audit)?;
+    pay(ctx, audit_purse(&model_id), shares.audit)?;
     pay(ctx, requester, back)?;
 
     unlock(ctx.store, &mut job);

@@ -99,7 +99,7 @@ fn audit_share(job: &Job) -> Amount {
 }
 
 /// Keeps `fee` of the provider's share of a delivered job for its audit, in the place of what was
-/// kept before: [`AUDITS`](super::AUDITS) gets it when the job is settled. Errors:
+/// kept before: [`audit_purse`](super::audit_purse) gets it when the job is settled. Errors:
 /// [`Error::UnknownJob`], [`Error::NotDelivered`], [`Error::AuditFeeTooHigh`] above the share.
 pub fn set_audit_fee(store: &mut dyn Write, job_id: u64, fee: Amount) -> Result<(), Error> {
     let job = delivered(store, job_id)?;

@@ -22,7 +22,9 @@ mod timer;
 
 pub use block::end_block;
 pub use digests::{decline_digest, model_id, register_digest, request_hash};
-pub use duty::{duty_locks, free_bond, lock_duty, pending, slash_bond, slash_duty, unlock_duty};
+pub use duty::{
+    always_failed, duty_locks, free_bond, lock_duty, pending, slash_bond, slash_duty, unlock_duty,
+};
 pub use error::Error;
 pub use genesis::{default_genesis, export, init};
 pub(crate) use handler::{Tokens, client_fault, deliver, host_error};
@@ -50,7 +52,7 @@ pub use provider::{
 pub use query::routes;
 pub use settled::{SETTLED_PER_BLOCK_MAX, take_settled};
 pub use state::{
-    AUDITS, BONDS, ESCROW, busy_payers, job, job_key, job_terms, model, model_key, offer,
-    offer_key, params, payload, payload_key, provider, provider_key, rebuild_derived,
+    AUDITS, BONDS, ESCROW, audit_purse, busy_payers, job, job_key, job_terms, model, model_key,
+    offer, offer_key, params, payload, payload_key, provider, provider_key, rebuild_derived,
     withdrawal_key,
 };

@@ -20,11 +20,12 @@ pub const ESCROW: &str = "market_escrow";
 /// Module account that holds the providers' bonds.
 pub const BONDS: &str = "provider_bonds";
 
-/// Module account that is paid for audits, and holds what they are to share out.
+/// Module account that holds the bonds of audits and games, and what they are to share out.
 pub const AUDITS: &str = "audits";
 
-pub(super) fn audits() -> Address {
-    Address::of_module(AUDITS)
+/// The account that settled jobs of a model pay into for audits of it.
+pub fn audit_purse(model_id: &Hash) -> Address {
+    Address::of_module_key(AUDITS, model_id)
 }
 
 pub(super) fn escrow() -> Address {

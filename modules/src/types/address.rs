@@ -30,6 +30,11 @@ impl Address {
         Self::short(name.as_bytes())
     }
 
+    /// One of the accounts of a module: the first twenty bytes of sha256(name, a zero, key).
+    pub fn of_module_key(name: &str, key: &[u8]) -> Self {
+        Self::short(&[name.as_bytes(), &[0], key].concat())
+    }
+
     /// A validator's consensus address: the first twenty bytes of sha256(ed25519 key).
     pub fn of_consensus(key: &[u8]) -> Self {
         Self::short(key)

@@ -50,6 +50,7 @@ pub fn numbers() -> AuditParams {
         pool_min: 6,
         pool_max: 30,
         leaves: 2,
+        fee_bps: 1_000,
         reveal_blocks: 3,
         reveal_s: 6,
         commit_blocks: 3,

@@ -196,14 +196,14 @@ fn while_a_claim_waits_at_the_limit_no_other_moves_the_sums() {
 
 #[test]
 fn an_appeal_without_a_larger_jury_saves_nobody() {
-    // Three judged, five more are wanted: two of the pool leave before the draw.
+    // Three judged, three more must agree: but two of the pool leave before the draw.
     let mut court = court();
     let id = drifted(&mut court);
     let seated = court.jury(id);
     court.appeal(id, PROVIDER, 50 * XPL).unwrap();
     let others: Vec<Address> =
         court.jurors.iter().copied().filter(|juror| !seated.contains(juror)).collect();
-    for juror in &others[..3] {
+    for juror in &others[2..] {
         court.leave(*juror).unwrap();
     }
     court.end(4);

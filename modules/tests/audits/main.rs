@@ -4,6 +4,7 @@
 mod cheats;
 mod court;
 mod drift;
+mod juries;
 #[allow(dead_code, unused_imports, reason = "the tests of audits use a part of it")]
 #[path = "../market/net.rs"]
 mod net;

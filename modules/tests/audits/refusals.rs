@@ -118,7 +118,7 @@ fn empty_reveal() -> MsgReveal {
 }
 
 #[test]
-fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
+fn verdicts_of_outsiders_early_late_and_twice_are_refused() {
     let mut court = Court::new(numbers(), 8);
     let id = court.audited();
     let jury = court.jury(id);
@@ -133,15 +133,6 @@ fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
     court.commit_as(early.clone()).unwrap();
     refused_as(court.commit_as(early.clone()), 30);
     refused_as(court.commit_as(court.commit_msg(id, jury[0], false)), 30);
-    // Another juror signs the commitment of the first.
-    let commitment: Hash = early.commitment.clone().try_into().unwrap();
-    let digest = commit_digest(CHAIN, id, 0, jury[1], &commitment);
-    let copy = MsgCommitVerdict {
-        juror: jury[1].text(),
-        signature: key_of(jury[1]).sign(&digest).to_bytes().into(),
-        ..early
-    };
-    refused_as(court.commit_as(copy), 31);
     refused_as(court.open_as(court.verdict_msg(id, jury[0], verdict(true))), 20);
     // What is within the profile may be failed, but not the other way round.
     let beyond = Verdict { measures: Some(measures(false)), ..verdict(true) };
@@ -171,6 +162,43 @@ fn verdicts_of_outsiders_early_late_twice_and_copied_are_refused() {
     refused_as(court.open_as(good), 20);
 }
 
+/// It may even come first: a juror's commitment can be read before it is in a block.
+#[test]
+fn who_copies_a_commitment_stops_nobody_and_cannot_open_it() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    court.reveal(id);
+    let jury = court.jury(id);
+    let own = court.commit_msg(id, jury[0], true);
+    let commitment: Hash = own.commitment.clone().try_into().unwrap();
+    let digest = commit_digest(CHAIN, id, 0, jury[1], &commitment);
+    let copy = MsgCommitVerdict {
+        juror: jury[1].text(),
+        signature: key_of(jury[1]).sign(&digest).to_bytes().into(),
+        ..own.clone()
+    };
+    court.commit_as(copy).unwrap();
+    court.commit_as(own).unwrap();
+    court.commit_as(court.commit_msg(id, jury[2], true)).unwrap();
+    court.end(1);
+    let opened = court.verdict_msg(id, jury[0], verdict(true));
+    court.open_as(opened.clone()).unwrap();
+    court.open_as(court.verdict_msg(id, jury[2], verdict(true))).unwrap();
+    // What was opened is no secret any more, and still not the copier's.
+    let digest = verdict_digest(CHAIN, id, 0, jury[1], &verdict(true), &salt(jury[0]));
+    let copied = MsgRevealVerdict {
+        juror: jury[1].text(),
+        signature: key_of(jury[1]).sign(&digest).to_bytes().into(),
+        ..opened
+    };
+    refused_as(court.open_as(copied), 34);
+    court.end(4);
+    let audit = court.audit(id);
+    assert_eq!(audit.finding(), Finding::Clean);
+    let lost: Vec<bool> = audit.seats.iter().map(|seat| seat.lost_uxpl != "0").collect();
+    assert_eq!(lost, [false, true, false], "who copied has said nothing, and pays for that");
+}
+
 #[test]
 fn disputes_and_appeals_need_their_bonds_and_their_time() {
     let mut court = Court::new(numbers(), 9);
@@ -191,15 +219,15 @@ fn disputes_and_appeals_need_their_bonds_and_their_time() {
     let jurors = court.jurors.clone();
     let jury = court.jury(id);
     let others: Vec<_> = jurors.into_iter().filter(|juror| !jury.contains(juror)).collect();
-    for juror in &others[..2] {
+    for juror in &others[2..] {
         court.leave(*juror).unwrap();
     }
     refused_as(court.appeal(id, PROVIDER, 50 * XPL), 23);
-    court.join(others[0]).unwrap();
+    court.join(others[2]).unwrap();
     court.appeal(id, PROVIDER, 50 * XPL).unwrap();
     refused_as(court.appeal(id, PROVIDER, 50 * XPL), 20);
     // Too few by the time that the jury is drawn: convicted, and the bond comes back.
-    court.leave(others[0]).unwrap();
+    court.leave(others[2]).unwrap();
     let before = court.net.balance(PROVIDER);
     court.end(3);
     assert_eq!(court.audit(id).finding(), Finding::Convicted);

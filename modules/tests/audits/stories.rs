@@ -3,6 +3,16 @@ use crate::court::*;
 const P: Option<bool> = Some(true);
 const F: Option<bool> = Some(false);
 
+/// The account from which audits of the model are paid.
+fn purse(court: &Court) -> Address {
+    market::audit_purse(&court.model())
+}
+
+/// What a claim pays into it: a tenth of its charge here.
+fn fee_of(court: &Court, id: u64) -> u128 {
+    court.net.job(id).charge_uxpl.parse::<u128>().unwrap() / 10
+}
+
 fn ended(court: &Court, id: u64) -> Audit {
     let audit = court.audit(id);
     assert_eq!(audit.state(), AuditState::Ended);
@@ -162,10 +172,11 @@ fn silent_jurors_pay_and_the_claim_is_settled() {
         assert_eq!(seat_of.lost_uxpl, lost.to_string());
         assert_eq!(court.bond(Address::parse(&seat_of.juror).unwrap()), BOND - lost);
     }
-    assert_eq!(audit.seats[0].earned_uxpl, (2 * (seat / 10)).to_string(), "who spoke has it");
+    let fee = fee_of(&court, id);
+    assert_eq!(audit.seats[0].earned_uxpl, (2 * (seat / 10) + fee).to_string(), "who spoke has it");
     court.end(20);
     assert_eq!(court.net.job(id).state(), JobState::Settled);
-    assert_eq!(court.net.job(id).payout.unwrap().audit_uxpl, "0");
+    assert_eq!(court.net.balance(purse(&court)), 0);
 }
 
 #[test]
@@ -188,11 +199,13 @@ fn who_committed_and_does_not_open_is_silent() {
 
 #[test]
 fn a_jury_that_cannot_agree_voids_and_the_next_claim_is_audited() {
-    let mut court = Court::new(AuditParams { jury: 5, threshold: 4, ..numbers() }, 8);
+    let mut court = Court::new(AuditParams { jury: 5, threshold: 4, ..numbers() }, 7);
     let payer = court.net.balance(USERS[0]);
     let id = court.judged(&[P, F, P, F, P]);
+    assert_eq!(court.audit(id).state(), AuditState::Appeal, "a larger jury is to judge");
+    court.end(3);
     let audit = ended(&court, id);
-    assert_eq!(audit.finding(), Finding::Hung);
+    assert_eq!((audit.finding(), audit.seats.len()), (Finding::Hung, 5), "too few for one");
     assert_eq!(court.net.job(id).outcome(), Outcome::Voided);
     assert_eq!(court.net.balance(USERS[0]), payer);
     assert_eq!(court.bond(PROVIDER), BOND, "nobody is slashed");
@@ -283,6 +296,8 @@ fn a_claim_that_no_beacon_selected_can_be_disputed() {
         if audit::audit(&court.net.store, id).is_none() {
             break id;
         }
+        court.reveal(id);
+        court.judge(id, &[P, P, P]);
     };
     assert_eq!(court.net.job(id).state(), JobState::Settled, "as if nothing had been");
     refused(court.dispute(id, 10 * XPL), "audit", 15);
@@ -317,6 +332,52 @@ fn of_a_known_provider_a_tenth_is_audited() {
     }
     chain::check_invariants(&court.net.store).unwrap();
     assert!((5..=22).contains(&audited), "{audited} of 120");
+}
+
+/// Claims of one block: for as many jobs as a block assigns.
+fn claims(court: &mut Court) -> [u64; 4] {
+    let model = court.net.model();
+    let ids = [0, 1, 2, 0].map(|at| court.net.submit(job_for(USERS[at], &model)).unwrap());
+    court.end(2);
+    for id in &ids {
+        let mut msg = court.net.answer(&court.net.job(*id), 40);
+        msg.receipt.as_mut().unwrap().fingerprint_root = evidence_root(&names(&leaves(*id))).into();
+        court.net.receipt(PROVIDER, signed(msg, PROVIDER)).unwrap();
+    }
+    ids
+}
+
+#[test]
+fn claims_that_are_not_selected_never_wait_for_those_that_are() {
+    let mut court = known(AuditParams { steps_per_block_max: 1, ..numbers() }, 8);
+    let ids = claims(&mut court);
+    court.end(34);
+    let audits: Vec<_> = ids.iter().filter_map(|id| audit::audit(&court.net.store, *id)).collect();
+    assert!(audits.len() < 3, "{} of 4", audits.len());
+    for id in ids {
+        let is_audited = audits.iter().any(|audit| audit.id == id);
+        let state = court.net.job(id).state();
+        assert_eq!(state, if is_audited { JobState::Delivered } else { JobState::Settled });
+    }
+}
+
+#[test]
+fn a_conviction_reaches_the_claims_that_wait() {
+    let mut court = known(numbers(), 8);
+    let ids = claims(&mut court);
+    court.dispute(ids[0], 10 * XPL).unwrap();
+    court.end(3);
+    court.reveal(ids[0]);
+    court.judge(ids[0], &[F, F, F]);
+    court.end(4);
+    assert_eq!(court.audit(ids[0]).finding(), Finding::Convicted);
+    assert_eq!(court.net.provider(PROVIDER).unwrap().failure_bps, 10_000, "others are preferred");
+    court.end(30);
+    for id in &ids[1..] {
+        let audit = court.audit(*id);
+        assert_eq!((audit.reason(), audit.rate_bps), (AuditReason::Lot, 1_000));
+        assert_eq!(audit.finding(), Finding::Hidden, "selected, and nobody showed its evidence");
+    }
 }
 
 #[test]
@@ -490,6 +551,58 @@ fn the_money_of_carriers_comes_back_as_far_as_the_fee_goes() {
     assert_eq!(court.net.balance(USERS[2]), carrier + 7 * 3);
     let fee: u128 = court.net.job(id).payout.unwrap().audit_uxpl.parse().unwrap();
     assert_eq!(audit.seats[0].earned_uxpl, ((fee - 21) / 3).to_string());
+}
+
+/// Ten claims of a known provider, of which no more than a few are audited: they have paid for the audits of others.
+fn with_full_purse() -> Court {
+    let mut court = known(numbers(), 8);
+    let mut paid = 0;
+    for _ in 0..10 {
+        let id = court.claim();
+        court.end(34);
+        if audit::audit(&court.net.store, id).is_some() {
+            court.reveal(id);
+            court.judge(id, &[None; 3]);
+            court.end(4);
+        }
+        assert_eq!(court.net.job(id).state(), JobState::Settled);
+        paid += fee_of(&court, id);
+    }
+    assert_eq!(court.net.balance(purse(&court)), paid);
+    court
+}
+
+#[test]
+fn claims_that_nobody_reads_pay_for_those_that_are_read() {
+    for (says, reads) in [([P, P, P], 3), ([P, None, None], 1), ([P, P, None], 2)] {
+        let mut court = with_full_purse();
+        let before = court.net.balance(purse(&court));
+        let id = court.claim();
+        court.dispute(id, 10 * XPL).unwrap();
+        court.end(3);
+        court.reveal(id);
+        court.judge(id, &says);
+        court.end(20);
+        let charge: u128 = court.net.job(id).charge_uxpl.parse().unwrap();
+        let paid = charge * 12 * reads / 100;
+        assert_eq!(
+            court.net.balance(purse(&court)),
+            before + fee_of(&court, id) - paid,
+            "{says:?}"
+        );
+        court.check_export();
+    }
+    // Of a false claim the slash pays, and its own fee is not taken either.
+    let mut court = with_full_purse();
+    let before = court.net.balance(purse(&court));
+    let id = court.claim();
+    court.dispute(id, 10 * XPL).unwrap();
+    court.end(3);
+    court.reveal(id);
+    court.judge(id, &[F, F, F]);
+    court.end(4);
+    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
+    assert_eq!(court.net.balance(purse(&court)), before);
 }
 
 /// Passes that were not looked for: nothing answered, or something guessed.

@@ -174,7 +174,7 @@ impl Model {
         }
         let part = |bps: u128| charge * bps / u128::from(BPS);
         let audit = units(&new.audit_fee_uxpl);
-        self.pay(Address::of_module(market::AUDITS), audit);
+        self.pay(market::audit_purse(&new.model_id[..].try_into().unwrap()), audit);
         self.burned += part(800);
         self.pay(PUBLISHER, part(200));
         if new.referral.is_empty() {
@@ -253,7 +253,9 @@ fn play(acts: Vec<Act>) {
     let supply = net.supply();
     let mut model = Model::default();
     model.balances.extend(MONEY_MOVERS.map(|who| (who, START)));
-    model.balances.extend([(Address::of_module(market::AUDITS), 0), (PURSE, 0)]);
+    model
+        .balances
+        .extend([(market::audit_purse(&model_id[..].try_into().unwrap()), 0), (PURSE, 0)]);
     for act in acts {
         match act {
             Act::Submit { user, fee, tokens, deadline_s, referral } => {

@@ -255,7 +255,8 @@ fn an_audit_costs_the_provider_and_nobody_else() {
         let payout = net.job(job.id).payout.unwrap();
         assert_eq!(payout.audit_uxpl, fee.to_string());
         assert_eq!(payout.provider_uxpl, (365 - fee).to_string());
-        assert_eq!(net.balance(Address::of_module(market::AUDITS)), fee);
+        let purse = market::audit_purse(&net.model().try_into().unwrap());
+        assert_eq!(net.balance(purse), fee);
         let others: Vec<u128> =
             MONEY_MOVERS.iter().filter(|of| **of != who).map(|of| net.balance(*of)).collect();
         (others, net.balance(who), net.supply())

@@ -148,7 +148,8 @@ pub struct AuditParams {
     pub appeal_blocks: u64,
     #[prost(uint64, tag = "24")]
     pub appeal_s: u64,
-    /// Part of an audited charge that goes to jurors, from the provider's share.
+    /// Part of the charge of every claim of a verified model that goes into the model's purse, from the provider's share: jurors
+    /// are paid from it.
     #[prost(uint32, tag = "25")]
     pub fee_bps: u32,
     /// Most that the carrier of one duty gets back, uxpl.

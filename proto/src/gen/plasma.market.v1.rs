@@ -550,7 +550,7 @@ pub struct Job {
     /// Delivered, and under audit: it is settled or voided when that has ended, not by its window.
     #[prost(bool, tag = "38")]
     pub held: bool,
-    /// Of the provider's share, for the audit of this job, uxpl; paid at settlement.
+    /// Of the provider's share, for audits of the model, uxpl; paid at settlement into the model's purse.
     #[prost(string, tag = "39")]
     pub audit_fee_uxpl: ::prost::alloc::string::String,
 }
@@ -579,7 +579,7 @@ pub struct Payout {
     pub referral_uxpl: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub community_uxpl: ::prost::alloc::string::String,
-    /// For the job's audit.
+    /// For audits of the model, paid in advance.
     #[prost(string, tag = "7")]
     pub audit_uxpl: ::prost::alloc::string::String,
 }

@@ -14,20 +14,33 @@ use crate::{Ctx, Table, attestation::state::due};
 
 /// A step that could not be taken is tried again after this many blocks.
 const RETRY_BLOCKS: u64 = 100;
+/// Claims of which a block finds that no beacon selected them, at most, beside its steps: each costs 32 hashes, and twice as many
+/// jobs as a block assigns must not make audits late.
+const LOTS_PER_BLOCK_MAX: usize = 512;
 
-/// Takes the audits whose phase is over a step further, as many as a block may; the rest stays first in
-/// line.
+/// Takes the audits whose phase is over a step further, as many as a block may, and lets the claims go that were not selected; the
+/// rest stays first in line.
 pub(in crate::attestation) fn end_block(ctx: &mut Ctx<'_>) {
     claim::remember(ctx);
-    let steps_max = usize::try_from(numbers(ctx.store).steps_per_block_max).unwrap_or(usize::MAX);
-    for id in due(ctx.store, Table::AttestationAuditsByDue, ctx.block, steps_max) {
+    let mut steps = usize::try_from(numbers(ctx.store).steps_per_block_max).unwrap_or(usize::MAX);
+    let most = steps.saturating_add(LOTS_PER_BLOCK_MAX);
+    for id in due(ctx.store, Table::AttestationAuditsByDue, ctx.block, most) {
         let Some(mut audit) = AUDITS.get(ctx.store, &id) else { continue };
         if audit.due_s > ctx.block.time_s {
             audit.waits_for_time = true;
             AUDITS.set(ctx.store, &id, &audit);
             continue;
         }
-        if let Err(error) = ctx.apart(|ctx| step(ctx, audit.clone())) {
+        let is_let_go = audit.state() == AuditState::Lot && !claim::is_selected(ctx, &audit);
+        let taken = match (is_let_go, steps.checked_sub(1)) {
+            (true, _) => ctx.apart(|ctx| claim::let_go(ctx, &audit)),
+            (false, Some(left)) => {
+                steps = left;
+                ctx.apart(|ctx| step(ctx, audit.clone()))
+            }
+            (false, None) => continue,
+        };
+        if let Err(error) = taken {
             ctx.emit(&Event::AuditStepFailed { audit_id: id, reason: error.to_string() });
             due_in(&mut audit, ctx.block, RETRY_BLOCKS, 0);
             AUDITS.set(ctx.store, &id, &audit);
@@ -38,7 +51,7 @@ pub(in crate::attestation) fn end_block(ctx: &mut Ctx<'_>) {
 fn step(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
     match audit.state() {
         AuditState::Unspecified | AuditState::Ended => Ok(()),
-        AuditState::Lot => claim::decide(ctx, audit),
+        AuditState::Lot => claim::seat(ctx, audit),
         AuditState::Reveal if audit.is_revealed => {
             begin_commit(ctx, audit);
             Ok(())
@@ -73,12 +86,12 @@ fn begin_verdict(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nobody appealed, or the larger jury is drawn.
+/// Nobody appealed, or the larger jury is drawn. Where it cannot be, what the first one found stands.
 fn end_appeal(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
-    let seats = numbers_of(&audit).appeal_jury;
-    if audit.round == 0 || !claim::seat_appeal(ctx, &mut audit, seats)? {
+    if audit.round == 0 || !claim::seat_appeal(ctx, &mut audit)? {
         let finding = match audit.is_drift {
             true => drift::finding(ctx.store, &audit),
+            false if ending::was_split(&audit) => Finding::Hung,
             false => Finding::Convicted,
         };
         return ending::end(ctx, audit, finding);

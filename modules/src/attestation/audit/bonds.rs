@@ -39,11 +39,13 @@ pub(in crate::attestation) fn slash_now(store: &dyn Read, operator: Address) -> 
     stakes::slash(&terms, rate_bps, market::pending(store, operator), bond)
 }
 
-/// A cheat of an operator was proven: its clean value is gone, and every claim of it is audited again.
+/// A cheat of an operator was proven: its clean value is gone, every claim of it is audited again, and the market reckons with it as
+/// with one that always fails.
 pub(in crate::attestation) fn convicted(store: &mut dyn Write, operator: Address) {
     let mut standing = standing(store, operator);
     standing.audits_convicted = standing.audits_convicted.saturating_add(1);
     standing.clean_uxpl = Amount::ZERO.text();
     standing.era = standing.era.saturating_add(1);
     STANDINGS.set(store, &operator, &standing);
+    market::always_failed(store, operator);
 }

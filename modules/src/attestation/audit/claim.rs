@@ -16,8 +16,8 @@ use super::{
     profile::profile_hash,
     stakes,
     state::{
-        AUDITS, BEACONS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, share,
-        standing, stored_hash, terms,
+        AUDITS, BEACONS, PROFILES, STANDINGS, due_in, is_verified, job_of, numbers, numbers_of,
+        share, standing, stored_hash, terms,
     },
 };
 use crate::{
@@ -28,8 +28,13 @@ use crate::{
     types::{Hash, digest, hash32},
 };
 
-/// Beacons that are kept: for a lot that comes late because a block has more of them than steps.
+/// Beacons that are kept: for a lot that comes late because a block has more of them than it decides.
 const BEACONS_KEPT: u64 = 256;
+/// How long a selected claim waits for a jury, and how often it is looked for, blocks: seats come free as other audits end.
+const JURY_WAIT_BLOCKS: u64 = 160;
+const JURY_RETRY_BLOCKS: u64 = 40;
+const _: () =
+    assert!(LOT_BLOCKS + JURY_WAIT_BLOCKS + JURY_RETRY_BLOCKS < lot::FIRST_BLOCK + BEACONS_KEPT);
 
 /// The last beacon that may select a claim, in blocks after its own: the lot is decided there.
 const LOT_BLOCKS: u64 = 33;
@@ -90,6 +95,10 @@ pub(super) fn open(
     due_in(&mut audit, ctx.block, blocks, 0);
     AUDITS.set(ctx.store, &audit.id, &audit);
     market::hold(ctx, job.id)?;
+    // In advance, whether this claim is audited or another one.
+    let fee = share(Amount::stored(&job.charge_uxpl), numbers.fee_bps);
+    let fee = fee.min(market::audit_fee_max(ctx.store, job.id)?);
+    market::set_audit_fee(ctx.store, job.id, fee)?;
     Ok(audit)
 }
 
@@ -113,42 +122,51 @@ pub(super) fn remember(ctx: &mut Ctx<'_>) {
     }
 }
 
-/// The beacons that may select a claim of block `claimed`.
-fn beacons(store: &dyn Read, claimed: u64) -> Vec<Hash> {
-    let first = claimed.saturating_add(lot::FIRST_BLOCK);
-    let kept = BEACONS.iter_from(store, &first).take(lot::BEACONS);
-    kept.take_while(|(height, _)| *height <= claimed.saturating_add(LOT_BLOCKS))
+/// Whether 32 beacons select a claim. Those that are not known yet, or not any more, are played by others that follow from this
+/// block's, which nobody knew when the claim was made or disputed.
+fn lot_selects(ctx: &Ctx<'_>, audit: &Audit) -> bool {
+    let first = audit.claimed_height.saturating_add(lot::FIRST_BLOCK);
+    let last = audit.claimed_height.saturating_add(LOT_BLOCKS);
+    let kept = BEACONS.iter_from(ctx.store, &first).take(lot::BEACONS);
+    let mut all: Vec<Hash> = kept
+        .take_while(|(height, _)| *height <= last)
         .filter_map(|(_, past)| hash32(&past.beacon))
-        .collect()
-}
-
-/// The lot of a claim: its jury is drawn, or it goes on as if nothing had been.
-pub(super) fn decide(ctx: &mut Ctx<'_>, audit: Audit) -> Result<(), Error> {
-    let selected = is_sure(&audit)
-        || lot::selects(&beacons(ctx.store, audit.claimed_height), audit.id, audit.rate_bps);
-    if !selected {
-        AUDITS.remove(ctx.store, &audit.id);
-        market::release(ctx, audit.id)?;
-        drift::paid(ctx.store, &audit);
-        return Ok(());
-    }
-    seat(ctx, audit)
-}
-
-/// Whether the lot selects a claim, as it would without a dispute: where that came first, beacons that are not known yet are
-/// played by others that the disputer did not know. So who disputes changes nothing of which claims are added up.
-fn is_of_lot(ctx: &Ctx<'_>, audit: &Audit) -> bool {
-    let mut all = beacons(ctx.store, audit.claimed_height);
+        .collect();
     for left in all.len()..lot::BEACONS {
         all.push(digest(&[&ctx.block.beacon, &left.to_be_bytes()]));
     }
-    audit.is_of_lot
-        || audit.reason() != AuditReason::Dispute
-        || lot::selects(&all, audit.id, audit.rate_bps)
+    lot::selects(&all, audit.id, rate_bps(ctx.store, audit))
+}
+
+/// The rate of a claim: of an operator that was convicted since it was made, what it is now.
+fn rate_bps(store: &dyn Read, audit: &Audit) -> u32 {
+    if was_passed_over(audit) {
+        return 0;
+    }
+    let clean = Amount::stored(&standing(store, Address::stored(&audit.provider)).clean_uxpl);
+    audit.rate_bps.max(stakes::rate_bps(&terms(&numbers(store)), clean))
+}
+
+/// Whether a claim whose lot is decided is audited.
+pub(super) fn is_selected(ctx: &Ctx<'_>, audit: &Audit) -> bool {
+    is_sure(audit) || lot_selects(ctx, audit)
+}
+
+/// A claim that is not selected goes on as if nothing had been.
+pub(super) fn let_go(ctx: &mut Ctx<'_>, audit: &Audit) -> Result<(), Error> {
+    AUDITS.remove(ctx.store, &audit.id);
+    market::release(ctx, audit.id)?;
+    drift::paid(ctx.store, audit);
+    Ok(())
+}
+
+/// Whether the lot selects a claim, as it would without a dispute. So who disputes changes nothing of which claims are added up.
+fn is_of_lot(ctx: &Ctx<'_>, audit: &Audit) -> bool {
+    audit.is_of_lot || audit.reason() != AuditReason::Dispute || lot_selects(ctx, audit)
 }
 
 /// Draws the jury of a claim that is selected, and fixes what is at stake.
-fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+pub(super) fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let numbers = numbers(ctx.store);
     let profile = PROFILES.get(ctx.store, &stored_hash(&audit.model_id));
     let operator = Address::stored(&audit.provider);
@@ -169,15 +187,17 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     audit.slash_uxpl = slash.text();
     let profile = profile.filter(|profile| is_verified(&numbers, profile));
     audit.profile = profile.and_then(|profile| profile.profile);
-    // Where too few for an appeal can lock as much as small deviations may cost, the jury is one that locks what the claim may.
+    // Where too few for an appeal can lock as much as small deviations may cost, the jury is one that locks what the claim may;
+    // where too few can lock that, it is one of those who lock the least: better than none.
     let appeal = numbers.jury.saturating_add(numbers.appeal_jury);
-    let raised = (drifted > slash).then_some((drifted, appeal));
-    let jury = raised.into_iter().chain([(slash, numbers.jury)]).find_map(|(saved, wanted)| {
-        audit.seat_uxpl = stakes::seat(saved, at_risk, numbers.seat_min_uxpl.into()).text();
+    let raised = (drifted > slash).then_some((drifted, at_risk, appeal));
+    let stakes = [(slash, at_risk, numbers.jury), (Amount::ZERO, Amount::ZERO, numbers.jury)];
+    let jury = raised.into_iter().chain(stakes).find_map(|(slash, at_risk, wanted)| {
+        audit.seat_uxpl = stakes::seat(slash, at_risk, numbers.seat_min_uxpl.into()).text();
         audit.profile?;
         draw(ctx, &audit, numbers.jury, wanted)
     });
-    let Some(jury) = jury else { return ending::end(ctx, audit, Finding::NoJury) };
+    let Some(jury) = jury else { return wait_for_jury(ctx, audit) };
 
     take_seats(ctx, &mut audit, &jury)?;
     let count = leaf_count(job_of(ctx.store, &audit).n_out);
@@ -191,9 +211,21 @@ fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     Ok(())
 }
 
-/// The larger jury of an appeal; `false` if there are too few operators by now.
-pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit, seats: u32) -> Result<bool, Error> {
-    let Some(jury) = draw(ctx, audit, seats, seats) else { return Ok(false) };
+/// Too few can take a seat now: the claim of a verified model waits for others.
+fn wait_for_jury(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
+    let last = audit.claimed_height.saturating_add(LOT_BLOCKS).saturating_add(JURY_WAIT_BLOCKS);
+    if audit.profile.is_none() || ctx.block.height >= last {
+        return ending::end(ctx, audit, Finding::NoJury);
+    }
+    due_in(&mut audit, ctx.block, JURY_RETRY_BLOCKS, 0);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+    Ok(())
+}
+
+/// The larger jury: as many as there are, from as many on as it takes to decide; `false` if there are fewer by now.
+pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit) -> Result<bool, Error> {
+    let AuditParams { appeal_jury, appeal_threshold, .. } = numbers_of(audit);
+    let Some(jury) = draw(ctx, audit, appeal_jury, appeal_threshold) else { return Ok(false) };
     take_seats(ctx, audit, &jury)?;
     Ok(true)
 }
@@ -220,7 +252,8 @@ fn draw(ctx: &Ctx<'_>, audit: &Audit, seats: u32, least: u32) -> Option<Vec<Addr
     }
     // A round of its own number, so that an appeal is another draw.
     let beacon = digest(&[&ctx.block.beacon, &audit.round.to_be_bytes()]);
-    jury::draw(&beacon, audit.id, &members, usize::try_from(seats).ok()?)
+    let seats = members.len().min(usize::try_from(seats).ok()?);
+    jury::draw(&beacon, audit.id, &members, seats)
 }
 
 /// Operators of the pool that a seat may go to, with their bonds: who has no interest in the claim, and
@@ -242,9 +275,4 @@ pub(super) fn candidates(store: &dyn Read, audit: &Audit) -> Vec<(Address, Amoun
         .filter(|(operator, _)| !apart.contains(&operator.text().as_str()))
         .filter(|(operator, _)| market::free_bond(store, *operator) >= seat)
         .collect()
-}
-
-/// What jurors share of a clean claim, from the provider's part of its charge.
-pub(super) fn fee(audit: &Audit, numbers: &AuditParams) -> Amount {
-    share(Amount::stored(&audit.charge_uxpl), numbers.fee_bps)
 }

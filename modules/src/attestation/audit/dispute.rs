@@ -61,8 +61,8 @@ pub fn appeal(ctx: &mut Ctx<'_>, msg: Appeal) -> Result<MsgAppealResponse, Error
     }
     let numbers = numbers_of(&audit);
     let others = candidates(ctx.store, &audit).len();
-    if u32::try_from(others).unwrap_or(u32::MAX) < numbers.appeal_jury {
-        return Err(Error::NoJury(numbers.appeal_jury));
+    if u32::try_from(others).unwrap_or(u32::MAX) < numbers.appeal_threshold {
+        return Err(Error::NoJury(numbers.appeal_threshold));
     }
     put_down(ctx, operator, bond, numbers.appeal_bond_uxpl.into())?;
     audit.round = 1;

@@ -78,7 +78,8 @@ pub fn reveal(ctx: &mut Ctx<'_>, msg: Reveal) -> Result<MsgRevealResponse, Error
     Ok(MsgRevealResponse {})
 }
 
-/// A juror binds itself to a verdict that nobody else can read yet.
+/// A juror binds itself to a verdict that nobody else can read yet. Who copies another's commitment binds itself to what it cannot
+/// open, for that names its juror; it must not keep whoever it copied from its own.
 pub fn commit_verdict(
     ctx: &mut Ctx<'_>,
     msg: CommitVerdict,
@@ -86,12 +87,6 @@ pub fn commit_verdict(
     let CommitVerdict { carrier: _, audit_id, juror, commitment, signature } = msg;
     let mut audit = at_phase(ctx, audit_id, AuditState::Commit)?;
     let round = audit.round;
-    if audit.seats.iter().any(|seat| seat.commitment == commitment) {
-        return Err(match seat(&mut audit, juror)?.commitment == commitment {
-            true => Error::HasCommitted,
-            false => Error::CopiedCommitment,
-        });
-    }
     let seat = seat(&mut audit, juror)?;
     if !seat.commitment.is_empty() {
         return Err(Error::HasCommitted);

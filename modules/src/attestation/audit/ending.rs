@@ -5,16 +5,20 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    Error, bonds, claim, drift,
+    Error, bonds, drift,
     event::Event,
-    question, stakes,
+    lot, profile, question, stakes,
     state::{
         AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
-        standing, sum, terms,
+        standing, stored_hash, sum, terms,
     },
 };
-use crate::{Address, Amount, Ctx, market, token};
+use crate::{Address, Amount, BPS, Ctx, market, token};
 
+/// What reading a claim costs, of what writing it does, at most: `docs/verification.md`.
+const READING_BPS: u32 = 1_200;
+/// So near to the edge of a profile, of each of its numbers, honest jurors may differ.
+const NEAR_BPS: u32 = 2_500;
 /// Of the bond of a dispute that was lost: what jurors share; the rest is the provider's.
 const LOST_DISPUTE_BPS: u32 = 5_000;
 
@@ -34,11 +38,20 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     ctx.emit(&Event::VerdictsCounted { audit_id: audit.id, round: audit.round, pass, fail });
     // So many keep a claim from being found clean.
     let blocks = jury.saturating_sub(threshold).saturating_add(1);
+    let is_split = audit.round == 0 && (blocks..threshold).contains(&fail);
     let is_clean = fail < threshold && pass >= threshold;
     audit.is_drift |= is_clean && audit.round == 0 && drift::count(ctx, &mut audit);
     if audit.round == 0 && (fail >= threshold || audit.is_drift) {
         audit.state = AuditState::Appeal.into();
         due_in(&mut audit, ctx.block, numbers.appeal_blocks, numbers.appeal_s);
+        AUDITS.set(ctx.store, &audit.id, &audit);
+        return Ok(());
+    }
+    if is_split {
+        // A few who say what is not so must neither keep an honest claim from its pay nor a false one from its slash.
+        audit.state = AuditState::Appeal.into();
+        audit.round = 1;
+        due_in(&mut audit, ctx.block, lot::FIRST_BLOCK, 0);
         AUDITS.set(ctx.store, &audit.id, &audit);
         return Ok(());
     }
@@ -48,13 +61,18 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
         drift::finding(ctx.store, &audit)
     } else if is_clean {
         Finding::Clean
-    } else if fail >= blocks || audit.round > 0 {
-        // What one jury convicted, silence does not make clean.
+    } else if audit.round > 0 {
+        // What one jury convicted, or could not agree on, silence does not make clean.
         Finding::Hung
     } else {
         Finding::Silent
     };
     end(ctx, audit, finding)
+}
+
+/// Whether a larger jury was called because the first did not agree, and nobody appealed.
+pub(super) fn was_split(audit: &Audit) -> bool {
+    audit.round == 1 && Amount::stored(&audit.appeal_bond_uxpl) == Amount::ZERO
 }
 
 /// A juror that has not looked has said nothing.
@@ -108,30 +126,39 @@ fn is_guilty(finding: Finding) -> bool {
     matches!(finding, Finding::Convicted | Finding::Hidden | Finding::Drifted)
 }
 
-/// What becomes of the claim. Of a clean one, the jurors' fee.
+/// What becomes of the claim, and what its jurors share for having read it.
 fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amount, Error> {
     match finding {
         Finding::Clean => {
-            let most = market::audit_fee_max(ctx.store, audit.id)?;
-            let fee = claim::fee(audit, &numbers_of(audit)).min(most);
-            market::set_audit_fee(ctx.store, audit.id, fee)?;
-            let released = market::settle_held(ctx, audit.id)?;
-            if released != market::Released::Settled {
-                return Ok(Amount::ZERO);
+            if market::settle_held(ctx, audit.id)? == market::Released::Settled {
+                drift::paid(ctx.store, audit);
             }
-            drift::paid(ctx.store, audit);
-            Ok(fee)
         }
         Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => {
             market::void_held(ctx, audit.id)?;
-            Ok(Amount::ZERO)
         }
         Finding::Silent | Finding::NoJury | Finding::Unspecified => {
             market::release(ctx, audit.id)?;
             drift::paid(ctx.store, audit);
-            Ok(Amount::ZERO)
         }
     }
+    // A slash pays for itself.
+    if is_guilty(finding) { Ok(Amount::ZERO) } else { take_prepaid(ctx, audit) }
+}
+
+/// What jurors and carriers get from the model's purse: what so many readings cost, as far as it goes.
+fn take_prepaid(ctx: &mut Ctx<'_>, audit: &Audit) -> Result<Amount, Error> {
+    let readings = audit.seats.iter().filter(|seat| says(seat).is_some()).count();
+    let Some(readings) = u32::try_from(readings).ok().filter(|readings| *readings > 0) else {
+        return Ok(Amount::ZERO);
+    };
+    let charge = Amount::stored(&audit.charge_uxpl);
+    let carried = audit.carried.iter().map(|carried| Amount::stored(&carried.owed_uxpl));
+    let most = carried.fold(share(charge, READING_BPS.saturating_mul(readings)), sum);
+    let purse = market::audit_purse(&stored_hash(&audit.model_id));
+    let taken = most.min(token::balance(ctx.store, purse));
+    token::transfer(ctx, purse, account(), taken)?;
+    Ok(taken)
 }
 
 /// A tenth is the jurors', a tenth goes to who found the cheat, the rest is burned.
@@ -181,6 +208,27 @@ fn end_bonds(
     Ok(())
 }
 
+/// What the first jury must not have said, by what the larger one found. Where most of that measured what is within
+/// [`NEAR_BPS`] of the profile's edge, kernels may see it either way, and nobody was wrong.
+fn wrong(audit: &Audit, finding: Finding) -> Option<bool> {
+    let pass = match finding {
+        Finding::Clean => true,
+        Finding::Convicted => false,
+        _ => return None,
+    };
+    let edge_bps = if pass { BPS.saturating_sub(NEAR_BPS) } else { BPS.saturating_add(NEAR_BPS) };
+    let edge = profile::scaled(&audit.profile?, edge_bps);
+    let of_side = |seat: &&Seat| seat.round == 1 && says(seat) == Some(pass);
+    let measured =
+        audit.seats.iter().filter(of_side).filter_map(|seat| seat.verdict.as_ref()?.measures);
+    let (mut plain, mut all) = (0u32, 0u32);
+    for measures in measured {
+        all = all.saturating_add(1);
+        plain = plain.saturating_add((profile::within(&measures, &edge) == pass).into());
+    }
+    (plain > all / 2).then_some(!pass)
+}
+
 /// Every seat's bond is free again, but for what silence and a verdict that was found wrong cost.
 fn end_seats(
     ctx: &mut Ctx<'_>,
@@ -190,13 +238,13 @@ fn end_seats(
 ) -> Result<(), Error> {
     let numbers = numbers_of(audit);
     let (judged, id) = (audit.is_revealed, audit.id);
-    let overturned = finding == Finding::Clean && audit.round == 1;
+    let wrong = wrong(audit, finding);
     for seat in &mut audit.seats {
         let juror = Address::stored(&seat.juror);
         let locked = Amount::stored(&seat.locked_uxpl);
         let part_bps = match says(seat) {
             None if judged => numbers.silent_bps,
-            Some(false) if overturned && seat.round == 0 => numbers.wrong_bps,
+            Some(said) if wrong == Some(said) && seat.round == 0 => numbers.wrong_bps,
             _ => 0,
         };
         let mut lost = share(locked, part_bps);
@@ -272,6 +320,7 @@ fn count(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) {
         Finding::Silent => {
             standing.audits_open_ended = standing.audits_open_ended.saturating_add(1);
         }
+        Finding::NoJury => standing.is_audited_next = true,
         _ => return,
     }
     STANDINGS.set(ctx.store, &operator, &standing);

@@ -130,9 +130,6 @@ pub enum Error {
     /// The juror committed before.
     #[error("the juror has committed to a verdict")]
     HasCommitted,
-    /// Another juror's commitment.
-    #[error("the commitment is another juror's")]
-    CopiedCommitment,
     /// Nothing to open.
     #[error("the juror has committed to no verdict")]
     NotCommitted,
@@ -194,7 +191,6 @@ impl Coded for Error {
             Self::BadSignature => 28,
             Self::NotJuror => 29,
             Self::HasCommitted => 30,
-            Self::CopiedCommitment => 31,
             Self::NotCommitted => 32,
             Self::HasOpened => 33,
             Self::WrongOpening => 34,

@@ -36,7 +36,7 @@ pub fn default_params() -> AuditParams {
         verdict_s: 300,
         appeal_blocks: 200,
         appeal_s: 3_600,
-        fee_bps: 1_000,
+        fee_bps: 500,
         duty_fee_max_uxpl: 20_000,
         dispute_bond_uxpl: 10 * XPL,
         appeal_bond_uxpl: 50 * XPL,

@@ -3,7 +3,10 @@
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use prost::Message;
 
-use crate::types::{Hash, digest};
+use crate::{
+    BPS,
+    types::{Hash, digest},
+};
 
 /// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
 pub const DEFAULT_PROFILE: Profile = Profile {
@@ -45,6 +48,22 @@ pub fn within(measures: &Measures, profile: &Profile) -> bool {
         && projection_holds(measures, profile)
         && tokens_hold(measures, profile)
         && measures.is_ended_well
+}
+
+/// A profile each of whose measures may be as large as a part of what it was, rounded down.
+pub fn scaled(profile: &Profile, bps: u32) -> Profile {
+    let part = |value: u32| {
+        let part = u64::from(value).saturating_mul(bps.into()).checked_div(BPS.into());
+        part.and_then(|part| u32::try_from(part).ok()).unwrap_or(u32::MAX)
+    };
+    Profile {
+        exponent_mismatches_max: part(profile.exponent_mismatches_max),
+        mantissa_mean_centi_max: part(profile.mantissa_mean_centi_max),
+        mantissa_median_max: part(profile.mantissa_median_max),
+        projection_ppm_max: part(profile.projection_ppm_max),
+        margin_ppm_max: part(profile.margin_ppm_max),
+        tokens_per_outlier: profile.tokens_per_outlier,
+    }
 }
 
 /// Each number of a profile with its name.
