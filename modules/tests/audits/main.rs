@@ -7,5 +7,6 @@ mod drift;
 #[allow(dead_code, unused_imports, reason = "the tests of audits use a part of it")]
 #[path = "../market/net.rs"]
 mod net;
+mod phases;
 mod refusals;
 mod stories;
