@@ -8,5 +8,6 @@ mod drift;
 #[path = "../market/net.rs"]
 mod net;
 mod phases;
+mod rates;
 mod refusals;
 mod stories;
