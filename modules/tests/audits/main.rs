@@ -3,6 +3,7 @@
 
 mod cheats;
 mod court;
+mod draws;
 mod drift;
 #[allow(dead_code, unused_imports, reason = "the tests of audits use a part of it")]
 #[path = "../market/net.rs"]
