@@ -93,13 +93,13 @@ mod tests {
     /// audit id be64, 00000008 seat be64), mod the weights of those who are left, in their order. Computed apart.
     #[test]
     fn juries_are_golden() {
-        let drawn = |bonds: &[u128], seats| {
-            let jury = draw(&[7; 32], 3, &pool(bonds), seats).unwrap();
+        let drawn = |audit, bonds: &[u128], seats| {
+            let jury = draw(&[7; 32], audit, &pool(bonds), seats).unwrap();
             jury.iter().map(|juror| juror.0[0]).collect::<Vec<_>>()
         };
         let rising: Vec<u128> = (1..=10).map(|at| 100 * at).collect();
-        assert_eq!(drawn(&rising, 7), [1, 6, 7, 5, 9, 3, 2]);
+        assert_eq!(drawn(3, &rising, 7), [1, 6, 7, 5, 9, 3, 2]);
         let rich = [100, 100, 100, 100, 100, 100, 100, 100, 100, 5_000];
-        assert_eq!(drawn(&rich, 5), [9, 5, 4, 2, 8], "who weighs no more than a fifth");
+        assert_eq!(drawn(4, &rich, 5), [7, 9, 8, 1, 5], "none weighs more than a fifth");
     }
 }
