@@ -188,7 +188,11 @@ impl Court {
 
     /// A claim of the provider for a job of `payer`.
     pub fn claim_of(&mut self, payer: Address) -> u64 {
-        let job = job_for(payer, &self.net.model());
+        self.claim_for(job_for(payer, &self.net.model()))
+    }
+
+    /// A claim of the provider for this job.
+    pub fn claim_for(&mut self, job: MsgSubmitJob) -> u64 {
         let id = self.net.submit(MsgSubmitJob { sampling: Some(self.sampling), ..job }).unwrap();
         self.end_quickly();
         self.end_quickly();
@@ -337,6 +341,15 @@ impl Court {
     pub fn bond(&self, operator: Address) -> u128 {
         self.net.provider(operator).unwrap().bond_uxpl.parse().unwrap()
     }
+}
+
+/// From this genesis on the provider is one whose rate is down to the least.
+pub fn make_known(genesis: &mut GenesisState) {
+    genesis.attestation.as_mut().unwrap().standings = vec![Standing {
+        operator: PROVIDER.text(),
+        clean_uxpl: (500 * XPL).to_string(),
+        ..Standing::default()
+    }];
 }
 
 pub fn sign_reveal(mut msg: MsgReveal) -> MsgReveal {

@@ -3,10 +3,13 @@
 
 mod cheats;
 mod court;
+mod draws;
 mod drift;
 mod juries;
 #[allow(dead_code, unused_imports, reason = "the tests of audits use a part of it")]
 #[path = "../market/net.rs"]
 mod net;
+mod phases;
+mod rates;
 mod refusals;
 mod stories;

@@ -90,12 +90,6 @@ fn evidence_that_does_not_match_is_refused() {
     let mut root = good.clone();
     root.fingerprints_root[0] ^= 1;
     refused_as(court.reveal_as(sign_reveal(root)), 27);
-    let mut modulus = good.clone();
-    modulus.leaves[1].leaf[0] = 0;
-    refused_as(court.reveal_as(sign_reveal(modulus)), 25);
-    let mut short = good.clone();
-    short.leaves[0].leaf.pop();
-    refused_as(court.reveal_as(sign_reveal(short)), 2);
     let carried = MsgReveal { carrier: USERS[1].text(), ..good.clone() };
     let forged = MsgReveal { signature: vec![1; 64], ..good.clone() };
     refused_as(court.reveal_as(forged), 28);
@@ -104,6 +98,96 @@ fn evidence_that_does_not_match_is_refused() {
     refused_as(court.reveal_as(good.clone()), 21);
     court.end(1);
     refused_as(court.reveal_as(good), 20);
+}
+
+/// The evidence of an audit in which one number, be16, of one of the leaves is another.
+fn with_number(good: &MsgReveal, leaf: usize, at: usize, number: u16) -> MsgReveal {
+    let mut msg = good.clone();
+    msg.leaves[leaf].leaf[at..at + 2].copy_from_slice(&number.to_be_bytes());
+    sign_reveal(msg)
+}
+
+/// The tests of `evidence.rs` say which numbers stand for nothing. Here: that the chain asks, and by the rows
+/// that the claim has, 25 of the prompt and 40 of the output.
+#[test]
+fn numbers_of_leaves_that_stand_for_nothing_are_refused() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    let good = court.reveal_msg(id);
+    assert_eq!(court.audit(id).leaves, [0, 1, 2]);
+    // A modulus, then 128 coefficients; from there on 8 projections of each row.
+    let (modulus, first, last) = (0, 2, 256);
+    let row = |row: usize| 258 + 16 * row;
+    for (leaf, at, number) in [
+        (1, modulus, 0),
+        (1, modulus, 32_768),
+        (1, modulus, 65_498),
+        (1, first, 65_497),
+        (1, last, 65_535),
+        // Infinities and NaNs, also where a leaf has no row.
+        (1, row(0), 0x7c00),
+        (1, row(31), 0xfc00),
+        (1, row(0), 0x7c01),
+        (1, row(32) - 2, 0xffff),
+        (2, row(32) - 2, 0x7e00),
+        // The first number of the first row that is none, and the last number; -0 is not zero.
+        (0, row(25), 1),
+        (2, row(8), 1),
+        (2, row(32) - 2, 0x8000),
+    ] {
+        refused_as(court.reveal_as(with_number(&good, leaf, at, number)), 25);
+    }
+    // As far as they may be: well formed, and not what the receipt's root binds.
+    for (leaf, at, number) in [
+        (1, modulus, 32_769),
+        (1, first, 65_496),
+        (1, row(0), 0x7bff),
+        (0, row(25) - 2, 0x8000),
+        (1, row(32) - 2, 1),
+        (2, row(8) - 2, 0xfbff),
+    ] {
+        refused_as(court.reveal_as(with_number(&good, leaf, at, number)), 26);
+    }
+    court.reveal_as(good).unwrap();
+}
+
+#[test]
+fn evidence_that_is_too_large_or_too_small_is_refused() {
+    let mut court = Court::new(numbers(), 8);
+    let id = court.audited();
+    let good = court.reveal_msg(id);
+    let changed = |change: fn(&mut MsgReveal)| {
+        let mut msg = good.clone();
+        change(&mut msg);
+        sign_reveal(msg)
+    };
+    let wrong: [fn(&mut MsgReveal); 11] = [
+        |msg| msg.leaves.clear(),
+        |msg| msg.leaves = vec![msg.leaves[0].clone(); 34],
+        |msg| msg.leaves[0].leaf.clear(),
+        |msg| msg.leaves[0].leaf.truncate(769),
+        |msg| msg.leaves[2].leaf.push(0),
+        |msg| msg.leaves[0].path = vec![vec![1; 32]; 33],
+        |msg| msg.leaves[2].fingerprint_path = vec![vec![1; 32]; 33],
+        |msg| msg.leaves[0].path[0].truncate(31),
+        |msg| msg.leaves[2].fingerprint_path[0].push(0),
+        |msg| msg.fingerprints_root.clear(),
+        |msg| msg.fingerprints_root.push(0),
+    ];
+    for (at, change) in wrong.into_iter().enumerate() {
+        let refusal = court.reveal_as(changed(change)).expect_err("must be refused");
+        assert_eq!((refusal.codespace, refusal.code), ("audit", 2), "{at}: {refusal}");
+    }
+    for signature in [vec![], vec![1; 63], vec![1; 65]] {
+        refused_as(court.reveal_as(MsgReveal { signature, ..good.clone() }), 2);
+    }
+    // As large as it may be: refused for what it says, and no more for its size.
+    let most = changed(|msg| msg.leaves = vec![msg.leaves[0].clone(); 33]);
+    refused_as(court.reveal_as(most), 24);
+    refused_as(court.reveal_as(changed(|msg| msg.leaves[0].path = vec![vec![1; 32]; 32])), 26);
+    let long = changed(|msg| msg.leaves[0].fingerprint_path = vec![vec![1; 32]; 32]);
+    refused_as(court.reveal_as(long), 27);
+    court.reveal_as(good).unwrap();
 }
 
 fn empty_reveal() -> MsgReveal {

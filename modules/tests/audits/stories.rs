@@ -305,13 +305,7 @@ fn a_claim_that_no_beacon_selected_can_be_disputed() {
 
 /// The provider is one whose rate is down to the least.
 fn known(numbers: AuditParams, jurors: u8) -> Court {
-    Court::with(numbers, jurors, |genesis| {
-        genesis.attestation.as_mut().unwrap().standings = vec![Standing {
-            operator: PROVIDER.text(),
-            clean_uxpl: (500 * XPL).to_string(),
-            ..Standing::default()
-        }];
-    })
+    Court::with(numbers, jurors, make_known)
 }
 
 #[test]

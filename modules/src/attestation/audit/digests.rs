@@ -117,6 +117,7 @@ pub fn drawn_leaves(beacon: &Hash, audit_id: u64, count: u32, wanted: u32) -> Ve
 mod tests {
     use super::*;
     use crate::types::hex;
+    use plasma_proto::plasma::attestation::v1::Measures;
 
     #[test]
     fn digests_are_golden() {
@@ -132,6 +133,42 @@ mod tests {
         assert_eq!(found, GOLDEN);
         let other = MsgReveal { carrier: "y".into(), signature: [1].into(), ..reveal.clone() };
         assert_eq!(reveal_digest("plasma-1", &reveal), reveal_digest("plasma-1", &other));
+    }
+
+    /// sha256 of (00000011 "xpl/commitment/v1", 00000008 chain id, 00000008 audit id be64, 00000004 round be32,
+    /// 00000014 juror, 0000005b the verdict's 91 bytes, 00000020 salt), computed apart: a verdict is pass, the eight
+    /// measures in their order, and the answer.
+    #[test]
+    fn a_commitment_binds_measures_and_answer() {
+        let measures = Measures {
+            exponent_mismatches: 14,
+            mantissa_mean_centi: 250,
+            mantissa_median: 2,
+            projection_ppm: 30_000,
+            margin_ppm: 20_000,
+            outliers: 1,
+            tokens: 40,
+            is_ended_well: true,
+        };
+        let answer = (0x6400u16..0x6420).flat_map(u16::to_be_bytes).collect();
+        let verdict = Verdict { pass: true, measures: Some(measures), answer };
+        let bytes = hex(&verdict.encode_to_vec());
+        let (head, tail) = bytes.split_at(54);
+        assert_eq!(head, "08011215080e10fa01180220b0ea0128a09c013001382840011a40");
+        assert!(
+            tail.starts_with("640064016402") && tail.ends_with("641e641f") && tail.len() == 128
+        );
+        let found = commitment("plasma-1", 7, 1, Address([3; 20]), &verdict, &[4; 32]);
+        assert_eq!(hex(&found), "51cc776bfb7d639db06e6b148d6f71f7606b1a3c08688b9620a6073caceecc3f");
+    }
+
+    /// Draw i goes by the first eight bytes, be64, of sha256 of (0000000d "xpl/leaves/v1", 00000020 beacon, 00000008
+    /// audit id be64, 00000004 i be32), mod the leaves that are left; the last of them takes the place of the one
+    /// that is drawn. Computed apart.
+    #[test]
+    fn leaves_that_are_drawn_are_golden() {
+        assert_eq!(drawn_leaves(&[1; 32], 7, 40, 4), [0, 6, 11, 23, 36]);
+        assert_eq!(drawn_leaves(&[1; 32], 7, 6, 4), [0, 1, 2, 3, 4]);
     }
 
     #[test]

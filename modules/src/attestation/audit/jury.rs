@@ -88,4 +88,18 @@ mod tests {
         assert!((60..=81).contains(&share(drawn[0])), "{drawn:?}");
         assert!((26..=45).contains(&share(drawn[5])), "{drawn:?}");
     }
+
+    /// A seat goes by the first 16 bytes, be128, of sha256 of (0000000b "xpl/jury/v1", 00000020 beacon, 00000008
+    /// audit id be64, 00000008 seat be64), mod the weights of those who are left, in their order. Computed apart.
+    #[test]
+    fn juries_are_golden() {
+        let drawn = |audit, bonds: &[u128], seats| {
+            let jury = draw(&[7; 32], audit, &pool(bonds), seats).unwrap();
+            jury.iter().map(|juror| juror.0[0]).collect::<Vec<_>>()
+        };
+        let rising: Vec<u128> = (1..=10).map(|at| 100 * at).collect();
+        assert_eq!(drawn(3, &rising, 7), [1, 6, 7, 5, 9, 3, 2]);
+        let rich = [100, 100, 100, 100, 100, 100, 100, 100, 100, 5_000];
+        assert_eq!(drawn(4, &rich, 5), [7, 9, 8, 1, 5], "none weighs more than a fifth");
+    }
 }

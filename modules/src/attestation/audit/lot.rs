@@ -139,15 +139,17 @@ mod tests {
             .collect()
     }
 
-    /// `(1 - p)^32 = 1 - a`, in integers of 2^-64.
+    /// `(1 - p)^beacons`, that none of so many selects, in integers of 2^-64.
+    fn escapes(chance: u64, beacons: usize) -> u128 {
+        let stays = (1u128 << 64) - u128::from(chance);
+        (0..beacons).fold(1u128 << 64, |all, _| ((all >> 1) * stays) >> 63)
+    }
+
+    /// `(1 - p)^32 = 1 - a`.
     #[test]
     fn the_chances_are_the_formulas() {
         for (percent, chance) in CHANCES.iter().enumerate().take(100) {
-            let stays = (1u128 << 64) - u128::from(*chance);
-            let mut all = 1u128 << 64;
-            for _ in 0..BEACONS {
-                all = ((all >> 1) * stays) >> 63;
-            }
+            let all = escapes(*chance, BEACONS);
             let wanted = (1u128 << 64) / 100 * (100 - percent as u128);
             assert!(all.abs_diff(wanted) < 1 << 14, "{percent}: {all:x} {wanted:x}");
         }
@@ -163,5 +165,48 @@ mod tests {
         }
         assert!((0..1_000).all(|claim| selects(&[], claim, 10_000)));
         assert!((0..1_000).all(|claim| selects(&[], claim, 9_901)), "rounded up");
+    }
+
+    /// The first eight bytes, be64, of sha256 of (0000000c "xpl/audit/v1", 00000020 beacon, 00000008 claim be64),
+    /// computed apart.
+    #[test]
+    fn what_a_beacon_draws_for_a_claim_is_golden() {
+        let found = [(5, 7), (5, 8), (6, 7)].map(|(beacon, claim)| number(&[beacon; 32], claim));
+        assert_eq!(found, [0x4079fcf5071fb1b3, 0x63cf70f71743f04f, 0xa4640f4bcc1db42e]);
+    }
+
+    /// What a coalition leaves of the beacons: it proposes the blocks at `own`, knows each of these beacons before
+    /// anybody else, and proposes nothing where its beacon would select the claim. Another proposer's beacon in its
+    /// place could only select more.
+    fn left_by_coalition(all: &[Hash], own: &[usize], claim: u64, rate_bps: u32) -> Vec<Hash> {
+        let goes = |at: &usize| !own.contains(at) || !selects(&[all[*at]], claim, rate_bps);
+        (0..all.len()).filter(goes).map(|at| all[at]).collect()
+    }
+
+    /// A coalition of k of the 32 proposers escapes the lot no more often than `(1 - p)^(32 - k)`, wherever its
+    /// blocks are: the others' beacons select whatever it withholds.
+    #[test]
+    fn who_withholds_beacons_escapes_no_more_often_than_the_others_let_it() {
+        const CLAIMS: u64 = 20_000;
+        let all: Vec<_> = (0..CLAIMS).map(beacons).collect();
+        for own in [&[31][..], &[0, 31], &[0, 1, 2, 3], &[3, 7, 11, 15, 19, 23, 27, 31]] {
+            let selected = (0u64..).zip(&all).filter(|(claim, all)| {
+                selects(&left_by_coalition(all, own, *claim, 1_000), *claim, 1_000)
+            });
+            let found = u128::try_from(selected.count()).unwrap();
+            let chance = (1u128 << 64) - escapes(CHANCES[10], BEACONS - own.len());
+            let wanted = (u128::from(CLAIMS) * chance) >> 64;
+            // Four standard deviations of so many draws, of which fewer than `wanted` are hits.
+            assert!(found.abs_diff(wanted) <= 4 * wanted.isqrt(), "{own:?}: {found}, not {wanted}");
+        }
+    }
+
+    #[test]
+    fn of_who_is_audited_always_nothing_escapes_whatever_is_withheld() {
+        let everything: Vec<usize> = (0..BEACONS).collect();
+        for claim in 0..1_000 {
+            let left = left_by_coalition(&beacons(claim), &everything, claim, 10_000);
+            assert!(left.is_empty() && selects(&left, claim, 10_000));
+        }
     }
 }

@@ -102,6 +102,7 @@ pub fn outside(
 #[cfg(test)]
 mod tests {
     use super::{DEFAULT_PROFILE as PROFILE, *};
+    use crate::types::hex;
 
     #[test]
     fn each_measure_must_be_within() {
@@ -138,5 +139,15 @@ mod tests {
         assert!(outside(&PROFILE, &wider, &wider).is_some());
         assert_ne!(profile_hash(&[1; 32], &PROFILE), profile_hash(&[2; 32], &PROFILE));
         assert_ne!(profile_hash(&[1; 32], &PROFILE), profile_hash(&[1; 32], &wider));
+    }
+
+    /// sha256 of (0000000e "xpl/profile/v1", 00000020 model id, 00000012 the profile's 18 bytes), computed apart.
+    #[test]
+    fn the_name_of_a_profile_is_golden() {
+        assert_eq!(hex(&PROFILE.encode_to_vec()), "080e10fa01180220b0ea0128a09c01308002");
+        assert_eq!(
+            hex(&profile_hash(&[1; 32], &PROFILE)),
+            "33900bc419766a2d800d006539cec2b4bf8ba142a5373bb3126148a13e529f36"
+        );
     }
 }

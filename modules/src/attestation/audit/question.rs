@@ -115,7 +115,7 @@ pub(super) fn mark(audit: &mut Audit, threshold: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attestation::audit::default_params;
+    use crate::{attestation::audit::default_params, types::hex};
     use plasma_proto::plasma::attestation::v1::Verdict;
 
     fn bytes(numbers: impl IntoIterator<Item = u16>) -> Vec<u8> {
@@ -154,6 +154,39 @@ mod tests {
         // The largest that there are, as far apart as they can be, are no overflow.
         let (high, low) = (read(&good).unwrap(), read(&bytes([0xfbff; NUMBERS])).unwrap());
         assert!(is_near(&high, &high, 1) && !is_near(&low, &high, 1_000_000));
+    }
+
+    /// sha256 of (0000000f "xpl/question/v1", 00000020 beacon, 00000008 audit id be64, 00000004 round be32),
+    /// computed apart; row i is drawn by its bytes 8i to 8i+7, be64, mod the length of the output.
+    #[test]
+    fn questions_and_their_rows_are_golden() {
+        let found = [0, 1].map(|round| question(&[7; 32], 3, round));
+        assert_eq!(
+            found.map(|asked| hex(&asked)),
+            [
+                "0bb9a84db4c09febf176cef143a56020e294c45054f48637d5b305c9a3bf0e4a",
+                "93c707c587b17f52ccb88e49701b7d6b9bae8baaf33ab9d8a0551981ac6165a4",
+            ]
+        );
+        assert_eq!(found.map(|asked| rows(&asked, 40)), [[27, 16, 7, 10], [26, 19, 0, 28]]);
+        assert_eq!(
+            rows(&found[0], u32::MAX),
+            [3_229_239_352, 891_039_506, 931_744_392, 2_037_519_380]
+        );
+    }
+
+    /// 64 bytes: f16 as be16, the eight projections of the question's first row, then those of the next.
+    #[test]
+    fn an_answer_is_read_row_by_row() {
+        let mut bytes = [0; ANSWER_BYTES];
+        assert_eq!((bytes.len(), ANSWER_ROWS, PROJECTIONS), (64, 4, 8));
+        // 1 is the first number of the first row, -2 its last, 0.5 begins the second, 65,504 ends the fourth.
+        for (at, number) in [(0, [0x3c, 0]), (14, [0xc0, 0]), (16, [0x38, 0]), (62, [0x7b, 0xff])] {
+            bytes[at..at + 2].copy_from_slice(&number);
+        }
+        let mut wanted = [0; NUMBERS];
+        (wanted[0], wanted[7], wanted[8], wanted[31]) = (1 << 24, -2 << 24, 1 << 23, 65_504 << 24);
+        assert_eq!(read(&bytes), Some(wanted));
     }
 
     #[test]
