@@ -13,14 +13,11 @@ use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
 
 use crate::Options;
+use crate::goals::{CAREERS, goals};
 use crate::lab::{CUTS, Profiles, SAMPLES, SHORT};
 use crate::receipts::Judged;
-use crate::ways::{
-    WAYS,
-    Way::{self, *},
-};
-/// Careers of cheats that are played, and the receipts after which one that was never convicted is given up.
-const CAREERS: u64 = 400;
+use crate::ways::WAYS;
+/// Receipts after which a career of cheating that was never convicted is given up.
 const CAREER_RECEIPTS_MAX: u64 = 200_000;
 /// Part of receipts that is audited, percent: what detection over many receipts is reckoned with.
 const AUDITED_PERCENT: f64 = 10.0;
@@ -49,7 +46,7 @@ fn lengths(whole: u32) -> Vec<u32> {
 }
 
 /// Wilson's interval of 95 %, percent.
-fn interval(hits: usize, of: usize) -> (f64, f64) {
+pub fn interval(hits: usize, of: usize) -> (f64, f64) {
     let (n, z) = (of as f64, 1.96);
     let p = hits as f64 / n;
     let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
@@ -75,15 +72,18 @@ fn profit(caught: f64) -> f64 {
     let terms = audit::terms(&audit::default_params());
     let slash = audit::stakes::slash(&terms, rate_bps, at_risk, Amount::new(u128::MAX));
     let split = market::default_params().split.unwrap_or_default();
-    let earned = f64::from(AT_RISK_XPL) * f64::from(split.provider_bps) / 10_000.0;
+    let prepaid_bps = audit::default_params().fee_bps;
+    let earned = f64::from(AT_RISK_XPL) * f64::from(split.provider_bps - prepaid_bps) / 10_000.0;
     let told = AUDITED_PERCENT / 100.0 * caught;
     (1.0 - told) * earned - told * slash.units() as f64 / UXPL_PER_XPL
 }
 
 /// A provider that cheats the same way until it is convicted, by one claim or by what small deviations add up to.
 #[derive(Debug, Clone, Copy)]
-struct Career {
+pub struct Career {
     receipts: u64,
+    /// Those of them that were audited.
+    pub audits: u64,
     /// Tokens that it was paid for, and those of them since the chain began to add up.
     tokens: f64,
     since: f64,
@@ -93,20 +93,21 @@ struct Career {
 
 /// Receipts drawn again and again from those of one row, judged by the chain's own numbers and a profile; `None` if none of
 /// [`CAREER_RECEIPTS_MAX`] convicted.
-fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
+pub fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
     let numbers = audit::default_params();
     let test = Test::of(&numbers);
     let limit_micro = u64::from(test.limit_milli) * 1_000;
     let (mut load, mut margin) = (0u64, 0u64);
     let mut random = tiny::SplitMix64(seed);
     let mut below = |count: usize| (random.next() % count.max(1) as u64) as usize;
-    let mut career = Career { receipts: 0, tokens: 0.0, since: 0.0, part: 0.0 };
+    let mut career = Career { receipts: 0, audits: 0, tokens: 0.0, since: 0.0, part: 0.0 };
     while career.receipts < CAREER_RECEIPTS_MAX {
         let one = all[below(all.len())];
         let raised = load.max(margin).saturating_mul(10_000) / limit_micro;
         let rate_bps = numbers.rate_min_bps.max(raised.min(10_000) as u32);
         career.receipts += 1;
         if below(10_000) < rate_bps as usize {
+            career.audits += 1;
             career.part = raised as f64 / 1e4;
             if one.is_caught(profile) {
                 return Some(career);
@@ -132,10 +133,11 @@ fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
 
 /// The largest price, XPL per million tokens, at which such careers bring less than they cost on average, with the least bond
 /// that a provider may have and no cost of cheating.
-fn losing_price(careers: &[Career]) -> f64 {
+pub fn losing_price(careers: &[Career]) -> f64 {
     let market = market::default_params();
     let terms = audit::terms(&audit::default_params());
-    let share = f64::from(market.split.unwrap_or_default().provider_bps) / 1e4;
+    let split = market.split.unwrap_or_default();
+    let share = f64::from(split.provider_bps - audit::default_params().fee_bps) / 1e4;
     let bond = Amount::new(u128::from(market.bond_min_uxpl));
     let profit = |price: f64| {
         let of = |career: &Career| {
@@ -217,6 +219,7 @@ pub fn figures(
     ] {
         text += &profile_row(name, profile);
     }
+    text += &goals(judged, profiles, spent);
     text += "\n| provider | tokens | caught, calibrated | interval, % | by | receipts to 99 % | profit, XPL (at the low end) | receipts until convicted, drawn | loses below, XPL per million tokens | receipts until convicted, greedy | loses below | caught, default | caught, narrow | A: exponents | A: mantissa mean | B: projection | C: margin |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for way in WAYS.iter().copied() {
@@ -272,27 +275,6 @@ pub fn figures(
         profit(0.0),
     );
     text += "\nThe narrow profile is for a model whose every honest kernel computes in f32: those that round to f16 or bf16 are rightly told apart by it.\n";
-    let every: &[Way] = &[Honest, HonestPlain, HonestF16, HonestBf16];
-    for (name, profile, honest) in [
-        ("calibrated", &profiles.calibrated, every),
-        ("default", &profiles.default, every),
-        ("narrow", &profiles.narrow, &[Honest, HonestPlain]),
-    ] {
-        let honest: Vec<&Judged> = judged.iter().filter(|one| honest.contains(&one.way)).collect();
-        let rejected = honest.iter().filter(|one| one.is_caught(profile)).count();
-        let (_, high) = interval(rejected, honest.len().max(1));
-        let _ = write!(
-            text,
-            "\nHonest receipts rejected by the {name} profile: {rejected} of {}, of {} segments; at most {high:.1} % of receipts with 95 %.\n",
-            honest.len(),
-            honest.iter().map(|one| one.segments).sum::<usize>(),
-        );
-    }
-    if spent.reading > Duration::ZERO {
-        let part = spent.reading.as_secs_f64() / spent.writing.as_secs_f64().max(1e-9);
-        let _ =
-            write!(text, "\nReading a whole output took {part:.3} of the time of writing it.\n");
-    }
     text + "\n![projections](projection.svg)\n\n![margins](margin.svg)\n"
 }
 

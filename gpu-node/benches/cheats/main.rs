@@ -4,6 +4,7 @@
 //! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--temperatures 0,800] [--only NAME,...] [--samples FILE] [--out FOLDER]`
 
 mod figures;
+mod goals;
 mod lab;
 mod receipts;
 mod ways;
