@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +13,7 @@ use super::model::{cache, parse_id};
 use crate::engine::candle::load_folder;
 use crate::hardware::Backend;
 use crate::models;
-use crate::verify::{Sample, calibrate, profile_json, to_svg, writers};
+use crate::verify::{Sample, calibrate, profile_json, refused, to_svg, writers};
 
 /// What is asked if no file of prompts is given: short and long, prose and lists, and what has many answers that are nearly as likely.
 const PROMPTS: [&str; 8] = [
@@ -116,7 +116,12 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
         writers.len(),
         args.out.display()
     );
-    Ok(())
+    match refused(&made.profile) {
+        None => Ok(()),
+        Some(why) => bail!(
+            "{why}. Leave --dtypes or prompts out that ask for more than is served, or use the profile for xpl verify --profile alone"
+        ),
+    }
 }
 
 fn sample_json(sample: &Sample) -> Value {
