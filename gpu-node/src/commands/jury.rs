@@ -2,18 +2,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
 use plasma_proto::plasma::attestation::v1::{
-    ModelProfile, MsgJoinPool, MsgLeavePool, QueryDutiesRequest, QueryDutiesResponse,
-    QueryPoolRequest, QueryPoolResponse, QueryProfileRequest, QueryProfileResponse,
+    ModelProfile, MsgJoinPool, MsgLeavePool, QueryProfileRequest, QueryProfileResponse,
 };
 use serde_json::json;
 
 use super::{Home, model, provider};
 use crate::client::{Client, ClientError, TxOptions, any};
-
-/// Operators asked for at a time; a pool has no more.
-const POOL_PAGE: u64 = 1_000;
+use crate::jury::{duties, is_member};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JuryCommand {
@@ -76,14 +72,7 @@ pub(super) async fn standing(
     operator: &str,
 ) -> Result<Option<(QueryProfileResponse, bool)>, ClientError> {
     let Some(found) = profile(client, model).await? else { return Ok(None) };
-    let request = QueryPoolRequest {
-        model_id: model.to_owned(),
-        pagination: Some(PageRequest { limit: POOL_PAGE, ..PageRequest::default() }),
-        of_proposal: false,
-    };
-    let pool: QueryPoolResponse =
-        client.query("/plasma.attestation.v1.Query/Pool", &request).await?;
-    let is_in = pool.members.iter().any(|member| member.operator == operator);
+    let is_in = is_member(client, model, operator).await?;
     Ok(Some((found, is_in)))
 }
 
@@ -177,9 +166,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
         let found = standing(&client, &model, &operator).await?;
         pools.push((model, found));
     }
-    let request = QueryDutiesRequest { operator: operator.clone(), pagination: None };
-    let owed: QueryDutiesResponse =
-        client.query("/plasma.attestation.v1.Query/Duties", &request).await?;
+    let owed = duties(&client, &operator).await?;
     if output == Output::Json {
         let pools: Vec<_> = pools
             .iter()
@@ -198,7 +185,6 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             })
             .collect();
         let duties: Vec<_> = owed
-            .duties
             .iter()
             .map(|duty| {
                 json!({
@@ -234,7 +220,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             }
         }
     }
-    for duty in &owed.duties {
+    for duty in &owed {
         println!(
             "duty      audit {}: {}, until block {} and time {}",
             duty.audit.as_ref().map_or(0, |audit| audit.id),
@@ -248,7 +234,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             duty.due_s
         );
     }
-    if owed.duties.is_empty() {
+    if owed.is_empty() {
         println!("duty      none");
     }
     Ok(())
