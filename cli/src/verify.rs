@@ -15,6 +15,7 @@ use gpu_node::evidence as leaves;
 use gpu_node::hardware::Backend;
 use gpu_node::models::{self, Cache, ModelsError};
 use gpu_node::verify::{self, Claim, DEFAULT_PROFILE, Report, SegmentMeasures, Tier};
+use plasma_modules::attestation::audit::outliers_max;
 use plasma_modules::attestation::{
     receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash,
 };
@@ -26,7 +27,7 @@ use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::amount::xpl;
+use crate::amount::{xpl, xpl_text};
 use crate::audit::{self, read_file, read_profile, until};
 use crate::dispute::{self, Terms};
 use crate::error::{Failure, Result};
@@ -102,14 +103,48 @@ struct Check {
     /// `None` if it was not asked.
     is_ok: Option<bool>,
     detail: String,
+    /// The numbers by which it was answered.
+    judged: Vec<Judged>,
+}
+
+/// A number, and the most that it may be.
+#[derive(Clone, Copy)]
+struct Judged {
+    name: &'static str,
+    value: u32,
+    limit: u32,
+}
+
+impl Judged {
+    /// For people, in `unit`s.
+    fn text(self, unit: f64) -> String {
+        format!("{} (at most {})", decimal(self.value, unit), decimal(self.limit, unit))
+    }
+}
+
+impl Check {
+    fn by<const N: usize>(self, judged: [Judged; N]) -> Self {
+        Self { judged: judged.into(), ..self }
+    }
+
+    fn json(&self) -> Value {
+        let Self { name, is_ok, detail, judged } = self;
+        let measures: serde_json::Map<String, Value> = judged
+            .iter()
+            .map(|Judged { name, value, limit }| {
+                ((*name).to_owned(), json!({ "value": value, "limit": limit }))
+            })
+            .collect();
+        json!({ "check": name, "ok": is_ok, "detail": detail, "measures": measures })
+    }
 }
 
 fn check(name: &'static str, is_ok: bool, detail: impl Into<String>) -> Check {
-    Check { name, is_ok: Some(is_ok), detail: detail.into() }
+    Check { name, is_ok: Some(is_ok), detail: detail.into(), judged: Vec::new() }
 }
 
 fn unasked(name: &'static str, why: impl Into<String>) -> Check {
-    Check { name, is_ok: None, detail: why.into() }
+    Check { name, is_ok: None, detail: why.into(), judged: Vec::new() }
 }
 
 /// Runs `xpl verify`.
@@ -337,6 +372,7 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         None => "as the file says; no node was asked".to_owned(),
     };
     let right_chain = chain_id.is_none_or(|chain_id| *chain_id == receipt.chain_id);
+    let length = Judged { name: "tokens", value: n_out, limit: job.max_tokens };
     vec![
         check(
             "receipt",
@@ -359,12 +395,20 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         check(
             "answer",
             bound && counted,
-            format!("{n_out} tokens and their text are those that the receipt binds"),
-        ),
+            format!(
+                "{n_out} tokens (at most {}) and their text are those that the receipt binds",
+                job.max_tokens
+            ),
+        )
+        .by([length]),
         check(
             "charge",
             charge,
-            format!("{} by the formula", due.map_or("unknown".to_owned(), xpl)),
+            format!(
+                "{} on the receipt, {} by the formula",
+                xpl_text(&receipt.charge_uxpl),
+                due.map_or("unknown".to_owned(), xpl)
+            ),
         ),
     ]
 }
@@ -488,16 +532,25 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
     let faults = seen.faults(profile);
     let holds = |name: &str| !faults.contains(&name);
     let measures = &seen.measures;
-    let mut drawn = format!("{} of {claimed} are the model's own", seen.matching);
-    if let Some(at) = seen.first_mismatch {
-        drawn = format!(
-            "{drawn}; the first that is not is number {}, mean distance {} (at most {}), {} far off",
-            at + 1,
-            decimal(measures.margin_ppm, 1e6),
-            decimal(profile.margin_ppm_max, 1e6),
-            measures.outliers
-        );
-    }
+    let judged = |name, value, limit| Judged { name, value, limit };
+    let own = format!("{} of {claimed} are the model's own", seen.matching);
+    let first =
+        seen.first_mismatch.map(|at| format!("; the first that is not is number {}", at + 1));
+    let first = first.unwrap_or_default();
+    let tokens = match seen.tier {
+        Tier::Exact => {
+            let others = claimed.saturating_sub(seen.matching);
+            let others = judged("others", u32::try_from(others).unwrap_or(u32::MAX), 0);
+            check("tokens", holds("tokens"), format!("{own}{first}")).by([others])
+        }
+        Tier::Tolerant => {
+            let margin = judged("margin_ppm", measures.margin_ppm, profile.margin_ppm_max);
+            let far = judged("outliers", measures.outliers, outliers_max(measures, profile));
+            let [distance, count] = [margin.text(1e6), far.text(1.0)];
+            let detail = format!("{own}{first}; mean distance {distance}, far off {count}");
+            check("tokens", holds("tokens"), detail).by([margin, far])
+        }
+    };
     let leaves = match (&seen.bad_leaves, &seen.segments) {
         (Some(bad), _) => check("leaves", false, bad.to_string()),
         (None, Some(segments)) => check(
@@ -527,33 +580,44 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
             let why = "needs the provider's leaves: the receipt holds their root only";
             checks.extend([unasked("activations", why), unasked("projection", why)]);
         }
-        (Tier::Tolerant, Some(_)) => checks.extend([
-            check(
-                "activations",
-                holds("fingerprint"),
-                format!(
-                    "{} of 128 with another exponent (at most {}), mantissas {} apart on average (at most {})",
-                    measures.exponent_mismatches,
-                    profile.exponent_mismatches_max,
-                    decimal(measures.mantissa_mean_centi, 1e2),
-                    decimal(profile.mantissa_mean_centi_max, 1e2),
-                ),
-            ),
-            check(
-                "projection",
-                holds("projection"),
-                format!(
-                    "{} apart (at most {})",
-                    decimal(measures.projection_ppm, 1e6),
-                    decimal(profile.projection_ppm_max, 1e6),
-                ),
-            ),
-        ]),
+        (Tier::Tolerant, Some(_)) => {
+            let exponents = judged(
+                "exponent_mismatches",
+                measures.exponent_mismatches,
+                profile.exponent_mismatches_max,
+            );
+            let mean = judged(
+                "mantissa_mean_centi",
+                measures.mantissa_mean_centi,
+                profile.mantissa_mean_centi_max,
+            );
+            let median =
+                judged("mantissa_median", measures.mantissa_median, profile.mantissa_median_max);
+            let apart =
+                judged("projection_ppm", measures.projection_ppm, profile.projection_ppm_max);
+            let activations = format!(
+                "of 128 with another exponent {}; mantissas apart: mean {}, median {}",
+                exponents.text(1.0),
+                mean.text(1e2),
+                median.text(1.0)
+            );
+            checks.extend([
+                check("activations", holds("fingerprint"), activations)
+                    .by([exponents, mean, median]),
+                check("projection", holds("projection"), format!("distance {}", apart.text(1e6)))
+                    .by([apart]),
+            ]);
+        }
     }
+    let finish = view::finish_words(receipt.finish_reason());
+    let end = match holds("end") {
+        true => finish.to_owned(),
+        false => format!("{finish}, says the receipt: by the model it does not end so"),
+    };
     checks.extend([
-        check("tokens", holds("tokens"), drawn),
+        tokens,
         check("text", seen.text == output.text, "the text is that of the tokens"),
-        check("end", holds("end"), view::finish_words(receipt.finish_reason())),
+        check("end", holds("end"), end),
     ]);
     checks
 }
@@ -587,10 +651,7 @@ fn report(
     let verdict = if is_verified { "VERIFIED" } else { "NOT VERIFIED" };
     let other_kernel = seen.is_some_and(|seen| seen.kernel_id != receipt.kernel_id);
     if app.out.is_json() {
-        let list: Vec<Value> = checks
-            .iter()
-            .map(|check| json!({ "check": check.name, "ok": check.is_ok, "detail": check.detail }))
-            .collect();
+        let list: Vec<Value> = checks.iter().map(Check::json).collect();
         app.out.json(&json!({
             "job_id": job.id,
             "verified": is_verified,
@@ -669,6 +730,8 @@ fn report(
 
 #[cfg(test)]
 mod tests {
+    use plasma_proto::plasma::attestation::v1::Measures;
+
     use super::*;
 
     #[test]
@@ -694,6 +757,69 @@ mod tests {
         let (line, json) = told(None);
         assert!(line.ends_with("xpl dispute 7"), "{line}");
         assert_eq!((&json["possible"], &json["command"]), (&Value::Null, &json!("xpl dispute 7")));
+    }
+
+    /// Whatever is judged by a number says the number, and the most that it may be.
+    #[test]
+    fn every_judged_number_is_told_with_its_limit() {
+        let measures = Measures {
+            exponent_mismatches: 1,
+            mantissa_mean_centi: 20,
+            mantissa_median: 3,
+            projection_ppm: 500,
+            margin_ppm: 100,
+            outliers: 3,
+            tokens: 300,
+            is_ended_well: true,
+        };
+        let mut seen = Report {
+            tier: Tier::Tolerant,
+            kernel_id: "here".into(),
+            prompt_tokens: vec![],
+            text: String::new(),
+            matching: 297,
+            first_mismatch: Some(4),
+            measures,
+            segments: Some(vec![]),
+            bad_leaves: None,
+            root_matches: false,
+            answer: None,
+        };
+        let evidence = Evidence {
+            job: Job::default(),
+            input: String::new(),
+            output: Output { token_ids: vec![1; 300], ..Output::default() },
+            receipt: Receipt::default(),
+            asked: None,
+        };
+        let told = |seen: &Report, name| {
+            let checks = compare(&evidence, seen, &DEFAULT_PROFILE);
+            let check = checks.into_iter().find(|check| check.name == name).unwrap();
+            (check.is_ok, check.detail.clone(), check.json()["measures"].take())
+        };
+        let (ok, detail, numbers) = told(&seen, "activations");
+        assert_eq!(ok, Some(false), "by the median alone");
+        assert_eq!(
+            detail,
+            "of 128 with another exponent 1 (at most 14); mantissas apart: mean 0.2 (at most 2.5), median 3 (at most 2)"
+        );
+        assert_eq!(numbers["mantissa_median"], json!({ "value": 3, "limit": 2 }));
+        assert_eq!(numbers.as_object().unwrap().len(), 3);
+        let (_, detail, numbers) = told(&seen, "projection");
+        assert_eq!(detail, "distance 0.0005 (at most 0.03)");
+        assert_eq!(numbers, json!({ "projection_ppm": { "value": 500, "limit": 30_000 } }));
+        let (ok, detail, numbers) = told(&seen, "tokens");
+        assert_eq!(ok, Some(false), "by the outliers alone");
+        assert!(detail.contains("the first that is not is number 5"), "{detail}");
+        assert!(detail.ends_with("mean distance 0.0001 (at most 0.02), far off 3 (at most 2)"));
+        assert_eq!(numbers["outliers"], json!({ "value": 3, "limit": 2 }));
+
+        // Bit by bit no token may be another one, however near.
+        seen.tier = Tier::Exact;
+        let (ok, detail, numbers) = told(&seen, "tokens");
+        assert_eq!((ok, detail.contains("at most")), (Some(false), false), "{detail}");
+        assert_eq!(numbers, json!({ "others": { "value": 3, "limit": 0 } }));
+        assert_eq!(told(&seen, "root").2, json!({}));
     }
 
     #[test]
