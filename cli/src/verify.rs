@@ -31,6 +31,7 @@ use crate::amount::{xpl, xpl_text};
 use crate::audit::{self, read_file, read_profile, until};
 use crate::dispute::{self, Terms};
 use crate::error::{Failure, Result};
+use crate::game;
 use crate::job;
 use crate::light::ProveArgs;
 use crate::output::{Tone, line, proto_from_json};
@@ -179,21 +180,29 @@ struct Remedy {
     job_id: u64,
     /// What a dispute takes, or why there can be none; `None` if no node was asked.
     terms: Option<Result<Terms>>,
+    /// What a challenge takes, which the chain decides without a jury; `None` if there can be none.
+    challenge: Option<Terms>,
 }
 
-/// Whether the claim can be disputed. A node that does not answer changes no verdict.
-async fn remedy(app: &App, Evidence { job, asked, .. }: &Evidence) -> Remedy {
-    let terms = match asked {
-        Some(_) => Some(
-            async {
-                let client = app.client().await?;
-                dispute::terms(&client, job).await
-            }
-            .await,
-        ),
-        None => None,
-    };
-    Remedy { job_id: job.id, terms }
+/// Whether the claim can be disputed or challenged. A node that does not answer changes no verdict.
+async fn remedy(app: &App, Evidence { job, receipt, asked, .. }: &Evidence) -> Remedy {
+    let mut remedy = Remedy { job_id: job.id, terms: None, challenge: None };
+    if asked.is_none() {
+        return remedy;
+    }
+    match app.client().await {
+        Ok(client) => {
+            remedy.terms = Some(dispute::terms(&client, job).await);
+            remedy.challenge = game::terms(&client, job, receipt).await.ok().flatten();
+        }
+        Err(failure) => remedy.terms = Some(Err(failure)),
+    }
+    remedy
+}
+
+/// What a bond must be, and until when it can be put down.
+fn terms_words(Terms { bond, before: (height, time_s) }: &Terms) -> String {
+    format!("with a bond of {}, before {}", xpl(*bond), until(*height, *time_s))
 }
 
 impl Remedy {
@@ -201,16 +210,25 @@ impl Remedy {
         format!("xpl dispute {}", self.job_id)
     }
 
-    fn line(&self) -> String {
+    fn challenge_command(&self) -> String {
+        format!("gpu-node challenge {} --key FILE", self.job_id)
+    }
+
+    fn text(&self) -> String {
         let command = self.command();
-        match &self.terms {
-            None => format!("to dispute it, if it is not settled:  {command}"),
-            Some(Ok(Terms { bond, before: (height, time_s) })) => format!(
-                "to dispute it with a bond of {}, before {}:  {command}",
-                xpl(*bond),
-                until(*height, *time_s)
+        let dispute = match (&self.terms, &self.challenge) {
+            (None, _) => format!("to dispute it, if it is not settled:  {command}"),
+            (Some(Ok(terms)), _) => format!("to dispute it {}:  {command}", terms_words(terms)),
+            (Some(Err(failure)), None) => format!("it cannot be disputed: {}", failure.message),
+            (Some(Err(failure)), Some(_)) => format!("no jury judges it: {}", failure.message),
+        };
+        match &self.challenge {
+            None => dispute,
+            Some(terms) => format!(
+                "{dispute}\nto have the chain itself decide it, {}:  {}",
+                terms_words(terms),
+                self.challenge_command()
             ),
-            Some(Err(failure)) => format!("it cannot be disputed: {}", failure.message),
         }
     }
 
@@ -224,6 +242,12 @@ impl Remedy {
             "before_height": terms.map(|terms| terms.before.0),
             "before_s": terms.map(|terms| terms.before.1),
             "why": failure,
+            "challenge": self.challenge.map(|Terms { bond, before: (height, time_s) }| json!({
+                "command": self.challenge_command(),
+                "bond_uxpl": bond.text(),
+                "before_height": height,
+                "before_s": time_s,
+            })),
         })
     }
 }
@@ -707,8 +731,9 @@ fn report(
         let tone = if is_verified { Tone::Good } else { Tone::Bad };
         app.out.print(&format!("\njob {}: {}", job.id, app.out.tone(tone, verdict)), &());
         if let Some(remedy) = remedy {
-            app.out.print(&remedy.line(), &());
-            if seen.is_some_and(|seen| seen.tier == Tier::Exact) {
+            app.out.print(&remedy.text(), &());
+            let by_jury = !matches!(remedy.terms, Some(Err(_)));
+            if by_jury && seen.is_some_and(|seen| seen.tier == Tier::Exact) {
                 app.out.note("a jury judges by thresholds: see them by --tolerant and --evidence before you put a bond down");
             }
         }
@@ -736,10 +761,11 @@ mod tests {
 
     #[test]
     fn a_false_claim_says_how_to_dispute_it() {
-        let told = |terms| {
-            let remedy = Remedy { job_id: 7, terms };
-            (remedy.line(), remedy.json())
+        let told_of = |terms, challenge| {
+            let remedy = Remedy { job_id: 7, terms, challenge };
+            (remedy.text(), remedy.json())
         };
+        let told = |terms| told_of(terms, None);
         let bond = Amount::new(10_000_000);
         let (line, json) = told(Some(Ok(Terms { bond, before: (150, 60) })));
         assert_eq!(
@@ -757,6 +783,20 @@ mod tests {
         let (line, json) = told(None);
         assert!(line.ends_with("xpl dispute 7"), "{line}");
         assert_eq!((&json["possible"], &json["command"]), (&Value::Null, &json!("xpl dispute 7")));
+        assert_eq!(json["challenge"], Value::Null);
+
+        // What no jury judges may be decided by the chain itself.
+        let bond = Amount::new(20_000_000);
+        let challenge = Some(Terms { bond, before: (150, 60) });
+        let unverified = Failure::refused("audit", 16, "the model is not verified");
+        let (text, json) = told_of(Some(Err(unverified)), challenge);
+        assert_eq!(
+            text,
+            "no jury judges it: the model is not verified\nto have the chain itself decide it, with a bond of 20 XPL, before block 150 and 1970-01-01T00:01:00Z:  gpu-node challenge 7 --key FILE"
+        );
+        assert_eq!((&json["possible"], &json["command"]), (&json!(false), &Value::Null));
+        assert_eq!(json["challenge"]["command"], "gpu-node challenge 7 --key FILE");
+        assert_eq!(json["challenge"]["bond_uxpl"], "20000000");
     }
 
     /// Whatever is judged by a number says the number, and the most that it may be.
