@@ -47,6 +47,14 @@ const MODELS_FOLDER: &str = "models";
 
 /// What is to be verified.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+    0  verified: every check that could be made holds
+    1  not verified
+    2  it could not be checked: the model is not on this machine, the chain has forgotten the texts, a file cannot be read
+    3  no node answers
+    5  a proof does not hold: the node lies
+  130  interrupted")]
 pub struct VerifyArgs {
     /// Number of a job; or a file: a receipt, or all that `xpl job show --output json` writes (needs no node)
     #[arg(value_name = "JOB|FILE")]

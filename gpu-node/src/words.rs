@@ -1,6 +1,50 @@
 //! What the chain says by number, in the words of every program that shows it.
 
+use plasma_modules::Amount;
 use plasma_proto::plasma::attestation::v1::{Finding, GameReason, GameState};
+
+/// Decimal places of XPL: 1 XPL = 10^6 uxpl.
+pub const XPL_DECIMALS: u32 = 6;
+
+/// An amount for people: `5 XPL`, `1.5 XPL`, `12,345.678901 XPL`; no rounding.
+#[must_use]
+pub fn xpl(amount: Amount) -> String {
+    format!("{} XPL", decimal(amount))
+}
+
+/// An amount as a number of XPL, thousands apart.
+#[must_use]
+pub fn decimal(amount: Amount) -> String {
+    let unit = 10u128.pow(XPL_DECIMALS);
+    let (whole, part) = (amount.units() / unit, amount.units() % unit);
+    let part = format!("{part:06}");
+    let part = part.trim_end_matches('0');
+    let whole = thousands(whole);
+    if part.is_empty() { whole } else { format!("{whole}.{part}") }
+}
+
+/// Decimal text of the chain, in uxpl, for people. What is no amount is shown as it is.
+#[must_use]
+pub fn xpl_text(uxpl: &str) -> String {
+    match uxpl {
+        "" => xpl(Amount::ZERO),
+        text => Amount::parse(text).map_or_else(|| format!("{text} uxpl"), xpl),
+    }
+}
+
+/// A count with commas between thousands.
+#[must_use]
+pub fn thousands(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// What a game waits for.
 #[must_use]

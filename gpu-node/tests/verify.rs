@@ -243,8 +243,10 @@ fn calibrate_writes_a_profile() {
     let samples: serde_json::Value = serde_json::from_str(&read("samples.json")).unwrap();
     assert_eq!(samples["samples"].as_array().unwrap().len(), 4 * 2 * 2);
     assert!(read("profile.svg").starts_with("<svg"));
+    let told: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(told, profile, "the result alone, for programs");
     for (tokens, model) in [("0", "tiny"), ("8", "nothing")] {
-        assert_eq!(run(tokens, model).status.code(), Some(1));
+        assert_eq!(run(tokens, model).status.code(), Some(2));
     }
 }
 

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plasma_proto::plasma::attestation::v1::Measures;
 use serde_json::{Value, json};
 
-use super::Home;
 use super::model::{cache, parse_id};
+use super::{Home, usage};
 use crate::engine::candle::load_folder;
 use crate::hardware::Backend;
 use crate::models;
@@ -28,7 +28,7 @@ const PROMPTS: [&str; 8] = [
 ];
 /// Most prompts that are read of a file.
 const PROMPTS_MAX: usize = 1_000;
-const TOKENS_MAX: u32 = 4_096;
+const TOKENS_MAX: i64 = 4_096;
 
 #[derive(Debug, Args)]
 pub(super) struct Calibrate {
@@ -38,7 +38,7 @@ pub(super) struct Calibrate {
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Tokens of each answer
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(1..=TOKENS_MAX))]
     tokens: u32,
     /// Also as accelerators round that compute in these types
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -58,7 +58,6 @@ enum Rounding {
 }
 
 pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
-    ensure!((1..=TOKENS_MAX).contains(&args.tokens), "--tokens must be 1 to {TOKENS_MAX}");
     let prompts: Vec<String> = match &args.prompts {
         None => PROMPTS.map(str::to_owned).to_vec(),
         Some(path) => fs::read_to_string(path)
@@ -69,7 +68,7 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
             .map(str::to_owned)
             .collect(),
     };
-    ensure!(!prompts.is_empty(), "there is no prompt to ask");
+    ensure!(!prompts.is_empty(), usage("there is no prompt to ask"));
     let device = args.device.open()?;
     let model = match parse_id(&args.model) {
         Ok(id) => models::load(&cache(&home.path)?, &id, &device)?,
@@ -110,7 +109,8 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
     let svg = to_svg(&made.samples, &made.profile).map_err(|error| anyhow!(error))?;
     write("profile.svg", svg)?;
     println!("{profile}");
-    println!(
+    // Beside the result, which is the profile alone: programs read it.
+    eprintln!(
         "{} answers by {} kernels; written to {}",
         made.samples.len(),
         writers.len(),

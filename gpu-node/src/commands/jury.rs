@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use plasma_proto::plasma::attestation::v1::{
     ModelProfile, MsgJoinPool, MsgLeavePool, QueryProfileRequest, QueryProfileResponse,
 };
 use serde_json::json;
 
-use super::{Home, model, provider};
+use super::{Home, Output, model, provider, usage};
 use crate::client::{Client, ClientError, TxOptions, any};
 use crate::jury::{duties, is_member};
 
@@ -30,13 +30,6 @@ pub(super) enum JuryCommand {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
-}
-
-/// How a result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -106,9 +99,9 @@ async fn change(home: &Home, pool: Pool, change: Change) -> anyhow::Result<()> {
     let has = config.models.iter().any(|served| served.id == model_id)
         || config.jury.models.contains(&model_id);
     if change != Change::Leave && !has {
-        bail!(
+        bail!(usage(format!(
             "this node neither serves nor judges {model}: add it to models of [jury] in gpu-node.toml first"
-        );
+        )));
     }
     let client = Client::connect(&config.node).await?;
     let wallet = operator.wallet()?;
