@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
+pub use gpu_node::words::{XPL_DECIMALS, decimal, thousands, xpl, xpl_text};
 use plasma_modules::Amount;
-
-/// Decimal places of XPL: 1 XPL = 10^6 uxpl.
-pub const XPL_DECIMALS: u32 = 6;
 
 /// Longest number that is read, characters.
 const DIGITS_MAX: usize = 64;
@@ -56,42 +54,6 @@ pub fn fixed(text: &str, decimals: u32) -> Result<u128, String> {
         })?;
     let digits = format!("{whole}{part}{}", "0".repeat(missing));
     digits.parse().map_err(|_| "too large".to_owned())
-}
-
-/// An amount for people: `5 XPL`, `1.5 XPL`, `12,345.678901 XPL`; no rounding.
-pub fn xpl(amount: Amount) -> String {
-    format!("{} XPL", decimal(amount))
-}
-
-/// An amount as a number of XPL, thousands apart.
-pub fn decimal(amount: Amount) -> String {
-    let unit = 10u128.pow(XPL_DECIMALS);
-    let (whole, part) = (amount.units() / unit, amount.units() % unit);
-    let part = format!("{part:06}");
-    let part = part.trim_end_matches('0');
-    let whole = thousands(whole);
-    if part.is_empty() { whole } else { format!("{whole}.{part}") }
-}
-
-/// Decimal text of the chain, in uxpl, for people. What is no amount is shown as it is.
-pub fn xpl_text(uxpl: &str) -> String {
-    match uxpl {
-        "" => xpl(Amount::ZERO),
-        text => Amount::parse(text).map_or_else(|| format!("{text} uxpl"), xpl),
-    }
-}
-
-/// A count with commas between thousands.
-pub fn thousands(number: u128) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Thousandths, for `--temperature` and `--top-p`: `0.7` is 700.

@@ -14,7 +14,7 @@ use plasma_modules::Coded as _;
 use plasma_modules::attestation::audit::Error;
 use plasma_modules::types::hex;
 use plasma_proto::plasma::attestation::v1::{
-    AuditParams, AuditState, QueryAuditRequest, QueryAuditResponse, QueryParamsRequest,
+    AuditParams, AuditState, Params, QueryAuditRequest, QueryAuditResponse, QueryParamsRequest,
     QueryParamsResponse, QueryProfileRequest, QueryProfileResponse,
 };
 use plasma_proto::plasma::proof::v1::query_proof_request::Object;
@@ -30,13 +30,13 @@ use crate::watch::{self, patient};
 
 #[cfg(feature = "verify")]
 pub use profile::read_profile;
-pub use words::{tell, until};
+pub use words::{finding_word, tell, until};
 
 /// Largest file of a profile or of a receipt that is read, bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Most audits that a list shows.
-const LIST_MAX: u64 = 100;
+/// Most audits, or games, that a list shows.
+pub const LIST_MAX: u64 = 100;
 
 /// Audits.
 #[derive(Debug, Subcommand)]
@@ -181,14 +181,22 @@ pub async fn profile(client: &Client, model_id: &[u8]) -> Result<Option<QueryPro
     Ok(client.find("/plasma.attestation.v1.Query/Profile", &request).await?)
 }
 
+/// The numbers of audits and of games.
+///
+/// # Errors
+/// If no node answers.
+pub async fn all_params(client: &Client) -> Result<Params> {
+    let path = "/plasma.attestation.v1.Query/Params";
+    let answer: QueryParamsResponse = client.query(path, &QueryParamsRequest {}).await?;
+    Ok(answer.params.unwrap_or_default())
+}
+
 /// The numbers of audits.
 ///
 /// # Errors
 /// If no node answers.
 pub async fn params(client: &Client) -> Result<AuditParams> {
-    let path = "/plasma.attestation.v1.Query/Params";
-    let answer: QueryParamsResponse = client.query(path, &QueryParamsRequest {}).await?;
-    Ok(answer.params.unwrap_or_default().audits.unwrap_or_default())
+    Ok(all_params(client).await?.audits.unwrap_or_default())
 }
 
 /// A file's bytes, if it is not too large.

@@ -141,15 +141,18 @@ fn judge(
     }
     let before = match waits_for_lot {
         Some(audit) => (audit.due_height, audit.due_s),
-        None => {
-            let window = job.terms.unwrap_or_default();
-            (
-                job.delivered_height.saturating_add(window.dispute_window_blocks),
-                job.delivered_s.saturating_add(window.dispute_window_s),
-            )
-        }
+        None => window_end(job),
     };
     Ok(Terms { bond: params.dispute_bond_uxpl.into(), before })
+}
+
+/// When the dispute window of a delivered job ends: at the first block at or past both.
+pub fn window_end(job: &Job) -> (u64, u64) {
+    let window = job.terms.unwrap_or_default();
+    (
+        job.delivered_height.saturating_add(window.dispute_window_blocks),
+        job.delivered_s.saturating_add(window.dispute_window_s),
+    )
 }
 
 /// The bond that is put down: as asked for, or the least.

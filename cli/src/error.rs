@@ -4,19 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use gpu_node::client::ClientError;
+pub use gpu_node::client::{EXIT_REFUSED, EXIT_TIMEOUT, EXIT_UNREACHABLE, EXIT_USAGE};
 use gpu_node::keyfile::KeyfileError;
 use serde::Serialize;
 
 use crate::amount;
 
-/// Exit code: the chain refused, or a verification failed.
-pub const EXIT_REFUSED: u8 = 1;
-/// Exit code: the command cannot be carried out as it was given.
-pub const EXIT_USAGE: u8 = 2;
-/// Exit code: no node answers.
-pub const EXIT_UNREACHABLE: u8 = 3;
-/// Exit code: waited in vain.
-pub const EXIT_TIMEOUT: u8 = 4;
 /// Exit code: a proof failed.
 pub const EXIT_UNPROVEN: u8 = 5;
 /// Exit code: interrupted, as shells count it.
@@ -315,12 +308,21 @@ mod tests {
     fn exit_codes_say_what_kind_it_is() {
         let url = String::from("http://127.0.0.1:1");
         let unreachable = ClientError::Unreachable { url, reason: "refused".into() };
-        assert_eq!(Failure::from(unreachable).exit, EXIT_UNREACHABLE);
+        let text = || String::from("x");
         let timeout = ClientError::Timeout { hash: "AB".into(), waited_s: 60 };
-        assert_eq!(Failure::from(timeout).exit, EXIT_TIMEOUT);
-        assert_eq!(
-            Failure::from(ClientError::InsufficientFunds("1uxpl".into())).exit,
-            EXIT_REFUSED
-        );
+        for (error, exit) in [
+            (unreachable, EXIT_UNREACHABLE),
+            (ClientError::Node { url: text(), reason: text() }, EXIT_UNREACHABLE),
+            (ClientError::MempoolFull(text()), EXIT_UNREACHABLE),
+            (timeout, EXIT_TIMEOUT),
+            (ClientError::InMempool(text()), EXIT_TIMEOUT),
+            (ClientError::Url { url: text(), reason: text() }, EXIT_USAGE),
+            (ClientError::Invalid(text()), EXIT_USAGE),
+            (ClientError::NotFound(text()), EXIT_REFUSED),
+            (ClientError::InsufficientFunds("1uxpl".into()), EXIT_REFUSED),
+        ] {
+            assert_eq!(error.exit_code(), exit, "as gpu-node says it: {error}");
+            assert_eq!(Failure::from(error).exit, exit);
+        }
     }
 }

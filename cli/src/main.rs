@@ -9,6 +9,7 @@ mod contacts;
 mod dispute;
 mod error;
 mod feegrant;
+mod game;
 mod grant;
 mod job;
 mod keyring;
@@ -167,6 +168,9 @@ enum Command {
     /// Claims that are audited, who judges them, and by what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Disputes without a jury: claims that are challenged by `gpu-node challenge`
+    #[command(subcommand)]
+    Game(game::GameCommand),
     /// What became of a transaction
     Tx {
         /// Its hash, 64 hexadecimal digits
@@ -288,6 +292,14 @@ impl App {
         }
     }
 
+    /// As [`Self::address`], as text; empty, as queries have it, if none is given.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub fn address_or_none(&self, text: Option<&str>) -> Result<String> {
+        text.map_or_else(|| Ok(String::new()), |text| Ok(self.address(text)?.text()))
+    }
+
     /// The account of the key that signs; needs no password.
     ///
     /// # Errors
@@ -358,6 +370,7 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Dispute(args) => dispute::dispute(app, args).await,
         Command::Appeal(args) => dispute::appeal(app, args).await,
         Command::Audit(command) => audit::run(app, command).await,
+        Command::Game(command) => game::run(app, command).await,
         Command::Tx { hash, wait } => tx::show(app, &hash, wait).await,
         Command::Block { height } => node::block(app, height).await,
         Command::Status => node::status(app).await,

@@ -15,6 +15,7 @@ use gpu_node::evidence as leaves;
 use gpu_node::hardware::Backend;
 use gpu_node::models::{self, Cache, ModelsError};
 use gpu_node::verify::{self, Claim, DEFAULT_PROFILE, Report, SegmentMeasures, Tier};
+use plasma_modules::attestation::audit::outliers_max;
 use plasma_modules::attestation::{
     receipt_digest, receipt_hash, sampling_seed, text_hash, tokens_hash,
 };
@@ -26,10 +27,11 @@ use plasma_proto::plasma::proof::v1::query_proof_request::Object;
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::amount::xpl;
+use crate::amount::{xpl, xpl_text};
 use crate::audit::{self, read_file, read_profile, until};
 use crate::dispute::{self, Terms};
 use crate::error::{Failure, Result};
+use crate::game;
 use crate::job;
 use crate::light::ProveArgs;
 use crate::output::{Tone, line, proto_from_json};
@@ -45,6 +47,14 @@ const MODELS_FOLDER: &str = "models";
 
 /// What is to be verified.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+    0  verified: every check that could be made holds
+    1  not verified
+    2  it could not be checked: the model is not on this machine, the chain has forgotten the texts, a file cannot be read
+    3  no node answers
+    5  a proof does not hold: the node lies
+  130  interrupted")]
 pub struct VerifyArgs {
     /// Number of a job; or a file: a receipt, or all that `xpl job show --output json` writes (needs no node)
     #[arg(value_name = "JOB|FILE")]
@@ -102,14 +112,48 @@ struct Check {
     /// `None` if it was not asked.
     is_ok: Option<bool>,
     detail: String,
+    /// The numbers by which it was answered.
+    judged: Vec<Judged>,
+}
+
+/// A number, and the most that it may be.
+#[derive(Clone, Copy)]
+struct Judged {
+    name: &'static str,
+    value: u32,
+    limit: u32,
+}
+
+impl Judged {
+    /// For people, in `unit`s.
+    fn text(self, unit: f64) -> String {
+        format!("{} (at most {})", decimal(self.value, unit), decimal(self.limit, unit))
+    }
+}
+
+impl Check {
+    fn by<const N: usize>(self, judged: [Judged; N]) -> Self {
+        Self { judged: judged.into(), ..self }
+    }
+
+    fn json(&self) -> Value {
+        let Self { name, is_ok, detail, judged } = self;
+        let measures: serde_json::Map<String, Value> = judged
+            .iter()
+            .map(|Judged { name, value, limit }| {
+                ((*name).to_owned(), json!({ "value": value, "limit": limit }))
+            })
+            .collect();
+        json!({ "check": name, "ok": is_ok, "detail": detail, "measures": measures })
+    }
 }
 
 fn check(name: &'static str, is_ok: bool, detail: impl Into<String>) -> Check {
-    Check { name, is_ok: Some(is_ok), detail: detail.into() }
+    Check { name, is_ok: Some(is_ok), detail: detail.into(), judged: Vec::new() }
 }
 
 fn unasked(name: &'static str, why: impl Into<String>) -> Check {
-    Check { name, is_ok: None, detail: why.into() }
+    Check { name, is_ok: None, detail: why.into(), judged: Vec::new() }
 }
 
 /// Runs `xpl verify`.
@@ -144,21 +188,29 @@ struct Remedy {
     job_id: u64,
     /// What a dispute takes, or why there can be none; `None` if no node was asked.
     terms: Option<Result<Terms>>,
+    /// What a challenge takes, which the chain decides without a jury; `None` if there can be none.
+    challenge: Option<Terms>,
 }
 
-/// Whether the claim can be disputed. A node that does not answer changes no verdict.
-async fn remedy(app: &App, Evidence { job, asked, .. }: &Evidence) -> Remedy {
-    let terms = match asked {
-        Some(_) => Some(
-            async {
-                let client = app.client().await?;
-                dispute::terms(&client, job).await
-            }
-            .await,
-        ),
-        None => None,
-    };
-    Remedy { job_id: job.id, terms }
+/// Whether the claim can be disputed or challenged. A node that does not answer changes no verdict.
+async fn remedy(app: &App, Evidence { job, receipt, asked, .. }: &Evidence) -> Remedy {
+    let mut remedy = Remedy { job_id: job.id, terms: None, challenge: None };
+    if asked.is_none() {
+        return remedy;
+    }
+    match app.client().await {
+        Ok(client) => {
+            remedy.terms = Some(dispute::terms(&client, job).await);
+            remedy.challenge = game::terms(&client, job, receipt).await.ok().flatten();
+        }
+        Err(failure) => remedy.terms = Some(Err(failure)),
+    }
+    remedy
+}
+
+/// What a bond must be, and until when it can be put down.
+fn terms_words(Terms { bond, before: (height, time_s) }: &Terms) -> String {
+    format!("with a bond of {}, before {}", xpl(*bond), until(*height, *time_s))
 }
 
 impl Remedy {
@@ -166,16 +218,25 @@ impl Remedy {
         format!("xpl dispute {}", self.job_id)
     }
 
-    fn line(&self) -> String {
+    fn challenge_command(&self) -> String {
+        format!("gpu-node challenge {} --key FILE", self.job_id)
+    }
+
+    fn text(&self) -> String {
         let command = self.command();
-        match &self.terms {
-            None => format!("to dispute it, if it is not settled:  {command}"),
-            Some(Ok(Terms { bond, before: (height, time_s) })) => format!(
-                "to dispute it with a bond of {}, before {}:  {command}",
-                xpl(*bond),
-                until(*height, *time_s)
+        let dispute = match (&self.terms, &self.challenge) {
+            (None, _) => format!("to dispute it, if it is not settled:  {command}"),
+            (Some(Ok(terms)), _) => format!("to dispute it {}:  {command}", terms_words(terms)),
+            (Some(Err(failure)), None) => format!("it cannot be disputed: {}", failure.message),
+            (Some(Err(failure)), Some(_)) => format!("no jury judges it: {}", failure.message),
+        };
+        match &self.challenge {
+            None => dispute,
+            Some(terms) => format!(
+                "{dispute}\nto have the chain itself decide it, {}:  {}",
+                terms_words(terms),
+                self.challenge_command()
             ),
-            Some(Err(failure)) => format!("it cannot be disputed: {}", failure.message),
         }
     }
 
@@ -189,6 +250,12 @@ impl Remedy {
             "before_height": terms.map(|terms| terms.before.0),
             "before_s": terms.map(|terms| terms.before.1),
             "why": failure,
+            "challenge": self.challenge.map(|Terms { bond, before: (height, time_s) }| json!({
+                "command": self.challenge_command(),
+                "bond_uxpl": bond.text(),
+                "before_height": height,
+                "before_s": time_s,
+            })),
         })
     }
 }
@@ -337,6 +404,7 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         None => "as the file says; no node was asked".to_owned(),
     };
     let right_chain = chain_id.is_none_or(|chain_id| *chain_id == receipt.chain_id);
+    let length = Judged { name: "tokens", value: n_out, limit: job.max_tokens };
     vec![
         check(
             "receipt",
@@ -359,12 +427,20 @@ fn papers(evidence: &Evidence) -> Vec<Check> {
         check(
             "answer",
             bound && counted,
-            format!("{n_out} tokens and their text are those that the receipt binds"),
-        ),
+            format!(
+                "{n_out} tokens (at most {}) and their text are those that the receipt binds",
+                job.max_tokens
+            ),
+        )
+        .by([length]),
         check(
             "charge",
             charge,
-            format!("{} by the formula", due.map_or("unknown".to_owned(), xpl)),
+            format!(
+                "{} on the receipt, {} by the formula",
+                xpl_text(&receipt.charge_uxpl),
+                due.map_or("unknown".to_owned(), xpl)
+            ),
         ),
     ]
 }
@@ -488,16 +564,25 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
     let faults = seen.faults(profile);
     let holds = |name: &str| !faults.contains(&name);
     let measures = &seen.measures;
-    let mut drawn = format!("{} of {claimed} are the model's own", seen.matching);
-    if let Some(at) = seen.first_mismatch {
-        drawn = format!(
-            "{drawn}; the first that is not is number {}, mean distance {} (at most {}), {} far off",
-            at + 1,
-            decimal(measures.margin_ppm, 1e6),
-            decimal(profile.margin_ppm_max, 1e6),
-            measures.outliers
-        );
-    }
+    let judged = |name, value, limit| Judged { name, value, limit };
+    let own = format!("{} of {claimed} are the model's own", seen.matching);
+    let first =
+        seen.first_mismatch.map(|at| format!("; the first that is not is number {}", at + 1));
+    let first = first.unwrap_or_default();
+    let tokens = match seen.tier {
+        Tier::Exact => {
+            let others = claimed.saturating_sub(seen.matching);
+            let others = judged("others", u32::try_from(others).unwrap_or(u32::MAX), 0);
+            check("tokens", holds("tokens"), format!("{own}{first}")).by([others])
+        }
+        Tier::Tolerant => {
+            let margin = judged("margin_ppm", measures.margin_ppm, profile.margin_ppm_max);
+            let far = judged("outliers", measures.outliers, outliers_max(measures, profile));
+            let [distance, count] = [margin.text(1e6), far.text(1.0)];
+            let detail = format!("{own}{first}; mean distance {distance}, far off {count}");
+            check("tokens", holds("tokens"), detail).by([margin, far])
+        }
+    };
     let leaves = match (&seen.bad_leaves, &seen.segments) {
         (Some(bad), _) => check("leaves", false, bad.to_string()),
         (None, Some(segments)) => check(
@@ -527,33 +612,44 @@ fn compare(evidence: &Evidence, seen: &Report, profile: &Profile) -> Vec<Check> 
             let why = "needs the provider's leaves: the receipt holds their root only";
             checks.extend([unasked("activations", why), unasked("projection", why)]);
         }
-        (Tier::Tolerant, Some(_)) => checks.extend([
-            check(
-                "activations",
-                holds("fingerprint"),
-                format!(
-                    "{} of 128 with another exponent (at most {}), mantissas {} apart on average (at most {})",
-                    measures.exponent_mismatches,
-                    profile.exponent_mismatches_max,
-                    decimal(measures.mantissa_mean_centi, 1e2),
-                    decimal(profile.mantissa_mean_centi_max, 1e2),
-                ),
-            ),
-            check(
-                "projection",
-                holds("projection"),
-                format!(
-                    "{} apart (at most {})",
-                    decimal(measures.projection_ppm, 1e6),
-                    decimal(profile.projection_ppm_max, 1e6),
-                ),
-            ),
-        ]),
+        (Tier::Tolerant, Some(_)) => {
+            let exponents = judged(
+                "exponent_mismatches",
+                measures.exponent_mismatches,
+                profile.exponent_mismatches_max,
+            );
+            let mean = judged(
+                "mantissa_mean_centi",
+                measures.mantissa_mean_centi,
+                profile.mantissa_mean_centi_max,
+            );
+            let median =
+                judged("mantissa_median", measures.mantissa_median, profile.mantissa_median_max);
+            let apart =
+                judged("projection_ppm", measures.projection_ppm, profile.projection_ppm_max);
+            let activations = format!(
+                "of 128 with another exponent {}; mantissas apart: mean {}, median {}",
+                exponents.text(1.0),
+                mean.text(1e2),
+                median.text(1.0)
+            );
+            checks.extend([
+                check("activations", holds("fingerprint"), activations)
+                    .by([exponents, mean, median]),
+                check("projection", holds("projection"), format!("distance {}", apart.text(1e6)))
+                    .by([apart]),
+            ]);
+        }
     }
+    let finish = view::finish_words(receipt.finish_reason());
+    let end = match holds("end") {
+        true => finish.to_owned(),
+        false => format!("{finish}, says the receipt: by the model it does not end so"),
+    };
     checks.extend([
-        check("tokens", holds("tokens"), drawn),
+        tokens,
         check("text", seen.text == output.text, "the text is that of the tokens"),
-        check("end", holds("end"), view::finish_words(receipt.finish_reason())),
+        check("end", holds("end"), end),
     ]);
     checks
 }
@@ -587,10 +683,7 @@ fn report(
     let verdict = if is_verified { "VERIFIED" } else { "NOT VERIFIED" };
     let other_kernel = seen.is_some_and(|seen| seen.kernel_id != receipt.kernel_id);
     if app.out.is_json() {
-        let list: Vec<Value> = checks
-            .iter()
-            .map(|check| json!({ "check": check.name, "ok": check.is_ok, "detail": check.detail }))
-            .collect();
+        let list: Vec<Value> = checks.iter().map(Check::json).collect();
         app.out.json(&json!({
             "job_id": job.id,
             "verified": is_verified,
@@ -646,8 +739,9 @@ fn report(
         let tone = if is_verified { Tone::Good } else { Tone::Bad };
         app.out.print(&format!("\njob {}: {}", job.id, app.out.tone(tone, verdict)), &());
         if let Some(remedy) = remedy {
-            app.out.print(&remedy.line(), &());
-            if seen.is_some_and(|seen| seen.tier == Tier::Exact) {
+            app.out.print(&remedy.text(), &());
+            let by_jury = !matches!(remedy.terms, Some(Err(_)));
+            if by_jury && seen.is_some_and(|seen| seen.tier == Tier::Exact) {
                 app.out.note("a jury judges by thresholds: see them by --tolerant and --evidence before you put a bond down");
             }
         }
@@ -669,14 +763,17 @@ fn report(
 
 #[cfg(test)]
 mod tests {
+    use plasma_proto::plasma::attestation::v1::Measures;
+
     use super::*;
 
     #[test]
     fn a_false_claim_says_how_to_dispute_it() {
-        let told = |terms| {
-            let remedy = Remedy { job_id: 7, terms };
-            (remedy.line(), remedy.json())
+        let told_of = |terms, challenge| {
+            let remedy = Remedy { job_id: 7, terms, challenge };
+            (remedy.text(), remedy.json())
         };
+        let told = |terms| told_of(terms, None);
         let bond = Amount::new(10_000_000);
         let (line, json) = told(Some(Ok(Terms { bond, before: (150, 60) })));
         assert_eq!(
@@ -694,6 +791,83 @@ mod tests {
         let (line, json) = told(None);
         assert!(line.ends_with("xpl dispute 7"), "{line}");
         assert_eq!((&json["possible"], &json["command"]), (&Value::Null, &json!("xpl dispute 7")));
+        assert_eq!(json["challenge"], Value::Null);
+
+        // What no jury judges may be decided by the chain itself.
+        let bond = Amount::new(20_000_000);
+        let challenge = Some(Terms { bond, before: (150, 60) });
+        let unverified = Failure::refused("audit", 16, "the model is not verified");
+        let (text, json) = told_of(Some(Err(unverified)), challenge);
+        assert_eq!(
+            text,
+            "no jury judges it: the model is not verified\nto have the chain itself decide it, with a bond of 20 XPL, before block 150 and 1970-01-01T00:01:00Z:  gpu-node challenge 7 --key FILE"
+        );
+        assert_eq!((&json["possible"], &json["command"]), (&json!(false), &Value::Null));
+        assert_eq!(json["challenge"]["command"], "gpu-node challenge 7 --key FILE");
+        assert_eq!(json["challenge"]["bond_uxpl"], "20000000");
+    }
+
+    /// Whatever is judged by a number says the number, and the most that it may be.
+    #[test]
+    fn every_judged_number_is_told_with_its_limit() {
+        let measures = Measures {
+            exponent_mismatches: 1,
+            mantissa_mean_centi: 20,
+            mantissa_median: 3,
+            projection_ppm: 500,
+            margin_ppm: 100,
+            outliers: 3,
+            tokens: 300,
+            is_ended_well: true,
+        };
+        let mut seen = Report {
+            tier: Tier::Tolerant,
+            kernel_id: "here".into(),
+            prompt_tokens: vec![],
+            text: String::new(),
+            matching: 297,
+            first_mismatch: Some(4),
+            measures,
+            segments: Some(vec![]),
+            bad_leaves: None,
+            root_matches: false,
+            answer: None,
+        };
+        let evidence = Evidence {
+            job: Job::default(),
+            input: String::new(),
+            output: Output { token_ids: vec![1; 300], ..Output::default() },
+            receipt: Receipt::default(),
+            asked: None,
+        };
+        let told = |seen: &Report, name| {
+            let checks = compare(&evidence, seen, &DEFAULT_PROFILE);
+            let check = checks.into_iter().find(|check| check.name == name).unwrap();
+            (check.is_ok, check.detail.clone(), check.json()["measures"].take())
+        };
+        let (ok, detail, numbers) = told(&seen, "activations");
+        assert_eq!(ok, Some(false), "by the median alone");
+        assert_eq!(
+            detail,
+            "of 128 with another exponent 1 (at most 14); mantissas apart: mean 0.2 (at most 2.5), median 3 (at most 2)"
+        );
+        assert_eq!(numbers["mantissa_median"], json!({ "value": 3, "limit": 2 }));
+        assert_eq!(numbers.as_object().unwrap().len(), 3);
+        let (_, detail, numbers) = told(&seen, "projection");
+        assert_eq!(detail, "distance 0.0005 (at most 0.03)");
+        assert_eq!(numbers, json!({ "projection_ppm": { "value": 500, "limit": 30_000 } }));
+        let (ok, detail, numbers) = told(&seen, "tokens");
+        assert_eq!(ok, Some(false), "by the outliers alone");
+        assert!(detail.contains("the first that is not is number 5"), "{detail}");
+        assert!(detail.ends_with("mean distance 0.0001 (at most 0.02), far off 3 (at most 2)"));
+        assert_eq!(numbers["outliers"], json!({ "value": 3, "limit": 2 }));
+
+        // Bit by bit no token may be another one, however near.
+        seen.tier = Tier::Exact;
+        let (ok, detail, numbers) = told(&seen, "tokens");
+        assert_eq!((ok, detail.contains("at most")), (Some(false), false), "{detail}");
+        assert_eq!(numbers, json!({ "others": { "value": 3, "limit": 0 } }));
+        assert_eq!(told(&seen, "root").2, json!({}));
     }
 
     #[test]

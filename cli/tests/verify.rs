@@ -110,10 +110,14 @@ fn signed_again(job: &Job, of: &AcceptedReceipt, mut lie: Receipt) -> (Job, Acce
     (job, AcceptedReceipt { receipt: Some(lie), receipt_hash, ..of.clone() })
 }
 
+fn named<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["check"] == name).unwrap()
+}
+
 /// What a check says: true, false, or null for not asked.
 fn asked(report: &Value, name: &str) -> Value {
-    let checks = report["checks"].as_array().unwrap();
-    checks.iter().find(|check| check["check"] == name).unwrap()["ok"].clone()
+    named(report, name)["ok"].clone()
 }
 
 fn failed(report: &Value) -> Vec<&str> {
@@ -157,6 +161,8 @@ fn an_honest_answer_is_verified_and_a_changed_one_is_not() {
         for name in ["activations", "projection", "tokens", "end"] {
             assert_eq!(asked(&report, name), json!(true), "{report}");
         }
+        let limit = &named(&report, "activations")["measures"]["mantissa_median"]["limit"];
+        assert_eq!(*limit, report["profile"]["mantissa_median_max"], "{report}");
         assert_eq!(report["segments"].as_array().unwrap().len(), kept.leaves.len());
         let profile = folder.join("profile.json");
         let numbers = json!({ "exponent_mismatches_max": 3, "mantissa_mean_centi_max": 50, "mantissa_median_max": 1,

@@ -117,27 +117,25 @@ impl Health {
     }
 }
 
-impl Service {
-    /// Every job that is assigned to the operator.
-    ///
-    /// # Errors
-    /// If the chain does not answer.
-    pub async fn assigned(&self) -> Result<Vec<Job>, ClientError> {
-        let ask = |page| QueryJobsRequest {
-            provider: self.operator.text(),
-            state: JobState::Assigned.into(),
-            pagination: Some(page),
-            ..QueryJobsRequest::default()
-        };
-        let take = |page: QueryJobsResponse| (page.jobs, page.pagination);
-        let path = "/plasma.market.v1.Query/Jobs";
-        let mut jobs: Vec<Job> = self.client.listed(path, PAGES_MAX, ask, take).await?;
-        jobs.retain(|job| {
-            job.state() == JobState::Assigned && job.provider == self.operator.text()
-        });
-        Ok(jobs)
-    }
+/// Every job that is assigned to an operator.
+///
+/// # Errors
+/// If the chain does not answer.
+pub async fn assigned(client: &Client, operator: &str) -> Result<Vec<Job>, ClientError> {
+    let ask = |page| QueryJobsRequest {
+        provider: operator.to_owned(),
+        state: JobState::Assigned.into(),
+        pagination: Some(page),
+        ..QueryJobsRequest::default()
+    };
+    let take = |page: QueryJobsResponse| (page.jobs, page.pagination);
+    let path = "/plasma.market.v1.Query/Jobs";
+    let mut jobs: Vec<Job> = client.listed(path, PAGES_MAX, ask, take).await?;
+    jobs.retain(|job| job.state() == JobState::Assigned && job.provider == operator);
+    Ok(jobs)
+}
 
+impl Service {
     /// How the chain's node is, if what it says of jobs is of now.
     pub(crate) async fn synced(&self) -> Result<NodeStatus, ClientError> {
         let status = self.client.status().await?;
@@ -339,7 +337,7 @@ impl Watcher {
         for assignment in service.outbox.damaged() {
             service.decline(assignment, "the answer was lost to a disk fault");
         }
-        let jobs = service.assigned().await?;
+        let jobs = assigned(&service.client, &service.operator.text()).await?;
         let assigned: Vec<Assigned> = jobs.iter().filter_map(|job| self.describe(job)).collect();
         let running =
             self.running.iter().map(|(assignment, (model, _))| (*assignment, *model)).collect();

@@ -43,7 +43,7 @@ mod transaction;
 
 #[cfg(feature = "engine")]
 pub(crate) use blocks::{block_or_pause, next_turn};
-pub use error::ClientError;
+pub use error::{ClientError, EXIT_REFUSED, EXIT_TIMEOUT, EXIT_UNREACHABLE, EXIT_USAGE};
 pub use transaction::{Block, TxEvent, TxOptions, TxOutcome, sign_tx};
 
 /// Longest that one call may take.

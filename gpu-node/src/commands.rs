@@ -4,10 +4,13 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use crate::client::{ClientError, EXIT_REFUSED, EXIT_USAGE};
+use crate::config::{Config, ConfigError};
+use crate::game::GameError;
+use crate::keyfile::KeyfileError;
 
 mod calibrate;
 mod challenge;
@@ -18,11 +21,20 @@ mod provider;
 mod start;
 mod status;
 
+/// Shown at the end of `gpu-node --help`.
+const AFTER_HELP: &str = "\
+Exit codes:
+    0  done
+    1  it failed: refused by the chain, a challenge that was lost, a model that cannot be computed or audited
+    2  the command cannot be carried out as given: a flag, a setting, a key, a claim that is not to be challenged
+    3  no node answers
+    4  waited in vain: the transaction was sent, and is in no block yet";
+
 /// Runs AI models on this machine for the Plasma network, and is paid for it.
 ///
 /// First steps: `init`, `model add`, edit gpu-node.toml, `register`, `start`.
 #[derive(Debug, Parser)]
-#[command(name = "gpu-node", version, arg_required_else_help = true)]
+#[command(name = "gpu-node", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Cli {
     /// Folder of configuration, keys, models and answers [default: ~/.gpu-node]
     #[arg(long, global = true, env = "GPU_NODE_HOME", value_name = "DIR")]
@@ -102,6 +114,41 @@ enum OutboxCommand {
     List,
 }
 
+/// How a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// A command that cannot be carried out as it was given.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+fn usage(text: impl Into<String>) -> Usage {
+    Usage(text.into())
+}
+
+/// The exit code of a command that an error ended.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let code = |cause: &(dyn std::error::Error + 'static)| {
+        if let Some(error) = cause.downcast_ref::<ClientError>() {
+            return Some(error.exit_code());
+        }
+        match cause.downcast_ref::<GameError>() {
+            Some(GameError::Chain(error)) => return Some(error.exit_code()),
+            Some(GameError::Right | GameError::Unfit(_)) => return Some(EXIT_USAGE),
+            Some(GameError::Engine(_)) | None => {}
+        }
+        let is_usage =
+            cause.is::<Usage>() || cause.is::<ConfigError>() || cause.is::<KeyfileError>();
+        is_usage.then_some(EXIT_USAGE)
+    };
+    error.chain().find_map(code).unwrap_or(EXIT_REFUSED)
+}
+
 /// A home and what it says.
 struct Home {
     path: PathBuf,
@@ -124,7 +171,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let path = match home {
         Some(path) => path,
         None => std::env::home_dir()
-            .context("there is no home directory: set --home")?
+            .ok_or_else(|| usage("there is no home directory: set --home"))?
             .join(".gpu-node"),
     };
     if let Command::Init = command {
@@ -135,7 +182,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     }
     let mut config = match Config::read(&path) {
         // Measuring needs no home, nor does a model that is a folder.
-        Err(crate::config::ConfigError::Missing(_))
+        Err(ConfigError::Missing(_))
             if matches!(command, Command::Hardware { .. } | Command::Calibrate(_)) =>
         {
             Config::default()
@@ -186,8 +233,10 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 fn log(config: &Config) -> anyhow::Result<()> {
     ensure!(
         !config.log.contains("tendermint_rpc"),
-        "log = {:?} would write prompts into the log: leave tendermint_rpc out",
-        config.log
+        usage(format!(
+            "log = {:?} would write prompts into the log: leave tendermint_rpc out",
+            config.log
+        ))
     );
     let mut filter: EnvFilter =
         config.log.parse().with_context(|| format!("log = {:?}", config.log))?;
@@ -209,10 +258,32 @@ fn log(config: &Config) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::EXIT_UNREACHABLE;
     use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exit_codes_say_what_kind_it_is() {
+        let unreachable = || ClientError::Unreachable { url: "x".into(), reason: "y".into() };
+        for (error, code) in [
+            (anyhow::anyhow!("lost"), EXIT_REFUSED),
+            (usage("no such flag").into(), EXIT_USAGE),
+            (anyhow::Error::from(usage("no id")).context("neither an id nor a folder"), EXIT_USAGE),
+            (ConfigError::Missing("x".into()).into(), EXIT_USAGE),
+            (GameError::Right.into(), EXIT_USAGE),
+            (unreachable().into(), EXIT_UNREACHABLE),
+            (
+                anyhow::Error::from(unreachable()).context("the chain was not told"),
+                EXIT_UNREACHABLE,
+            ),
+            (GameError::Chain(unreachable()).into(), EXIT_UNREACHABLE),
+            (ClientError::NotFound("x".into()).into(), EXIT_REFUSED),
+        ] {
+            assert_eq!(exit_code(&error), code, "{error:#}");
+        }
     }
 }

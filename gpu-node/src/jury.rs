@@ -16,8 +16,8 @@ use plasma_modules::attestation::{audit, tokens_hash};
 use plasma_modules::types::{Hash, hash32};
 use plasma_proto::plasma::attestation::v1::{
     Audit, AuditState, Duty, DutyKind, Measures, MsgCommitVerdict, MsgReveal, MsgRevealVerdict,
-    QueryAuditRequest, QueryAuditResponse, QueryDutiesRequest, QueryDutiesResponse,
-    QueryReceiptRequest, QueryReceiptResponse, Verdict,
+    PoolMember, QueryAuditRequest, QueryAuditResponse, QueryDutiesRequest, QueryDutiesResponse,
+    QueryPoolRequest, QueryPoolResponse, QueryReceiptRequest, QueryReceiptResponse, Verdict,
 };
 use prost_types::Any;
 use rand_core::{OsRng, RngCore as _};
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 pub use journal::{Journal, Sealed};
 
 use crate::chain::Service;
-use crate::client::{ClientError, any, next_turn};
+use crate::client::{Client, ClientError, any, next_turn};
 use crate::engine::candle::Candle;
 use crate::engine::{EngineError, Sampling};
 use crate::outbox::Outbox;
@@ -35,7 +35,7 @@ use crate::receipt;
 use crate::schedule::ModelId;
 use crate::verify::{self, Claim, Report, Shown};
 
-/// Pages read of duties.
+/// Pages read of duties and of pools.
 const PAGES_MAX: usize = 10;
 /// Commitments and verdicts of one transaction; a message that shows evidence goes alone.
 const BATCH_MAX: usize = 8;
@@ -242,14 +242,36 @@ impl Bench {
     }
 }
 
+/// Everything that an operator owes open audits.
+///
+/// # Errors
+/// If the chain does not answer.
+pub async fn duties(client: &Client, operator: &str) -> Result<Vec<Duty>, ClientError> {
+    let ask = |page| QueryDutiesRequest { operator: operator.to_owned(), pagination: Some(page) };
+    let take = |page: QueryDutiesResponse| (page.duties, page.pagination);
+    client.listed("/plasma.attestation.v1.Query/Duties", PAGES_MAX, ask, take).await
+}
+
+/// Whether an operator is in a model's pool.
+///
+/// # Errors
+/// If the chain does not answer.
+pub async fn is_member(client: &Client, model: &str, operator: &str) -> Result<bool, ClientError> {
+    let ask = |page| QueryPoolRequest {
+        model_id: model.to_owned(),
+        pagination: Some(page),
+        of_proposal: false,
+    };
+    let take = |page: QueryPoolResponse| (page.members, page.pagination);
+    let path = "/plasma.attestation.v1.Query/Pool";
+    let members: Vec<PoolMember> = client.listed(path, PAGES_MAX, ask, take).await?;
+    Ok(members.iter().any(|member| member.operator == operator))
+}
+
 impl Jury {
-    /// Everything that the operator owes open audits.
+    /// Everything that the operator owes open audits, as this node can do it.
     async fn duties(&self) -> Result<Vec<Duty>, ClientError> {
-        let operator = self.service.operator.text();
-        let ask = |page| QueryDutiesRequest { operator: operator.clone(), pagination: Some(page) };
-        let take = |page: QueryDutiesResponse| (page.duties, page.pagination);
-        let path = "/plasma.attestation.v1.Query/Duties";
-        let mut duties: Vec<Duty> = self.service.client.listed(path, PAGES_MAX, ask, take).await?;
+        let mut duties = duties(&self.service.client, &self.service.operator.text()).await?;
         duties.retain(|duty| duty.audit.as_ref().is_some_and(|audit| self.owes(audit)));
         Ok(duties)
     }

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod keyfile;
 pub mod wallet;
+pub mod words;
 
 #[cfg(feature = "engine")]
 pub mod engine;

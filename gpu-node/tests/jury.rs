@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use candle_core::Device;
-use common::XPL;
+use common::{XPL, genesis, registration};
 use gpu_node::chain;
 use gpu_node::client::any;
 use gpu_node::engine::candle::{Candle, load_folder};
@@ -26,7 +26,9 @@ use plasma_proto::plasma::attestation::v1::{
 };
 use plasma_proto::plasma::market::v1::{Job, JobState};
 use tokio::sync::watch;
-use world::{BOND_UXPL, PROVIDER, PUBLISHER, REQUESTER, Working, World, genesis_of, wallet};
+use world::{
+    BOND_UXPL, PROVIDER, PUBLISHER, REQUESTER, Working, World, genesis_of, receipt_key, wallet,
+};
 
 const JURORS: [u8; 3] = [4, 5, 6];
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,13 +53,7 @@ impl World {
         let world = Self::start(&genesis).await;
         let other = world.publish("other").await;
         let model_id = world.model_id;
-        let set = MsgSetProfile {
-            publisher: wallet(PUBLISHER).address().text(),
-            model_id: model_id.to_vec(),
-            profile: Some(DEFAULT_PROFILE),
-        };
-        let outcome = world.send(PUBLISHER, any(&set)).await;
-        let MsgSetProfileResponse { profile_hash, .. } = outcome.response(0).unwrap();
+        let profile_hash = world.set_profile().await;
         world.register(PROVIDER, model_id).await;
         for juror in JURORS {
             world.register(juror, other).await;
@@ -67,6 +63,17 @@ impl World {
             world.send(juror, any(&join)).await;
         }
         world
+    }
+
+    /// Sets the profile of the model that is served, and gives its hash.
+    async fn set_profile(&self) -> Vec<u8> {
+        let set = MsgSetProfile {
+            publisher: wallet(PUBLISHER).address().text(),
+            model_id: self.model_id.to_vec(),
+            profile: Some(DEFAULT_PROFILE),
+        };
+        let outcome = self.send(PUBLISHER, any(&set)).await;
+        outcome.response::<MsgSetProfileResponse>(0).unwrap().profile_hash
     }
 
     /// A node at work. `serves` is what it writes with, if it takes jobs.
@@ -179,4 +186,34 @@ async fn another_models_work_is_convicted_and_refunded() {
     };
     assert!(audit.seats.iter().all(|seat| earned(seat) > 0), "{audit:?}");
     assert!(world.balance(wallet(REQUESTER).address()) > 9_999 * XPL);
+}
+
+/// The chain lists a hundred at a time, and a pool may have more.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_past_the_first_page_of_a_pool_is_in_it() {
+    const MEMBERS: std::ops::RangeInclusive<u8> = 4..=105;
+    let funded = [PUBLISHER].into_iter().chain(MEMBERS);
+    let accounts: Vec<_> = funded.map(|seed| (wallet(seed).address(), 10_000 * XPL)).collect();
+    let world = World::start(&genesis(&accounts)).await;
+    let model_id = world.model_id;
+    let profile_hash = world.set_profile().await;
+    let seeds: Vec<u8> = MEMBERS.collect();
+    // A few at a time: a block has room for so much gas.
+    for some in seeds.chunks(6) {
+        let joined = some.iter().map(|seed| {
+            let operator = wallet(*seed).address();
+            let register = registration(operator, &receipt_key(*seed), BOND_UXPL, model_id);
+            let (operator, model_id) = (operator.text(), model_id.to_vec());
+            let join = MsgJoinPool { operator, model_id, profile_hash: profile_hash.clone() };
+            world.send_all(*seed, vec![any(&register), any(&join)])
+        });
+        futures::future::join_all(joined).await;
+    }
+    let model = hex::encode(model_id);
+    for seed in MEMBERS {
+        let operator = wallet(seed).address().text();
+        assert!(jury::is_member(&world.client, &model, &operator).await.unwrap(), "{seed}");
+    }
+    let stranger = wallet(PUBLISHER).address().text();
+    assert!(!jury::is_member(&world.client, &model, &stranger).await.unwrap());
 }

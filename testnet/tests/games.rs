@@ -126,6 +126,10 @@ fn one_tile_convicts_other_weights_and_honest_work_stands() {
     world.challenge(&first, &[]).unwrap_or_else(|error| panic!("{error}\n{}", node.log_tail()));
     let game = world.game(&first);
     assert_eq!(game["finding"], "FINDING_CONVICTED", "{game}");
+    let told = xpl.json(&["game", "show", &first]).unwrap();
+    assert_eq!(told["game"]["finding"], game["finding"], "{told}");
+    let told = xpl.json(&["game", "list", "--operator", &rig.operator_address]).unwrap();
+    assert_eq!(told[0]["id"], game["id"], "{told}");
     let slashed = amount(&game["slashed_uxpl"]);
     assert!(slashed >= 20 * XPL, "{game}");
     assert_eq!(world.bond(), before - slashed);

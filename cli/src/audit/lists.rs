@@ -67,13 +67,10 @@ pub struct Which<'a> {
 /// If an account is none, or no node answers.
 pub async fn audits(app: &App, which: Which<'_>, limit: u64) -> Result<()> {
     let Which { state, operator, juror } = which;
-    let account = |text: Option<&str>| -> Result<String> {
-        Ok(text.map(|text| app.address(text)).transpose()?.map(|a| a.text()).unwrap_or_default())
-    };
     let request = QueryAuditsRequest {
         state: state.map_or(0, |state| AuditState::from(state).into()),
-        operator: account(operator)?,
-        juror: account(juror)?,
+        operator: app.address_or_none(operator)?,
+        juror: app.address_or_none(juror)?,
         pagination: Some(PageRequest { limit, reverse: true, ..PageRequest::default() }),
     };
     let client = app.client().await?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gpu_node::client::{Client, any};
-use plasma_modules::attestation::audit::{Error, fields, outside, profile_hash};
+use plasma_modules::attestation::audit::{Error, bounds, fields, outside, profile_hash};
 use plasma_modules::types::{hash32, hex};
 use plasma_proto::plasma::attestation::v1::{
     AuditParams, ModelProfile, MsgSetProfile, Profile, ProfileProposal, QueryProfileResponse,
@@ -127,8 +127,7 @@ pub async fn show(app: &App, text: &str, prove: &ProveArgs) -> Result<()> {
 
 /// Each number of a profile, and what it may be.
 fn numbers(profile: &Profile, params: &AuditParams) -> Table {
-    let floor = params.profile_floor.unwrap_or_default();
-    let ceiling = params.profile_ceiling.unwrap_or_default();
+    let (floor, ceiling) = bounds(params);
     let mut table = Table::new(["THRESHOLD", "IS", "AT LEAST", "AT MOST"]);
     for ((name, value), ((_, least), (_, most))) in
         fields(profile).into_iter().zip(fields(&floor).into_iter().zip(fields(&ceiling)))
@@ -154,8 +153,7 @@ fn settable(
             refused(&Error::NotPublisher, message).hint("use the key that published it, by --from")
         );
     }
-    let floor = params.profile_floor.unwrap_or_default();
-    let ceiling = params.profile_ceiling.unwrap_or_default();
+    let (floor, ceiling) = bounds(params);
     if let Some((name, value, least, most)) = outside(profile, &floor, &ceiling) {
         let rule = Error::ProfileOutOfBounds { name, value, least, most };
         return Err(refused(&rule, rule.to_string()).hint(

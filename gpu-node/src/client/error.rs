@@ -15,6 +15,15 @@ const CODE_IN_MEMPOOL: u32 = 19;
 const CODE_MEMPOOL_FULL: u32 = 20;
 const CODE_WRONG_SEQUENCE: u32 = 32;
 
+/// Exit code: the chain refused, or what was asked for did not end well.
+pub const EXIT_REFUSED: u8 = 1;
+/// Exit code: the command cannot be carried out as it was given.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit code: no node answers.
+pub const EXIT_UNREACHABLE: u8 = 3;
+/// Exit code: waited in vain.
+pub const EXIT_TIMEOUT: u8 = 4;
+
 /// Why the chain did not answer, or said no. The text says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -165,6 +174,19 @@ impl ClientError {
             Self::Unauthorized(_) => Some((SDK, CODE_UNAUTHORIZED)),
             Self::UnknownAccount(_) => Some((SDK, CODE_UNKNOWN_ADDRESS)),
             _ => None,
+        }
+    }
+
+    /// Exit code of a program that this ends.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Url { .. } | Self::OtherChain { .. } | Self::Decode { .. } | Self::Invalid(_) => {
+                EXIT_USAGE
+            }
+            Self::Unreachable { .. } | Self::Node { .. } | Self::MempoolFull(_) => EXIT_UNREACHABLE,
+            Self::Timeout { .. } | Self::InMempool(_) => EXIT_TIMEOUT,
+            _ => EXIT_REFUSED,
         }
     }
 

@@ -1,19 +1,19 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use plasma_proto::plasma::attestation::v1::Measures;
 use serde_json::{Value, json};
 
-use super::Home;
 use super::model::{cache, parse_id};
+use super::{Home, usage};
 use crate::engine::candle::load_folder;
 use crate::hardware::Backend;
 use crate::models;
-use crate::verify::{Sample, calibrate, profile_json, to_svg, writers};
+use crate::verify::{Sample, calibrate, profile_json, refused, to_svg, writers};
 
 /// What is asked if no file of prompts is given: short and long, prose and lists, and what has many answers that are nearly as likely.
 const PROMPTS: [&str; 8] = [
@@ -28,7 +28,7 @@ const PROMPTS: [&str; 8] = [
 ];
 /// Most prompts that are read of a file.
 const PROMPTS_MAX: usize = 1_000;
-const TOKENS_MAX: u32 = 4_096;
+const TOKENS_MAX: i64 = 4_096;
 
 #[derive(Debug, Args)]
 pub(super) struct Calibrate {
@@ -38,7 +38,7 @@ pub(super) struct Calibrate {
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Tokens of each answer
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(1..=TOKENS_MAX))]
     tokens: u32,
     /// Also as accelerators round that compute in these types
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -58,7 +58,6 @@ enum Rounding {
 }
 
 pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
-    ensure!((1..=TOKENS_MAX).contains(&args.tokens), "--tokens must be 1 to {TOKENS_MAX}");
     let prompts: Vec<String> = match &args.prompts {
         None => PROMPTS.map(str::to_owned).to_vec(),
         Some(path) => fs::read_to_string(path)
@@ -69,7 +68,7 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
             .map(str::to_owned)
             .collect(),
     };
-    ensure!(!prompts.is_empty(), "there is no prompt to ask");
+    ensure!(!prompts.is_empty(), usage("there is no prompt to ask"));
     let device = args.device.open()?;
     let model = match parse_id(&args.model) {
         Ok(id) => models::load(&cache(&home.path)?, &id, &device)?,
@@ -110,13 +109,19 @@ pub(super) fn run(home: &Home, args: &Calibrate) -> anyhow::Result<()> {
     let svg = to_svg(&made.samples, &made.profile).map_err(|error| anyhow!(error))?;
     write("profile.svg", svg)?;
     println!("{profile}");
-    println!(
+    // Beside the result, which is the profile alone: programs read it.
+    eprintln!(
         "{} answers by {} kernels; written to {}",
         made.samples.len(),
         writers.len(),
         args.out.display()
     );
-    Ok(())
+    match refused(&made.profile) {
+        None => Ok(()),
+        Some(why) => bail!(
+            "{why}. Leave --dtypes or prompts out that ask for more than is served, or use the profile for xpl verify --profile alone"
+        ),
+    }
 }
 
 fn sample_json(sample: &Sample) -> Value {

@@ -8,11 +8,12 @@ use candle_core::Device;
 use clap::Args;
 use plasma_modules::Amount;
 use plasma_proto::plasma::attestation::v1::{
-    GameState, MsgSetReferee, QueryParamsRequest, QueryParamsResponse,
+    Finding, GameState, MsgSetReferee, QueryParamsRequest, QueryParamsResponse,
 };
 use plasma_proto::plasma::market::v1::{QueryJobRequest, QueryJobResponse};
+use serde_json::json;
 
-use super::{Home, keys, model};
+use super::{Home, Output, keys, model, usage};
 use crate::client::{Client, TxOptions, any};
 use crate::config::Kernel;
 use crate::engine::candle::Candle;
@@ -21,6 +22,7 @@ use crate::jury::Judge;
 use crate::models;
 use crate::schedule::ModelId;
 use crate::wallet::Wallet;
+use crate::words::{game_finding, game_phase, game_reason, xpl, xpl_text};
 
 /// An account's key, used for this command only.
 #[derive(Debug, Args)]
@@ -52,6 +54,9 @@ pub(super) struct Challenge {
     /// Even if this machine computes what the claim says
     #[arg(long)]
     anyway: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +69,9 @@ pub(super) struct SetReferee {
     /// How long to wait for the transaction's block, seconds
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 async fn load(home: &Home, id: ModelId) -> anyhow::Result<Candle> {
@@ -74,7 +82,7 @@ async fn load(home: &Home, id: ModelId) -> anyhow::Result<Candle> {
 
 /// Challenges a claim, and plays to the end.
 pub(super) async fn run(home: &Home, args: Challenge) -> anyhow::Result<()> {
-    let Challenge { job, account, bond_uxpl, anyway } = args;
+    let Challenge { job, account, bond_uxpl, anyway, output } = args;
     let client = Client::connect(&home.config.node).await?;
     let wallet = account.wallet()?;
     let found: QueryJobResponse =
@@ -89,31 +97,42 @@ pub(super) async fn run(home: &Home, args: Challenge) -> anyhow::Result<()> {
     eprintln!("loading the model");
     let model = load(home, id).await?;
     let known = game::known(&client, &id).await?;
-    game::agrees(known.as_ref(), &game::described(&model)?).map_err(anyhow::Error::msg)?;
+    game::agrees(known.as_ref(), &game::described(&model)?).map_err(usage)?;
     let is_live = std::io::stderr().is_terminal();
     let tell = move |progress| match progress {
         Progress::Traced(done, of) if is_live => eprint!("\rcomputed {done} of {of} positions"),
         Progress::Traced(done, of) if done == of => eprintln!("computed {of} positions"),
         Progress::Traced(..) => {}
-        Progress::Challenged => eprintln!("\nchallenged: {bond}uxpl are at stake"),
-        Progress::Phase(state, depth) => eprintln!("{}, {depth} descents", state.as_str_name()),
+        Progress::Challenged => eprintln!("\nchallenged: {} are at stake", xpl(bond)),
+        Progress::Phase(state, depth) => eprintln!("{}, {depth} descents deep", game_phase(state)),
         Progress::Moved => eprintln!("moved"),
     };
     let model: Judge = Arc::new(Mutex::new(model));
     let game = game::challenge(&client, &wallet, &model, job, bond, anyway, Arc::new(tell)).await?;
-    let reason = game.reason().as_str_name();
-    println!(
-        "job {job}: {}, {reason}, slashed {}uxpl",
-        game.finding().as_str_name(),
-        game.slashed_uxpl
-    );
-    ensure!(game.state() == GameState::Ended, "the challenge is lost: {reason}");
+    let reason = game_reason(game.reason());
+    let won = matches!(game.finding(), Finding::Convicted | Finding::Hidden);
+    match output {
+        Output::Json => println!(
+            "{}",
+            json!({ "job_id": job, "won": won, "state": game.state().as_str_name(),
+                "finding": game.finding().as_str_name(), "reason": game.reason().as_str_name(),
+                "slashed_uxpl": game.slashed_uxpl })
+        ),
+        Output::Text => {
+            let what = match game.state() {
+                GameState::Ended => game_finding(game.finding()),
+                state => game_phase(state),
+            };
+            println!("job {job}: {what} ({reason}); slashed {}", xpl_text(&game.slashed_uxpl));
+        }
+    }
+    ensure!(won, "the challenge is lost: {reason}");
     Ok(())
 }
 
 /// Tells the chain how a model is recomputed.
 pub(super) async fn set_referee(home: &Home, args: SetReferee) -> anyhow::Result<()> {
-    let SetReferee { model, account, timeout } = args;
+    let SetReferee { model, account, timeout, output } = args;
     let id = model::parse_id(&model)?;
     let client = Client::connect(&home.config.node).await?;
     if let Some(known) = game::known(&client, &id).await? {
@@ -131,6 +150,19 @@ pub(super) async fn set_referee(home: &Home, args: SetReferee) -> anyhow::Result
     let options = TxOptions { timeout: Duration::from_secs(timeout), ..TxOptions::default() };
     let outcome = client.send(&wallet, vec![any(&msg)], &options).await;
     let outcome = outcome.context("the chain was not told")?;
-    println!("weights root {}, at height {}", hex::encode(own.weights_root), outcome.height);
+    let root = hex::encode(own.weights_root);
+    match output {
+        Output::Json => println!(
+            "{}",
+            json!({ "model_id": hex::encode(id), "weights_root": root,
+                "height": outcome.height, "hash": outcome.hash })
+        ),
+        Output::Text => println!(
+            "the chain recomputes {} by the weights root {root}, said in block {} (transaction {})",
+            hex::encode(id),
+            outcome.height,
+            outcome.hash
+        ),
+    }
     Ok(())
 }

@@ -1,19 +1,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{Args, Subcommand, ValueEnum};
-use plasma_proto::cosmos::base::query::v1beta1::PageRequest;
+use clap::{Args, Subcommand};
 use plasma_proto::plasma::attestation::v1::{
-    ModelProfile, MsgJoinPool, MsgLeavePool, QueryDutiesRequest, QueryDutiesResponse,
-    QueryPoolRequest, QueryPoolResponse, QueryProfileRequest, QueryProfileResponse,
+    ModelProfile, MsgJoinPool, MsgLeavePool, QueryProfileRequest, QueryProfileResponse,
 };
 use serde_json::json;
 
-use super::{Home, model, provider};
+use super::{Home, Output, model, provider, usage};
 use crate::client::{Client, ClientError, TxOptions, any};
-
-/// Operators asked for at a time; a pool has no more.
-const POOL_PAGE: u64 = 1_000;
+use crate::jury::{duties, is_member};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JuryCommand {
@@ -34,13 +30,6 @@ pub(super) enum JuryCommand {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
-}
-
-/// How a result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -76,14 +65,7 @@ pub(super) async fn standing(
     operator: &str,
 ) -> Result<Option<(QueryProfileResponse, bool)>, ClientError> {
     let Some(found) = profile(client, model).await? else { return Ok(None) };
-    let request = QueryPoolRequest {
-        model_id: model.to_owned(),
-        pagination: Some(PageRequest { limit: POOL_PAGE, ..PageRequest::default() }),
-        of_proposal: false,
-    };
-    let pool: QueryPoolResponse =
-        client.query("/plasma.attestation.v1.Query/Pool", &request).await?;
-    let is_in = pool.members.iter().any(|member| member.operator == operator);
+    let is_in = is_member(client, model, operator).await?;
     Ok(Some((found, is_in)))
 }
 
@@ -117,9 +99,9 @@ async fn change(home: &Home, pool: Pool, change: Change) -> anyhow::Result<()> {
     let has = config.models.iter().any(|served| served.id == model_id)
         || config.jury.models.contains(&model_id);
     if change != Change::Leave && !has {
-        bail!(
+        bail!(usage(format!(
             "this node neither serves nor judges {model}: add it to models of [jury] in gpu-node.toml first"
-        );
+        )));
     }
     let client = Client::connect(&config.node).await?;
     let wallet = operator.wallet()?;
@@ -177,9 +159,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
         let found = standing(&client, &model, &operator).await?;
         pools.push((model, found));
     }
-    let request = QueryDutiesRequest { operator: operator.clone(), pagination: None };
-    let owed: QueryDutiesResponse =
-        client.query("/plasma.attestation.v1.Query/Duties", &request).await?;
+    let owed = duties(&client, &operator).await?;
     if output == Output::Json {
         let pools: Vec<_> = pools
             .iter()
@@ -198,7 +178,6 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             })
             .collect();
         let duties: Vec<_> = owed
-            .duties
             .iter()
             .map(|duty| {
                 json!({
@@ -234,7 +213,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             }
         }
     }
-    for duty in &owed.duties {
+    for duty in &owed {
         println!(
             "duty      audit {}: {}, until block {} and time {}",
             duty.audit.as_ref().map_or(0, |audit| audit.id),
@@ -248,7 +227,7 @@ async fn status(home: &Home, output: Output) -> anyhow::Result<()> {
             duty.due_s
         );
     }
-    if owed.duties.is_empty() {
+    if owed.is_empty() {
         println!("duty      none");
     }
     Ok(())

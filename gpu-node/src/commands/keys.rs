@@ -8,7 +8,7 @@ use rand_core::{OsRng, RngCore as _};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Home, Password};
+use super::{Home, Password, usage};
 use crate::config::{self, RECEIPT_KEY_FILE, REPORTER_KEY_FILE};
 use crate::keyfile::{self, KdfParams};
 use crate::wallet::Wallet;
@@ -29,8 +29,7 @@ fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let metadata = std::fs::metadata(path).with_context(|| path.display().to_string())?;
     ensure!(
         metadata.len() <= PASSWORD_FILE_BYTES_MAX,
-        "{} is too large for a secret",
-        path.display()
+        usage(format!("{} is too large for a secret", path.display()))
     );
     let text =
         Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
@@ -40,7 +39,9 @@ fn read_secret_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 /// Asks at the terminal.
 fn ask(prompt: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
     if !std::io::stdin().is_terminal() {
-        bail!("a password is needed, and there is no terminal to ask at: set {instead}");
+        bail!(usage(format!(
+            "a password is needed, and there is no terminal to ask at: set {instead}"
+        )));
     }
     Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
 }
@@ -57,7 +58,7 @@ impl Password {
             let password = ask("Password of this node's keys: ", &instead)?;
             if new {
                 let again = ask("The same again: ", &instead)?;
-                ensure!(password == again, "the two passwords differ: nothing was written");
+                ensure!(password == again, usage("the two passwords differ: nothing was written"));
             }
             password
         };
@@ -65,7 +66,9 @@ impl Password {
             let chars = password.chars().count();
             ensure!(
                 chars >= PASSWORD_CHARS_MIN,
-                "the password has {chars} characters, it must have at least {PASSWORD_CHARS_MIN}"
+                usage(format!(
+                    "the password has {chars} characters, it must have at least {PASSWORD_CHARS_MIN}"
+                ))
             );
         }
         Ok(password)
@@ -112,12 +115,10 @@ fn open_secret(path: &Path, kind: &str, password: &str) -> anyhow::Result<Zeroiz
     let opened = keyfile::open(path, password).with_context(|| path.display().to_string())?;
     ensure!(
         opened.kind == kind,
-        "{} is a key of kind {:?}, not {kind}",
-        path.display(),
-        opened.kind
+        usage(format!("{} is a key of kind {:?}, not {kind}", path.display(), opened.kind))
     );
     let mut secret = Zeroizing::new([0; 32]);
-    ensure!(opened.secret.len() == 32, "{} does not hold 32 bytes", path.display());
+    ensure!(opened.secret.len() == 32, usage(format!("{} does not hold 32 bytes", path.display())));
     secret.copy_from_slice(&opened.secret);
     Ok(secret)
 }

@@ -8,7 +8,7 @@ use plasma_modules::attestation::referee::Shape;
 use plasma_proto::plasma::market::v1::{Hardware, Manifest};
 use prost::Message as _;
 
-use super::Home;
+use super::{Home, usage};
 use crate::config::{Kernel, MODELS_FOLDER};
 use crate::engine::referee::{KERNEL_ID, Referee};
 use crate::engine::{candle, tiny};
@@ -77,7 +77,8 @@ pub(super) enum ModelCommand {
 
 pub(super) fn parse_id(text: &str) -> anyhow::Result<ModelId> {
     let bytes = hex::decode(text).ok().and_then(|bytes| ModelId::try_from(bytes).ok());
-    bytes.with_context(|| format!("{text:?} is no model id: it has 64 hexadecimal digits"))
+    let bad = || usage(format!("{text:?} is no model id: it has 64 hexadecimal digits"));
+    Ok(bytes.ok_or_else(bad)?)
 }
 
 pub(super) fn cache(home: &Path) -> anyhow::Result<Cache> {

@@ -6,7 +6,7 @@ use plasma_proto::plasma::market::v1::{
     Ask, MsgRegisterProvider, MsgUpdateProvider, QueryProviderRequest, QueryProviderResponse,
 };
 
-use super::{Home, keys, model};
+use super::{Home, keys, model, usage};
 use crate::client::{Client, TxOptions, any};
 use crate::config::OPERATOR_FILE;
 use crate::receipt::ReceiptKey;
@@ -127,7 +127,7 @@ impl Terms {
         let keys::Open { receipt, reporter } = home.keys().open()?;
         ensure!(
             reporter.address() != operator.address(),
-            "the operator's account must not be the reporter: its key stays offline"
+            usage("the operator's account must not be the reporter: its key stays offline")
         );
         let key = ReceiptKey::new(&receipt, client.chain_id());
         let asks = match self.asks {
@@ -138,7 +138,7 @@ impl Terms {
         };
         ensure!(
             !asks.is_empty(),
-            "nothing is offered: add [[models]] to gpu-node.toml or set --ask"
+            usage("nothing is offered: add [[models]] to gpu-node.toml or set --ask")
         );
         let endpoint = self.endpoint.unwrap_or_else(|| home.config.endpoint.clone());
         let region = self.region.unwrap_or_else(|| home.config.region.clone());

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{Home, keys, model};
+use super::{Home, keys, model, usage};
 use crate::api::{self, Api, Offered};
 use crate::chain::{self, Health, Service, Serving};
 use crate::client::{Client, ClientError};
@@ -55,7 +55,10 @@ pub(super) fn set_threads(config: &Config) -> anyhow::Result<()> {
 
 pub(super) async fn start(home: Home) -> anyhow::Result<()> {
     let config = &home.config;
-    ensure!(!config.models.is_empty(), "no model is served: add [[models]] to gpu-node.toml");
+    ensure!(
+        !config.models.is_empty(),
+        usage("no model is served: add [[models]] to gpu-node.toml")
+    );
     let operator = config.operator(&home.path)?;
     let keys::Open { receipt, reporter } = home.keys().open()?;
     let outbox = Outbox::open(&home.path.join(OUTBOX_FOLDER))?;

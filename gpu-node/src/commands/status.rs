@@ -1,12 +1,12 @@
 use anyhow::Context as _;
 use plasma_modules::Address;
 use plasma_proto::plasma::market::v1::{
-    JobState, ProviderStatus, QueryJobsRequest, QueryJobsResponse, QueryProviderRequest,
-    QueryProviderResponse,
+    ProviderStatus, QueryProviderRequest, QueryProviderResponse,
 };
 use serde_json::json;
 
 use super::Home;
+use crate::chain::assigned;
 use crate::client::Client;
 use crate::config::OUTBOX_FOLDER;
 use crate::outbox::Outbox;
@@ -36,12 +36,7 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
     let request = QueryProviderRequest { operator: operator.text() };
     let path = "/plasma.market.v1.Query/Provider";
     let found: Option<QueryProviderResponse> = client.find(path, &request).await?;
-    let request = QueryJobsRequest {
-        provider: operator.text(),
-        state: JobState::Assigned.into(),
-        ..QueryJobsRequest::default()
-    };
-    let jobs: QueryJobsResponse = client.query("/plasma.market.v1.Query/Jobs", &request).await?;
+    let jobs = assigned(&client, &operator.text()).await?;
     let provider = found.as_ref().and_then(|found| found.provider.as_ref());
     if as_json {
         let provider = provider.map(|provider| {
@@ -59,7 +54,7 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
             "chain_id": node.chain_id, "height": node.height, "catching_up": node.catching_up,
             "operator": operator.text(), "operator_uxpl": operator_uxpl.text(),
             "reporter": reporter, "reporter_uxpl": reporter_uxpl.text(),
-            "provider": provider, "jobs_assigned": jobs.jobs.len(), "outbox": waiting,
+            "provider": provider, "jobs_assigned": jobs.len(), "outbox": waiting,
         });
         println!("{status}");
         return Ok(());
@@ -84,7 +79,7 @@ pub(super) async fn status(home: &Home, as_json: bool) -> anyhow::Result<()> {
                 "jobs      {} settled, {} failed, {} assigned now; earned {}uxpl",
                 provider.jobs_settled,
                 provider.jobs_failed,
-                jobs.jobs.len(),
+                jobs.len(),
                 provider.earned_uxpl
             );
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device};
 use plasma_modules::BPS;
-use plasma_modules::attestation::audit::default_params;
 use plasma_modules::attestation::audit::drift::MARGIN_TOKENS_MIN;
+use plasma_modules::attestation::audit::{bounds, default_params, outside};
 use plasma_modules::types::digest;
 use plasma_proto::plasma::attestation::v1::{Measures, Profile};
 use plotters::prelude::*;
@@ -23,15 +23,6 @@ const SLACK_PERCENT: u64 = 150;
 const MARGIN_SLACK_PERCENT: u64 = 1_000;
 /// The mean of honest margins that the chain reckons with is at least the largest mean of a writer times this, percent.
 const MEAN_SLACK_PERCENT: u64 = 150;
-/// No threshold is below this, however near each other the kernels at hand are: others round otherwise.
-const FLOOR: Profile = Profile {
-    exponent_mismatches_max: 2,
-    mantissa_mean_centi_max: 20,
-    mantissa_median_max: 1,
-    projection_ppm_max: 1_000,
-    margin_ppm_max: 1_000,
-    tokens_per_outlier: DEFAULT_PROFILE.tokens_per_outlier,
-};
 /// Temperatures that are looked at, thousandths.
 const TEMPERATURES_MILLI: [u32; 2] = [0, 800];
 const TOP_P_MILLI: u32 = 950;
@@ -112,7 +103,8 @@ pub fn calibrate(
 }
 
 /// The profile that these honest outputs ask for: the largest values, and a margin of which the part that the chain takes
-/// for the mean of honest work is above every writer's mean at every temperature.
+/// for the mean of honest work is above every writer's mean at every temperature. None of its numbers is below the least that
+/// the chain allows; of one above the most, [`refused`] tells.
 #[must_use]
 pub fn profile_of(samples: &[Sample]) -> Profile {
     let mut worst = Measures::default();
@@ -142,8 +134,8 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
     let part_bps = u64::from(default_params().drift_margin_bps);
     let by_mean = (mean_ppm * MEAN_SLACK_PERCENT * u64::from(BPS)).div_ceil(part_bps * 100);
     let by_mean = u32::try_from(by_mean).unwrap_or(u32::MAX);
-    let ceiling = default_params().profile_ceiling.map_or(u32::MAX, |most| most.margin_ppm_max);
-    let ceiling = ceiling.max(worst.margin_ppm);
+    let (floor, ceiling) = bounds(&default_params());
+    let margin_most = ceiling.margin_ppm_max.max(worst.margin_ppm);
     let above = |value: u32, percent: u64, floor: u32| {
         let scaled = (u64::from(value) * percent).div_ceil(100);
         u32::try_from(scaled).unwrap_or(u32::MAX).max(floor)
@@ -152,20 +144,31 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
         exponent_mismatches_max: above(
             worst.exponent_mismatches,
             SLACK_PERCENT,
-            FLOOR.exponent_mismatches_max,
+            floor.exponent_mismatches_max,
         ),
         mantissa_mean_centi_max: above(
             worst.mantissa_mean_centi,
             SLACK_PERCENT,
-            FLOOR.mantissa_mean_centi_max,
+            floor.mantissa_mean_centi_max,
         ),
-        mantissa_median_max: above(worst.mantissa_median, SLACK_PERCENT, FLOOR.mantissa_median_max),
-        projection_ppm_max: above(worst.projection_ppm, SLACK_PERCENT, FLOOR.projection_ppm_max),
-        margin_ppm_max: above(worst.margin_ppm, MARGIN_SLACK_PERCENT, FLOOR.margin_ppm_max)
+        mantissa_median_max: above(worst.mantissa_median, SLACK_PERCENT, floor.mantissa_median_max),
+        projection_ppm_max: above(worst.projection_ppm, SLACK_PERCENT, floor.projection_ppm_max),
+        margin_ppm_max: above(worst.margin_ppm, MARGIN_SLACK_PERCENT, floor.margin_ppm_max)
             .max(by_mean)
-            .min(ceiling),
-        tokens_per_outlier: FLOOR.tokens_per_outlier,
+            .min(margin_most),
+        tokens_per_outlier: DEFAULT_PROFILE.tokens_per_outlier,
     }
+}
+
+/// What the chain would refuse a calibrated profile for, in words: a model whose honest kernels are further apart than it allows
+/// cannot be audited, and a smaller number would condemn them.
+#[must_use]
+pub fn refused(profile: &Profile) -> Option<String> {
+    let (floor, ceiling) = bounds(&default_params());
+    let (name, value, least, most) = outside(profile, &floor, &ceiling)?;
+    Some(format!(
+        "{name} came to {value}, but a chain takes {least} to {most}: honest kernels of this model are too far apart for a jury"
+    ))
 }
 
 /// A profile as the JSON that `profile.json` holds, and that is read back as one.

@@ -26,7 +26,9 @@ pub use plasma_modules::attestation::audit::{
     DEFAULT_PROFILE, fingerprint_holds, projection_holds, tokens_hold,
 };
 
-pub use calibrate::{Calibration, Sample, calibrate, profile_json, profile_of, to_svg, writers};
+pub use calibrate::{
+    Calibration, Sample, calibrate, profile_json, profile_of, refused, to_svg, writers,
+};
 pub use measure::SegmentMeasures;
 pub use provider::{Order, write, write_recorded};
 

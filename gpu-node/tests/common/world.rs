@@ -67,7 +67,11 @@ impl World {
     }
 
     pub async fn send(&self, from: u8, msg: prost_types::Any) -> TxOutcome {
-        self.client.send(&wallet(from), vec![msg], &TxOptions::default()).await.unwrap()
+        self.send_all(from, vec![msg]).await
+    }
+
+    pub async fn send_all(&self, from: u8, msgs: Vec<prost_types::Any>) -> TxOutcome {
+        self.client.send(&wallet(from), msgs, &TxOptions::default()).await.unwrap()
     }
 
     pub async fn publish(&self, name: &str) -> [u8; 32] {

@@ -46,8 +46,8 @@ pub use params::default_params;
 pub(super) use params::{check_together, rows};
 pub use pool::{join_pool, leave_pool, set_profile};
 pub use profile::{
-    DEFAULT_PROFILE, fields, fingerprint_holds, outside, profile_hash, projection_holds,
-    tokens_hold, within,
+    DEFAULT_PROFILE, bounds, fields, fingerprint_holds, outliers_max, outside, profile_hash,
+    projection_holds, tokens_hold, within,
 };
 pub(super) use query::routes;
 pub(super) use state::rebuild_derived;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use plasma_proto::plasma::{
     attestation::v1::{
         AuditParams, ModelProfile, MsgJoinPoolResponse, MsgLeavePoolResponse,
-        MsgSetProfileResponse, PoolMember, Profile, ProfileProposal,
+        MsgSetProfileResponse, PoolMember, ProfileProposal,
     },
     market::v1::ProviderStatus,
 };
@@ -14,7 +14,7 @@ use super::{
     Error, JoinPool, LeavePool, SetProfile,
     event::Event,
     jury::weights,
-    profile::{outside, profile_hash},
+    profile::{bounds, outside, profile_hash},
     state::{MEMBERS, PROFILES, is_verified, numbers, pools_of, stored_hash},
 };
 use crate::{
@@ -23,11 +23,6 @@ use crate::{
     market,
     types::{Hash, hex},
 };
-
-/// Between what a profile's numbers must lie.
-fn bounds(numbers: &AuditParams) -> (Profile, Profile) {
-    (numbers.profile_floor.unwrap_or_default(), numbers.profile_ceiling.unwrap_or_default())
-}
 
 /// The publisher sets a model's profile. Once the model was verified it proposes it: its claims are
 /// audited by the one that stands until [`take_over`] says that the other has the jurors. What stands,

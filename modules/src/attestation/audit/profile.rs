@@ -1,6 +1,6 @@
 //! What is still honest for a model, and whether measures are within it.
 
-use plasma_proto::plasma::attestation::v1::{Measures, Profile};
+use plasma_proto::plasma::attestation::v1::{AuditParams, Measures, Profile};
 use prost::Message;
 
 use crate::{
@@ -35,10 +35,15 @@ pub fn projection_holds(measures: &Measures, profile: &Profile) -> bool {
     measures.projection_ppm <= profile.projection_ppm_max
 }
 
+/// How many tokens of an output may be far off: of a long one more than of a short one.
+pub fn outliers_max(measures: &Measures, profile: &Profile) -> u32 {
+    measures.tokens.div_ceil(profile.tokens_per_outlier.max(1))
+}
+
 /// Measure C within a profile.
 pub fn tokens_hold(measures: &Measures, profile: &Profile) -> bool {
     measures.margin_ppm <= profile.margin_ppm_max
-        && measures.outliers <= measures.tokens.div_ceil(profile.tokens_per_outlier.max(1))
+        && measures.outliers <= outliers_max(measures, profile)
 }
 
 /// Whether measures are those of honest work: every one is within the profile, and the output ends as it
@@ -84,6 +89,11 @@ pub fn fields(profile: &Profile) -> [(&'static str, u32); 6] {
         ("margin_ppm_max", margin_ppm_max),
         ("tokens_per_outlier", tokens_per_outlier),
     ]
+}
+
+/// Between what a profile's numbers must lie: the least and the most of each.
+pub fn bounds(numbers: &AuditParams) -> (Profile, Profile) {
+    (numbers.profile_floor.unwrap_or_default(), numbers.profile_ceiling.unwrap_or_default())
 }
 
 /// The first number of a profile that is below `floor` or above `ceiling`, with what it is and may be.
