@@ -226,7 +226,7 @@ fn appealable(audit: &Audit, operator: &str) -> Result<()> {
     }
     let why = match (audit.state(), audit.round) {
         (AuditState::Appeal, 0) => return Ok(()),
-        (AuditState::Appeal, _) => "is appealed already",
+        (AuditState::Appeal, _) => "waits for a larger jury already",
         (AuditState::Ended, _) => "has ended",
         (_, 0) => "has convicted nobody yet",
         _ => "is judged by the larger jury already",

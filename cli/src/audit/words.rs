@@ -122,7 +122,7 @@ pub fn tell(audit: &Audit) -> String {
         AuditState::Appeal if audit.round == 0 => {
             format!("found false; the provider may appeal before {until}")
         }
-        AuditState::Appeal => format!("appealed: a larger jury is drawn at {until}"),
+        AuditState::Appeal => format!("a larger jury is drawn at {until}"),
         AuditState::Ended => finding_words(audit.finding()).to_owned(),
     };
     format!("{:<10} {what}", state_word(audit.state()).0)

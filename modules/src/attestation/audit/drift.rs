@@ -33,6 +33,9 @@ const CLAIMS_MIN: i64 = 4;
 const MICRO: i64 = 1_000_000;
 /// Tokens that measure C is averaged over at least: in a short output a single near miss says nothing.
 pub const MARGIN_TOKENS_MIN: u32 = 96;
+/// A claim pays for its margins as one of so many tokens at least: of the first words after a prompt whoever asks can look for
+/// those at which an honest kernel's rounding is worst, and ask for them alone, but not of all words of a drawn text.
+const PRICED_TOKENS_MIN: u32 = 8;
 /// A token's margin counts at most this much in measure C, thousandths of a logit.
 pub const MARGIN_CLIP_MILLI: u32 = 2_000;
 /// The bet on margins, nats per logit: the best one against a provider whose mean margin is `e^(2b)` = 4.5 times the honest one.
@@ -116,8 +119,8 @@ impl Test {
         let price =
             honest_ppm.saturating_mul(BET_PRICE_BPS).div_euclid(BPS.into()).saturating_add(1);
         let won = sum.saturating_mul(BET_BPS);
-        let step = won.saturating_sub(price.saturating_mul(tokens.into())).div_euclid(BPS.into());
-        self.capped(step)
+        let priced = price.saturating_mul(tokens.max(PRICED_TOKENS_MIN).into());
+        self.capped(won.saturating_sub(priced).div_euclid(BPS.into()))
     }
 
     /// Whether a sum convicts.
@@ -558,6 +561,9 @@ mod tests {
         assert_eq!(step(10_000, 128), 960_000 - 891_341);
         // The mean of 8 tokens is over 96.
         assert_eq!(step(10_000, 8), 720_000 - 55709);
+        // One word pays for eight.
+        assert_eq!(step(1_000, 1), 72_000 - 55_709);
+        assert_eq!(step(0, 1), step(0, 8));
         // Four such claims at least, however long they are.
         assert_eq!(step(20_000, 4_096), 20_723_000 / 4);
         assert_eq!(step(u32::MAX, u32::MAX), 20_723_000 / 4);
