@@ -89,6 +89,9 @@ impl Lab {
     /// Every way of serving one prompt at one temperature.
     pub fn serve(&self, at: usize, temperature_milli: u32) -> Result<()> {
         let whole = self.options.tokens;
+        if self.options.whole {
+            return self.write(at, temperature_milli, whole, &[]);
+        }
         for short in SHORT.into_iter().filter(|short| *short < whole) {
             self.write(at, temperature_milli, short, &[])?;
         }

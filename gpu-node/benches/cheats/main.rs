@@ -1,7 +1,7 @@
 //! `make cheat-lab`: providers that cheat on purpose beside honest ones, each read again by a verifier. Prints what was
 //! caught, and writes it to `docs/verification/`.
 //!
-//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--temperatures 0,800] [--only NAME,...] [--samples FILE] [--out FOLDER]`
+//! `cargo bench -p gpu-node --bench cheats -- [--weights FOLDER] [--prompts 4] [--tokens 128] [--temperatures 0,800] [--only NAME,...] [--whole] [--samples FILE] [--out FOLDER]`
 
 mod figures;
 mod goals;
@@ -37,6 +37,8 @@ struct Options {
     temperatures_milli: Vec<u32>,
     /// Names of ways that are played, or parts of them; all if there are none.
     only: Vec<String>,
+    /// Only whole outputs are looked at, for a run that adds a length to a former one.
+    whole: bool,
     /// Receipts of a former run, which count with those of this one.
     samples: Option<PathBuf>,
     out: PathBuf,
@@ -61,6 +63,7 @@ fn options() -> Result<Options> {
         tokens: 128,
         temperatures_milli: TEMPERATURES_MILLI.to_vec(),
         only: Vec::new(),
+        whole: false,
         samples: None,
         out,
     };
@@ -77,12 +80,13 @@ fn options() -> Result<Options> {
                 options.temperatures_milli = all.collect::<Result<_, _>>()?;
             }
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--whole" => options.whole = true,
             "--samples" => options.samples = Some(value()?.into()),
             "--out" => options.out = value()?.into(),
             // What cargo passes to every bench.
             "--bench" => {}
             _ => bail!(
-                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --temperatures MILLI,..., --only NAME,..., --samples FILE, --out FOLDER"
+                "unknown option {word}: --weights FOLDER, --prompts N, --tokens N, --temperatures MILLI,..., --only NAME,..., --whole, --samples FILE, --out FOLDER"
             ),
         }
     }

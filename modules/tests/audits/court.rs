@@ -114,6 +114,21 @@ impl Court {
         court
     }
 
+    /// As [`Self::new`]; the provider is one whose rate is down to the least.
+    pub fn known(numbers: AuditParams, jurors: u8) -> Self {
+        Self::with(numbers, jurors, make_known)
+    }
+
+    /// The account from which audits of the model are paid.
+    pub fn purse(&self) -> Address {
+        market::audit_purse(&self.model())
+    }
+
+    /// What a claim pays into it: a tenth of its charge here.
+    pub fn fee_of(&self, id: u64) -> u128 {
+        self.net.job(id).charge_uxpl.parse::<u128>().unwrap() / 10
+    }
+
     pub fn model(&self) -> Hash {
         self.net.model().try_into().unwrap()
     }

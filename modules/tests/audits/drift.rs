@@ -212,6 +212,17 @@ fn an_appeal_without_a_larger_jury_saves_nobody() {
     assert_eq!(audit.finding(), Finding::Drifted);
 }
 
+#[test]
+fn a_claim_that_a_split_jury_hands_on_is_added_up_too() {
+    let mut court = Court::new(AuditParams { jury: 5, threshold: 4, ..numbers() }, 11);
+    let id = court.judged(&[Some(true), Some(false), Some(true), Some(false), Some(true)]);
+    court.end(2);
+    assert_eq!(score(&court), 0);
+    court.judge_with(id, &vec![load(9_400); 5]);
+    assert_eq!(ended(&court, id).finding(), Finding::Clean);
+    assert_eq!(score(&court), 1_725_000);
+}
+
 /// A disputed claim that its jury passes with this load.
 fn disputed(court: &mut Court, bps: u32) -> Audit {
     let id = court.claim();

@@ -61,6 +61,8 @@ fn near_the_edge_of_the_profile_honest_jurors_may_differ() {
         Some(Verdict { measures, ..verdict(pass) })
     };
     for (says, margin_ppm, costs) in [
+        // False though all measures are within: something that every juror sees alike.
+        (false, edge / 2, true),
         (false, edge * 5 / 4, false),
         (false, edge * 5 / 4 + 1, true),
         (true, edge * 3 / 4 + 1, false),
@@ -90,15 +92,63 @@ fn where_the_larger_jury_does_not_agree_either_nobody_is_slashed() {
 }
 
 #[test]
-fn a_larger_jury_is_as_large_as_the_pool_allows() {
-    // Four are left to judge an appeal, of whom three must agree.
-    let mut court = Court::new(numbers(), 7);
-    let id = court.judged(&[F, F, P]);
-    court.appeal(id, PROVIDER, 50 * XPL).unwrap();
-    court.end(3);
-    assert_eq!(court.jury(id).len(), 4);
-    court.judge(id, &[P, P, F, P]);
-    assert_eq!(court.audit(id).finding(), Finding::Clean);
+fn a_larger_jury_is_as_large_as_the_pool_allows_and_the_same_part_of_it_decides() {
+    // Three of five; of four that are left three, of three two.
+    for (jurors, says, finding) in [
+        (7, &[P, P, F, P][..], Finding::Clean),
+        (7, &[P, P, F, F], Finding::Hung),
+        (6, &[F, P, F], Finding::Convicted),
+        (6, &[F, None, F], Finding::Convicted),
+    ] {
+        let mut court = Court::new(numbers(), jurors);
+        let id = court.judged(&[F, F, P]);
+        court.appeal(id, PROVIDER, 50 * XPL).unwrap();
+        court.end(3);
+        court.judge(id, says);
+        court.end(4);
+        assert_eq!(court.audit(id).finding(), finding, "{says:?}");
+    }
+}
+
+#[test]
+fn who_has_seen_the_others_verdicts_does_not_choose_to_be_silent() {
+    let mut court = Court::new(five(), 11);
+    let id = court.audited();
+    court.reveal(id);
+    let jury = court.jury(id);
+    let says = [false, false, true, true, true];
+    for (juror, pass) in jury.iter().zip(says) {
+        court.commit_as(court.commit_msg(id, *juror, pass)).unwrap();
+    }
+    court.end(1);
+    for (juror, pass) in jury.iter().zip(says).take(3) {
+        court.open_as(court.verdict_msg(id, *juror, verdict(pass))).unwrap();
+    }
+    court.end(6);
+    court.judge(id, &[F; 5]);
+    assert_eq!(court.audit(id).finding(), Finding::Convicted);
+    let half = court.audit(id).seat_uxpl.parse::<u128>().unwrap() / 2;
+    assert_eq!(lost(&court, id)[..5], [0, 0, half, half, half]);
+}
+
+#[test]
+fn a_larger_jury_locks_the_least_where_few_can_lock_more() {
+    let slash_min_uxpl = u64::try_from(900 * XPL).unwrap();
+    let mut court = Court::new(AuditParams { slash_min_uxpl, ..five() }, 11);
+    let id = court.audited();
+    assert_eq!(court.audit(id).seat_uxpl, (300 * XPL + 95).to_string());
+    let jury = court.jury(id);
+    for juror in court.jurors.clone().into_iter().filter(|juror| !jury.contains(juror)) {
+        court.net.withdraw(juror, 900 * XPL).unwrap();
+    }
+    court.reveal(id);
+    court.judge(id, &[F, P, F, P, P]);
+    court.end(2);
+    assert_eq!(court.audit(id).state(), AuditState::Commit);
+    court.judge(id, &[F; 5]);
+    assert_eq!(court.audit(id).finding(), Finding::Convicted);
+    assert_eq!(court.audit(id).seats[5].locked_uxpl, (10 * XPL).to_string());
+    assert_ne!(court.audit(id).seats[0].locked_uxpl, court.audit(id).seats[5].locked_uxpl);
 }
 
 /// Every juror's bond but so much.
@@ -142,7 +192,7 @@ fn a_claim_without_a_jury_waits_for_one() {
     for juror in court.jurors.clone() {
         court.net.add_bond(juror, 100 * XPL).unwrap();
     }
-    for _ in 0..40 {
+    for _ in 0..80 {
         court.end_quickly();
     }
     assert_ne!(court.audit(id).state(), AuditState::Lot);
@@ -154,7 +204,7 @@ fn a_claim_for_which_no_jury_comes_is_paid_and_the_next_one_is_audited() {
     let mut court = Court::new(numbers(), 8);
     poor(&mut court, 5 * XPL);
     let id = court.claim();
-    for _ in 0..240 {
+    for _ in 0..260 {
         court.end_quickly();
     }
     assert_eq!(court.audit(id).finding(), Finding::NoJury);

@@ -10,6 +10,7 @@ mod juries;
 #[path = "../market/net.rs"]
 mod net;
 mod phases;
+mod purse;
 mod rates;
 mod refusals;
 mod stories;

@@ -98,19 +98,19 @@ fn a_phase_takes_what_is_owed_until_height_and_time_are_both_there() {
 /// A dispute is no duty: up to the end of the block in which the lot is decided it comes in time.
 #[test]
 fn a_claim_is_disputed_until_its_jury_is_drawn() {
-    for (blocks, is_over) in [(0, false), (1, true)] {
+    for (blocks, code) in [(-1, 0), (0, 21), (1, 17)] {
         let mut court = Court::new(numbers(), 8);
         let id = court.claim();
         let due_height = court.audit(id).due_height;
-        court.end(due_height + blocks - court.net.block.height);
+        court.end(due_height.checked_add_signed(blocks).unwrap() - court.net.block.height);
         let disputed = court.dispute(id, 10 * XPL);
-        if is_over {
-            refused(disputed, "audit", 17);
+        if code != 0 {
+            refused(disputed, "audit", code);
             continue;
         }
         disputed.unwrap();
         let audit = court.audit(id);
-        assert_eq!((audit.reason(), audit.due_height), (AuditReason::Dispute, due_height + 2));
+        assert_eq!((audit.reason(), audit.due_height), (AuditReason::Dispute, due_height + 1));
     }
 }
 

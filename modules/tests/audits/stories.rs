@@ -3,16 +3,6 @@ use crate::court::*;
 const P: Option<bool> = Some(true);
 const F: Option<bool> = Some(false);
 
-/// The account from which audits of the model are paid.
-fn purse(court: &Court) -> Address {
-    market::audit_purse(&court.model())
-}
-
-/// What a claim pays into it: a tenth of its charge here.
-fn fee_of(court: &Court, id: u64) -> u128 {
-    court.net.job(id).charge_uxpl.parse::<u128>().unwrap() / 10
-}
-
 fn ended(court: &Court, id: u64) -> Audit {
     let audit = court.audit(id);
     assert_eq!(audit.state(), AuditState::Ended);
@@ -172,11 +162,11 @@ fn silent_jurors_pay_and_the_claim_is_settled() {
         assert_eq!(seat_of.lost_uxpl, lost.to_string());
         assert_eq!(court.bond(Address::parse(&seat_of.juror).unwrap()), BOND - lost);
     }
-    let fee = fee_of(&court, id);
+    let fee = court.fee_of(id);
     assert_eq!(audit.seats[0].earned_uxpl, (2 * (seat / 10) + fee).to_string(), "who spoke has it");
     court.end(20);
     assert_eq!(court.net.job(id).state(), JobState::Settled);
-    assert_eq!(court.net.balance(purse(&court)), 0);
+    assert_eq!(court.net.balance(court.purse()), 0);
 }
 
 #[test]
@@ -288,7 +278,7 @@ fn the_loser_of_a_dispute_pays() {
 
 #[test]
 fn a_claim_that_no_beacon_selected_can_be_disputed() {
-    let mut court = known(numbers(), 8);
+    let mut court = Court::known(numbers(), 8);
     let id = loop {
         let id = court.claim();
         assert_eq!(court.audit(id).reason(), AuditReason::Lot);
@@ -303,14 +293,9 @@ fn a_claim_that_no_beacon_selected_can_be_disputed() {
     refused(court.dispute(id, 10 * XPL), "audit", 15);
 }
 
-/// The provider is one whose rate is down to the least.
-fn known(numbers: AuditParams, jurors: u8) -> Court {
-    Court::with(numbers, jurors, make_known)
-}
-
 #[test]
 fn of_a_known_provider_a_tenth_is_audited() {
-    let mut court = known(numbers(), 8);
+    let mut court = Court::known(numbers(), 8);
     let mut audited = 0;
     for at in 0..120 {
         let id = court.claim_of(USERS[at % 3]);
@@ -343,7 +328,7 @@ fn claims(court: &mut Court) -> [u64; 4] {
 
 #[test]
 fn claims_that_are_not_selected_never_wait_for_those_that_are() {
-    let mut court = known(AuditParams { steps_per_block_max: 1, ..numbers() }, 8);
+    let mut court = Court::known(AuditParams { steps_per_block_max: 1, ..numbers() }, 8);
     let ids = claims(&mut court);
     court.end(34);
     let audits: Vec<_> = ids.iter().filter_map(|id| audit::audit(&court.net.store, *id)).collect();
@@ -357,7 +342,7 @@ fn claims_that_are_not_selected_never_wait_for_those_that_are() {
 
 #[test]
 fn a_conviction_reaches_the_claims_that_wait() {
-    let mut court = known(numbers(), 8);
+    let mut court = Court::known(numbers(), 8);
     let ids = claims(&mut court);
     court.dispute(ids[0], 10 * XPL).unwrap();
     court.end(3);
@@ -378,7 +363,7 @@ fn a_conviction_reaches_the_claims_that_wait() {
 fn whoever_has_more_at_risk_than_its_bond_carries_is_audited() {
     let numbers =
         AuditParams { kappa_bps: 100_000, rate_min_bps: 100, detection_bps: 1_000, ..numbers() };
-    let mut court = known(numbers, 8);
+    let mut court = Court::known(numbers, 8);
     // A thousandth is found, and a slash is ten times what is needed: 10,000 times the value must be bond.
     let free: u128 = court.bond(PROVIDER);
     court.net.withdraw(PROVIDER, free - 2 * XPL).unwrap();
@@ -545,58 +530,6 @@ fn the_money_of_carriers_comes_back_as_far_as_the_fee_goes() {
     assert_eq!(court.net.balance(USERS[2]), carrier + 7 * 3);
     let fee: u128 = court.net.job(id).payout.unwrap().audit_uxpl.parse().unwrap();
     assert_eq!(audit.seats[0].earned_uxpl, ((fee - 21) / 3).to_string());
-}
-
-/// Ten claims of a known provider, of which no more than a few are audited: they have paid for the audits of others.
-fn with_full_purse() -> Court {
-    let mut court = known(numbers(), 8);
-    let mut paid = 0;
-    for _ in 0..10 {
-        let id = court.claim();
-        court.end(34);
-        if audit::audit(&court.net.store, id).is_some() {
-            court.reveal(id);
-            court.judge(id, &[None; 3]);
-            court.end(4);
-        }
-        assert_eq!(court.net.job(id).state(), JobState::Settled);
-        paid += fee_of(&court, id);
-    }
-    assert_eq!(court.net.balance(purse(&court)), paid);
-    court
-}
-
-#[test]
-fn claims_that_nobody_reads_pay_for_those_that_are_read() {
-    for (says, reads) in [([P, P, P], 3), ([P, None, None], 1), ([P, P, None], 2)] {
-        let mut court = with_full_purse();
-        let before = court.net.balance(purse(&court));
-        let id = court.claim();
-        court.dispute(id, 10 * XPL).unwrap();
-        court.end(3);
-        court.reveal(id);
-        court.judge(id, &says);
-        court.end(20);
-        let charge: u128 = court.net.job(id).charge_uxpl.parse().unwrap();
-        let paid = charge * 12 * reads / 100;
-        assert_eq!(
-            court.net.balance(purse(&court)),
-            before + fee_of(&court, id) - paid,
-            "{says:?}"
-        );
-        court.check_export();
-    }
-    // Of a false claim the slash pays, and its own fee is not taken either.
-    let mut court = with_full_purse();
-    let before = court.net.balance(purse(&court));
-    let id = court.claim();
-    court.dispute(id, 10 * XPL).unwrap();
-    court.end(3);
-    court.reveal(id);
-    court.judge(id, &[F, F, F]);
-    court.end(4);
-    assert_eq!(ended(&court, id).finding(), Finding::Convicted);
-    assert_eq!(court.net.balance(purse(&court)), before);
 }
 
 /// Passes that were not looked for: nothing answered, or something guessed.

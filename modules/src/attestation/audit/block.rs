@@ -38,7 +38,10 @@ pub(in crate::attestation) fn end_block(ctx: &mut Ctx<'_>) {
                 steps = left;
                 ctx.apart(|ctx| step(ctx, audit.clone()))
             }
-            (false, None) => continue,
+            (false, None) => {
+                claim::keep_selected(ctx.store, &audit);
+                continue;
+            }
         };
         if let Err(error) = taken {
             ctx.emit(&Event::AuditStepFailed { audit_id: id, reason: error.to_string() });

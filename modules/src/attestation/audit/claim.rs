@@ -21,7 +21,7 @@ use super::{
     },
 };
 use crate::{
-    Address, Amount, Ctx, Read,
+    Address, Amount, Ctx, Read, Write,
     attestation::leaf_count,
     error::fault,
     market,
@@ -31,8 +31,8 @@ use crate::{
 /// Beacons that are kept: for a lot that comes late because a block has more of them than it decides.
 const BEACONS_KEPT: u64 = 256;
 /// How long a selected claim waits for a jury, and how often it is looked for, blocks: seats come free as other audits end.
-const JURY_WAIT_BLOCKS: u64 = 160;
-const JURY_RETRY_BLOCKS: u64 = 40;
+const JURY_WAIT_BLOCKS: u64 = 140;
+const JURY_RETRY_BLOCKS: u64 = 80;
 const _: () =
     assert!(LOT_BLOCKS + JURY_WAIT_BLOCKS + JURY_RETRY_BLOCKS < lot::FIRST_BLOCK + BEACONS_KEPT);
 
@@ -133,6 +133,7 @@ fn lot_selects(ctx: &Ctx<'_>, audit: &Audit) -> bool {
         .filter_map(|(_, past)| hash32(&past.beacon))
         .collect();
     for left in all.len()..lot::BEACONS {
+        let left = u64::try_from(left).unwrap_or(u64::MAX);
         all.push(digest(&[&ctx.block.beacon, &left.to_be_bytes()]));
     }
     lot::selects(&all, audit.id, rate_bps(ctx.store, audit))
@@ -149,7 +150,14 @@ fn rate_bps(store: &dyn Read, audit: &Audit) -> u32 {
 
 /// Whether a claim whose lot is decided is audited.
 pub(super) fn is_selected(ctx: &Ctx<'_>, audit: &Audit) -> bool {
-    is_sure(audit) || lot_selects(ctx, audit)
+    is_sure(audit) || audit.is_of_lot || lot_selects(ctx, audit)
+}
+
+/// A claim that is selected and waits for its turn is selected then too, whatever beacons are known by that time.
+pub(super) fn keep_selected(store: &mut dyn Write, audit: &Audit) {
+    if audit.state() == AuditState::Lot && audit.reason() == AuditReason::Lot && !audit.is_of_lot {
+        AUDITS.set(store, &audit.id, &Audit { is_of_lot: true, ..audit.clone() });
+    }
 }
 
 /// A claim that is not selected goes on as if nothing had been.
@@ -170,12 +178,13 @@ pub(super) fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let numbers = numbers(ctx.store);
     let profile = PROFILES.get(ctx.store, &stored_hash(&audit.model_id));
     let operator = Address::stored(&audit.provider);
-    let at_risk = market::pending(ctx.store, operator);
+    // Waiting for a jury makes no cheat cheaper.
+    let at_risk = market::pending(ctx.store, operator).max(Amount::stored(&audit.at_risk_uxpl));
     let bond = market::provider(ctx.store, operator)
         .map(|provider| Amount::stored(&provider.bond_uxpl))
         .unwrap_or_else(|| fault("a claim of nobody", &audit.id.to_be_bytes()));
     // By the operator's own rate: being looked at more often for small deviations makes no cheat cheaper.
-    let slash = bonds::slash_now(ctx.store, operator);
+    let slash = bonds::slash_now(ctx.store, operator).max(Amount::stored(&audit.slash_uxpl));
     let model_id = stored_hash(&audit.model_id);
     let drifted = profile.as_ref().map_or(Amount::ZERO, |stands| {
         let hash = stored_hash(&stands.profile_hash);
@@ -188,10 +197,11 @@ pub(super) fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let profile = profile.filter(|profile| is_verified(&numbers, profile));
     audit.profile = profile.and_then(|profile| profile.profile);
     // Where too few for an appeal can lock as much as small deviations may cost, the jury is one that locks what the claim may;
-    // where too few can lock that, it is one of those who lock the least: better than none.
+    // where too few for a larger jury can lock that, it is one of those who lock the least: better than none, or than a few rich ones.
     let appeal = numbers.jury.saturating_add(numbers.appeal_jury);
     let raised = (drifted > slash).then_some((drifted, at_risk, appeal));
-    let stakes = [(slash, at_risk, numbers.jury), (Amount::ZERO, Amount::ZERO, numbers.jury)];
+    let larger = numbers.jury.saturating_add(numbers.appeal_threshold);
+    let stakes = [(slash, at_risk, larger), (Amount::ZERO, Amount::ZERO, numbers.jury)];
     let jury = raised.into_iter().chain(stakes).find_map(|(slash, at_risk, wanted)| {
         audit.seat_uxpl = stakes::seat(slash, at_risk, numbers.seat_min_uxpl.into()).text();
         audit.profile?;
@@ -225,9 +235,19 @@ fn wait_for_jury(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
 /// The larger jury: as many as there are, from as many on as it takes to decide; `false` if there are fewer by now.
 pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit) -> Result<bool, Error> {
     let AuditParams { appeal_jury, appeal_threshold, .. } = numbers_of(audit);
-    let Some(jury) = draw(ctx, audit, appeal_jury, appeal_threshold) else { return Ok(false) };
+    let mut jury = draw(ctx, audit, appeal_jury, appeal_threshold);
+    if jury.is_none() {
+        audit.seat_uxpl = least_seat(audit).text();
+        jury = draw(ctx, audit, appeal_jury, appeal_threshold);
+    }
+    let Some(jury) = jury else { return Ok(false) };
     take_seats(ctx, audit, &jury)?;
     Ok(true)
+}
+
+/// What a seat of an audit locks at least.
+pub(super) fn least_seat(audit: &Audit) -> Amount {
+    numbers_of(audit).seat_min_uxpl.into()
 }
 
 fn take_seats(ctx: &mut Ctx<'_>, audit: &mut Audit, jury: &[Address]) -> Result<(), Error> {

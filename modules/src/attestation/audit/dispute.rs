@@ -7,11 +7,11 @@ use plasma_proto::plasma::{
 
 use super::{
     Appeal, Dispute, Error, bonds,
-    claim::{candidates, is_sure, open},
+    claim::{candidates, is_sure, least_seat, open},
     duty::at_phase,
     event::Event,
     lot,
-    state::{AUDITS, PROFILES, due_in, is_verified, numbers, numbers_of, stored_hash},
+    state::{AUDITS, PROFILES, due_in, is_over, is_verified, numbers, numbers_of, stored_hash},
 };
 use crate::{Address, Amount, Ctx, market};
 
@@ -25,6 +25,10 @@ pub fn dispute(ctx: &mut Ctx<'_>, msg: Dispute) -> Result<MsgDisputeResponse, Er
     }) {
         return Err(Error::IsAudited(job_id));
     }
+    // Who proposes the block that decides a lot knows its jury: a dispute must not draw another.
+    if audit.as_ref().is_some_and(|audit| is_over(audit, ctx.block)) {
+        return Err(Error::Late(job_id));
+    }
     if job.state() != JobState::Delivered {
         return Err(Error::NotDelivered(job_id));
     }
@@ -35,7 +39,7 @@ pub fn dispute(ctx: &mut Ctx<'_>, msg: Dispute) -> Result<MsgDisputeResponse, Er
     }
     put_down(ctx, disputer, bond, numbers.dispute_bond_uxpl.into())?;
     let mut audit = match audit {
-        Some(audit) => Audit { is_of_lot: is_sure(&audit), ..audit },
+        Some(audit) => Audit { is_of_lot: audit.is_of_lot || is_sure(&audit), ..audit },
         // The lot has passed it over.
         None => Audit { rate_bps: 0, ..open(ctx, &numbers, &job, AuditReason::Dispute)? },
     };
@@ -60,7 +64,8 @@ pub fn appeal(ctx: &mut Ctx<'_>, msg: Appeal) -> Result<MsgAppealResponse, Error
         return Err(Error::WrongPhase("its appeal"));
     }
     let numbers = numbers_of(&audit);
-    let others = candidates(ctx.store, &audit).len();
+    let of_least = Audit { seat_uxpl: least_seat(&audit).text(), ..audit.clone() };
+    let others = candidates(ctx.store, &of_least).len();
     if u32::try_from(others).unwrap_or(u32::MAX) < numbers.appeal_threshold {
         return Err(Error::NoJury(numbers.appeal_threshold));
     }

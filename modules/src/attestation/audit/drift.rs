@@ -219,11 +219,12 @@ fn waits(store: &dyn Read, drift: &Drift) -> bool {
     drift.audit_id != 0 && audit.is_some_and(|audit| audit.state() != AuditState::Ended)
 }
 
-/// A first jury found a claim clean: its measures are added to those before. Whether that comes to the limit: then the claim
+/// A first jury found a claim clean, or a larger one that it called: its measures are added to those before. Whether that comes to the limit: then the claim
 /// waits, and the sums are those before it. Of disputed claims those are added that the lot would have selected: who disputes only the
 /// worst of an honest operator, or the best of a false one, must not move the mean.
 pub(super) fn count(ctx: &mut Ctx<'_>, audit: &mut Audit) -> bool {
-    let (Some(measured), Some(profile)) = (measured(ctx.store, audit, 0), audit.profile) else {
+    let measured = measured(ctx.store, audit, audit.round);
+    let (Some(measured), Some(profile)) = (measured, audit.profile) else {
         return false;
     };
     audit.load_bps = measured.load_bps.unwrap_or_default();

@@ -13,21 +13,23 @@ use super::{
         standing, stored_hash, sum, terms,
     },
 };
-use crate::{Address, Amount, BPS, Ctx, market, token};
+use crate::{Address, Amount, Ctx, Denom, market, token};
 
 /// What reading a claim costs, of what writing it does, at most: `docs/verification.md`.
 const READING_BPS: u32 = 1_200;
-/// So near to the edge of a profile, of each of its numbers, honest jurors may differ.
-const NEAR_BPS: u32 = 2_500;
+/// Part of a model's purse that one audit takes, beside what its claim pays in, at most.
+const PURSE_BPS: u32 = 1_250;
 /// Of the bond of a dispute that was lost: what jurors share; the rest is the provider's.
 const LOST_DISPUTE_BPS: u32 = 5_000;
 
 /// Counts the verdicts of the round under way.
 pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let numbers = numbers_of(&audit);
-    let (jury, threshold) = match audit.round {
-        0 => (numbers.jury, numbers.threshold),
-        _ => (numbers.appeal_jury, numbers.appeal_threshold),
+    let seats = audit.seats.iter().filter(|seat| seat.round == audit.round).count();
+    let seats = u32::try_from(seats).unwrap_or(u32::MAX);
+    let threshold = match audit.round {
+        0 => numbers.threshold,
+        _ => in_proportion(seats, numbers.appeal_threshold, numbers.appeal_jury),
     };
     question::mark(&mut audit, threshold);
     let count = |pass: bool| {
@@ -37,10 +39,11 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     let (pass, fail) = (count(true), count(false));
     ctx.emit(&Event::VerdictsCounted { audit_id: audit.id, round: audit.round, pass, fail });
     // So many keep a claim from being found clean.
-    let blocks = jury.saturating_sub(threshold).saturating_add(1);
+    let blocks = seats.saturating_sub(threshold).saturating_add(1);
     let is_split = audit.round == 0 && (blocks..threshold).contains(&fail);
     let is_clean = fail < threshold && pass >= threshold;
-    audit.is_drift |= is_clean && audit.round == 0 && drift::count(ctx, &mut audit);
+    let is_first = audit.round == 0 || was_split(&audit);
+    audit.is_drift |= is_clean && is_first && drift::count(ctx, &mut audit);
     if audit.round == 0 && (fail >= threshold || audit.is_drift) {
         audit.state = AuditState::Appeal.into();
         due_in(&mut audit, ctx.block, numbers.appeal_blocks, numbers.appeal_s);
@@ -70,6 +73,12 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     end(ctx, audit, finding)
 }
 
+/// What decides where a jury has fewer seats than it is meant to have: the same part of them, and more than half.
+fn in_proportion(seats: u32, threshold: u32, jury: u32) -> u32 {
+    let part = u64::from(seats).saturating_mul(threshold.into()).div_ceil(u64::from(jury).max(1));
+    u32::try_from(part).unwrap_or(u32::MAX).max((seats / 2).saturating_add(1))
+}
+
 /// Whether a larger jury was called because the first did not agree, and nobody appealed.
 pub(super) fn was_split(audit: &Audit) -> bool {
     audit.round == 1 && Amount::stored(&audit.appeal_bond_uxpl) == Amount::ZERO
@@ -89,7 +98,8 @@ struct Pot {
 /// Ends an audit: the claim, the bonds, the seats, the standing, and who is paid.
 pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Result<(), Error> {
     let provider = Address::stored(&audit.provider);
-    let mut pot = Pot { shared: end_claim(ctx, &audit, finding)?, burned: Amount::ZERO };
+    end_claim(ctx, &audit, finding)?;
+    let mut pot = Pot { shared: Amount::ZERO, burned: Amount::ZERO };
     let mut slashed = Amount::ZERO;
     if is_guilty(finding) {
         let is_drift = finding == Finding::Drifted;
@@ -98,6 +108,7 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;
     }
+    take_prepaid(ctx, &audit, &mut pot)?;
     end_bonds(ctx, &audit, finding, &mut pot)?;
     end_seats(ctx, &mut audit, finding, &mut pot)?;
     pay(ctx, &mut audit, finding, &mut pot)?;
@@ -126,8 +137,8 @@ fn is_guilty(finding: Finding) -> bool {
     matches!(finding, Finding::Convicted | Finding::Hidden | Finding::Drifted)
 }
 
-/// What becomes of the claim, and what its jurors share for having read it.
-fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amount, Error> {
+/// What becomes of the claim.
+fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<(), Error> {
     match finding {
         Finding::Clean => {
             if market::settle_held(ctx, audit.id)? == market::Released::Settled {
@@ -142,23 +153,29 @@ fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amoun
             drift::paid(ctx.store, audit);
         }
     }
-    // A slash pays for itself.
-    if is_guilty(finding) { Ok(Amount::ZERO) } else { take_prepaid(ctx, audit) }
+    Ok(())
 }
 
-/// What jurors and carriers get from the model's purse: what so many readings cost, as far as it goes.
-fn take_prepaid(ctx: &mut Ctx<'_>, audit: &Audit) -> Result<Amount, Error> {
+/// From the model's purse comes what readings and carriers cost and jurors' part of a slash, which is there already, does not pay;
+/// no more than the claim pays into it and a part of what was there, so that one audit leaves something for the next. Who
+/// disputes what the lot had not selected pays for that himself.
+fn take_prepaid(ctx: &mut Ctx<'_>, audit: &Audit, pot: &mut Pot) -> Result<(), Error> {
     let readings = audit.seats.iter().filter(|seat| says(seat).is_some()).count();
-    let Some(readings) = u32::try_from(readings).ok().filter(|readings| *readings > 0) else {
-        return Ok(Amount::ZERO);
-    };
+    let readings = u32::try_from(readings).unwrap_or(u32::MAX);
+    if readings == 0 || !audit.is_of_lot {
+        return Ok(());
+    }
     let charge = Amount::stored(&audit.charge_uxpl);
     let carried = audit.carried.iter().map(|carried| Amount::stored(&carried.owed_uxpl));
-    let most = carried.fold(share(charge, READING_BPS.saturating_mul(readings)), sum);
+    let cost = carried.fold(share(charge, READING_BPS.saturating_mul(readings)), sum);
     let purse = market::audit_purse(&stored_hash(&audit.model_id));
-    let taken = most.min(token::balance(ctx.store, purse));
+    // Somebody may have locked money of his own there.
+    let there = token::spendable(ctx, purse, &Denom::uxpl());
+    let most = sum(share(charge, numbers_of(audit).fee_bps), share(there, PURSE_BPS));
+    let taken = cost.minus(pot.shared).unwrap_or_default().min(most).min(there);
     token::transfer(ctx, purse, account(), taken)?;
-    Ok(taken)
+    pot.shared = sum(pot.shared, taken);
+    Ok(())
 }
 
 /// A tenth is the jurors', a tenth goes to who found the cheat, the rest is burned.
@@ -208,23 +225,22 @@ fn end_bonds(
     Ok(())
 }
 
-/// What the first jury must not have said, by what the larger one found. Where most of that measured what is within
-/// [`NEAR_BPS`] of the profile's edge, kernels may see it either way, and nobody was wrong.
+/// What the first jury must not have said, by what the larger one found. Where most of that measured what is near the
+/// profile's edge, kernels may see it either way, and nobody was wrong.
 fn wrong(audit: &Audit, finding: Finding) -> Option<bool> {
     let pass = match finding {
         Finding::Clean => true,
         Finding::Convicted => false,
         _ => return None,
     };
-    let edge_bps = if pass { BPS.saturating_sub(NEAR_BPS) } else { BPS.saturating_add(NEAR_BPS) };
-    let edge = profile::scaled(&audit.profile?, edge_bps);
+    let limits = audit.profile?;
     let of_side = |seat: &&Seat| seat.round == 1 && says(seat) == Some(pass);
     let measured =
         audit.seats.iter().filter(of_side).filter_map(|seat| seat.verdict.as_ref()?.measures);
     let (mut plain, mut all) = (0u32, 0u32);
     for measures in measured {
         all = all.saturating_add(1);
-        plain = plain.saturating_add((profile::within(&measures, &edge) == pass).into());
+        plain = plain.saturating_add(profile::is_plain(&measures, &limits, pass).into());
     }
     (plain > all / 2).then_some(!pass)
 }
@@ -242,7 +258,10 @@ fn end_seats(
     for seat in &mut audit.seats {
         let juror = Address::stored(&seat.juror);
         let locked = Amount::stored(&seat.locked_uxpl);
+        // Who has seen how the others opened must not choose to be silent instead.
+        let is_withheld = seat.round == 0 && !seat.commitment.is_empty() && seat.verdict.is_none();
         let part_bps = match says(seat) {
+            None if wrong.is_some() && is_withheld => numbers.wrong_bps,
             None if judged => numbers.silent_bps,
             Some(said) if wrong == Some(said) && seat.round == 0 => numbers.wrong_bps,
             _ => 0,

@@ -73,8 +73,8 @@ const WHOLE_BPS: u128 = 10_000;
 /// Most seats of a jury, and operators of a pool: a block reads so many for each draw.
 const SEATS_MAX: u128 = 64;
 const POOL_MAX: u128 = 1_000;
-/// Operators that the draws of one block look at, at most: each is read, with its bond. Twice, where small deviations that add
-/// up ask for more bond than enough of them have.
+/// Operators that the draws of one block look at, at most: each is read, with its bond. Up to three times, where few have the bond
+/// that is asked for.
 const LOOKED_AT_MAX: u64 = 32_768;
 /// Leaves that one message shows, but for the prompt's.
 const LEAVES_MAX: u128 = 32;

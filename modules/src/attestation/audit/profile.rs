@@ -3,10 +3,7 @@
 use plasma_proto::plasma::attestation::v1::{AuditParams, Measures, Profile};
 use prost::Message;
 
-use crate::{
-    BPS,
-    types::{Hash, digest},
-};
+use crate::types::{Hash, digest};
 
 /// What is still honest for a small model in bf16, f16 or f32, until its own profile is calibrated.
 pub const DEFAULT_PROFILE: Profile = Profile {
@@ -55,18 +52,29 @@ pub fn within(measures: &Measures, profile: &Profile) -> bool {
         && measures.is_ended_well
 }
 
-/// A profile each of whose measures may be as large as a part of what it was, rounded down.
-pub fn scaled(profile: &Profile, bps: u32) -> Profile {
-    let part = |value: u32| {
-        let part = u64::from(value).saturating_mul(bps.into()).checked_div(BPS.into());
-        part.and_then(|part| u32::try_from(part).ok()).unwrap_or(u32::MAX)
-    };
+/// Whether a verdict by these measures is one that no honest kernel sees otherwise: a pass, if every measure is further within the
+/// profile than kernels differ; a fail, if one is further beyond it, or if the measures are within, for then something else
+/// is false that all see alike. Kernels differ by a quarter of each number, by one of what is counted.
+pub fn is_plain(measures: &Measures, profile: &Profile, pass: bool) -> bool {
+    let outliers = measures.outliers;
+    if pass {
+        let nearer = moved(profile, |value, by| value.saturating_sub(by));
+        return within(&Measures { outliers: outliers.saturating_add(1), ..*measures }, &nearer);
+    }
+    let wider = moved(profile, u32::saturating_add);
+    within(measures, profile)
+        || !within(&Measures { outliers: outliers.saturating_sub(1), ..*measures }, &wider)
+}
+
+/// The profile with each edge moved by a quarter, at least by one.
+fn moved(profile: &Profile, to: impl Fn(u32, u32) -> u32) -> Profile {
+    let edge = |value: u32| to(value, (value / 4).max(1));
     Profile {
-        exponent_mismatches_max: part(profile.exponent_mismatches_max),
-        mantissa_mean_centi_max: part(profile.mantissa_mean_centi_max),
-        mantissa_median_max: part(profile.mantissa_median_max),
-        projection_ppm_max: part(profile.projection_ppm_max),
-        margin_ppm_max: part(profile.margin_ppm_max),
+        exponent_mismatches_max: edge(profile.exponent_mismatches_max),
+        mantissa_mean_centi_max: edge(profile.mantissa_mean_centi_max),
+        mantissa_median_max: edge(profile.mantissa_median_max),
+        projection_ppm_max: edge(profile.projection_ppm_max),
+        margin_ppm_max: edge(profile.margin_ppm_max),
         tokens_per_outlier: profile.tokens_per_outlier,
     }
 }
@@ -138,6 +146,31 @@ mod tests {
         ] {
             assert!(!within(&bad, &PROFILE), "{bad:?}");
         }
+    }
+
+    /// Each verdict at the last measures that kernels may see otherwise, and at the first that none does.
+    #[test]
+    fn near_the_edge_is_a_quarter_and_one_of_what_is_counted() {
+        let good = Measures { tokens: 40, is_ended_well: true, ..Measures::default() };
+        let plain = |pass, change: &dyn Fn(&mut Measures)| {
+            let mut measures = good;
+            change(&mut measures);
+            is_plain(&measures, &PROFILE, pass)
+        };
+        assert!(plain(true, &|m| m.projection_ppm = 22_500));
+        assert!(!plain(true, &|m| m.projection_ppm = 22_501));
+        assert!(
+            plain(true, &|m| m.mantissa_median = 1) && !plain(true, &|m| m.mantissa_median = 2)
+        );
+        assert!(plain(true, &|_| ()) && !plain(true, &|m| m.outliers = 1));
+        assert!(!plain(false, &|m| m.projection_ppm = 37_500));
+        assert!(plain(false, &|m| m.projection_ppm = 37_501));
+        assert!(
+            !plain(false, &|m| m.mantissa_median = 3) && plain(false, &|m| m.mantissa_median = 4)
+        );
+        assert!(!plain(false, &|m| m.outliers = 2) && plain(false, &|m| m.outliers = 3));
+        assert!(plain(false, &|m| m.is_ended_well = false));
+        assert!(plain(false, &|_| ()), "false by what is no measure");
     }
 
     #[test]
