@@ -140,12 +140,12 @@ pub fn profile_of(samples: &[Sample]) -> Profile {
         let scaled = (u64::from(value) * percent).div_ceil(100);
         u32::try_from(scaled).unwrap_or(u32::MAX).max(floor)
     };
+    // Of what is counted one by one many more are seen now and then: three deviations of a Poisson count.
+    let counted = worst.exponent_mismatches;
+    let rare = counted.saturating_add(counted.saturating_mul(9).isqrt()).saturating_add(1);
+    let exponents = above(counted, SLACK_PERCENT, floor.exponent_mismatches_max);
     Profile {
-        exponent_mismatches_max: above(
-            worst.exponent_mismatches,
-            SLACK_PERCENT,
-            floor.exponent_mismatches_max,
-        ),
+        exponent_mismatches_max: exponents.max(rare.min(ceiling.exponent_mismatches_max)),
         mantissa_mean_centi_max: above(
             worst.mantissa_mean_centi,
             SLACK_PERCENT,
