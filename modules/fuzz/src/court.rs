@@ -175,14 +175,16 @@ pub fn sit(chain: &mut Chain, blocks: &mut Opening) {
     pass(chain, blocks);
 }
 
-/// Two claims that wait for their lot, one of them disputed.
+/// Two claims that wait for their lot, one of them disputed; the other can be in the next block.
 pub fn claim(chain: &mut Chain, blocks: &mut Opening) {
-    let claims = claims(chain);
+    let mut claims = claims(chain);
     assert_eq!(claims.len(), 2);
+    let last = claims.split_off(1);
     carry_out(chain, blocks, OPERATOR, claims);
     let audits = audits(chain);
     let disputed = audits.iter().find(|audit| audit.state() == AuditState::Lot);
     carry_out(chain, blocks, BOB, vec![dispute(disputed.expect("a claim waits").id)]);
+    carry_out(chain, blocks, OPERATOR, last);
 }
 
 fn dispute(job_id: u64) -> Any {
