@@ -486,7 +486,7 @@ mod tests {
         );
     }
 
-    /// Loads as an honest provider has them that rounds to bf16, against the wide profile (`docs/verification/figures.md`:
+    /// Loads as an honest provider has them that rounds to bf16, against the default profile (`docs/verification/figures.md`:
     /// mantissas 1.54 to 1.96 of 2.5, projections 0.017 to 0.029 of 0.030).
     #[test]
     fn honest_noise_never_convicts() {
@@ -554,7 +554,7 @@ mod tests {
     #[test]
     fn a_claim_adds_its_margins_less_their_price() {
         let test = test();
-        // An honest token may be 0.004 off, 20 % of the wide profile's 0.02.
+        // An honest token may be 0.004 off, 20 % of the default profile's 0.02.
         assert_eq!(PROFILE.margin_ppm_max, 20_000);
         let step =
             |margin_ppm, tokens| test.margin_step_micro(&margins(margin_ppm, tokens), &PROFILE);
