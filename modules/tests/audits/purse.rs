@@ -91,6 +91,26 @@ fn of_a_false_claim_the_slash_pays_before_the_purse() {
     assert!(audit.seats.iter().all(|seat| seat.earned_uxpl.parse::<u128>().unwrap() > 10));
 }
 
+/// Where a slash is small beside the claim, jurors get what their readings cost before the rest is burned.
+#[test]
+fn a_small_slash_pays_readings_before_it_burns() {
+    let sure = AuditParams {
+        slash_min_uxpl: 500,
+        detection_bps: 10_000,
+        rate_min_bps: 10_000,
+        ..numbers()
+    };
+    let mut court = Court::known(sure, 8);
+    let id = court.judged(&[F, F, F]);
+    let charge: u128 = court.audit(id).charge_uxpl.parse().unwrap();
+    court.end(4);
+    let audit = court.audit(id);
+    let cost = charge * 36 / 100;
+    assert!(cost > 50, "more than a tenth of the slash");
+    assert_eq!((audit.finding(), audit.slashed_uxpl.as_str()), (Finding::Convicted, "500"));
+    assert_eq!(audit.shared_uxpl, (cost / 3 * 3).to_string());
+}
+
 #[test]
 fn who_disputes_what_the_lot_passed_by_pays_for_it_himself() {
     let (mut court, id) = with_full_purse();

@@ -190,7 +190,10 @@ pub(super) fn seat(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
         let hash = stored_hash(&stands.profile_hash);
         drift::slash(ctx.store, (operator, model_id), &hash, &numbers, true).min(bond)
     });
-    audit.is_of_lot = is_of_lot(ctx, &audit);
+    // Once: who waits for a jury is not drawn again.
+    if audit.params.is_none() {
+        audit.is_of_lot = is_of_lot(ctx, &audit);
+    }
     audit.params = Some(numbers);
     audit.at_risk_uxpl = at_risk.text();
     audit.slash_uxpl = slash.text();
@@ -232,10 +235,11 @@ fn wait_for_jury(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     Ok(())
 }
 
-/// The larger jury: as many as there are, from as many on as it takes to decide; `false` if there are fewer by now.
+/// The larger jury, if so many can lock what the first one did; else as many as can lock the least, from as many on as it takes
+/// to decide. `false` if there are fewer by now.
 pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit) -> Result<bool, Error> {
     let AuditParams { appeal_jury, appeal_threshold, .. } = numbers_of(audit);
-    let mut jury = draw(ctx, audit, appeal_jury, appeal_threshold);
+    let mut jury = draw(ctx, audit, appeal_jury, appeal_jury);
     if jury.is_none() {
         audit.seat_uxpl = least_seat(audit).text();
         jury = draw(ctx, audit, appeal_jury, appeal_threshold);

@@ -9,7 +9,7 @@ use super::{
     event::Event,
     lot, profile, question, stakes,
     state::{
-        AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, numbers_of, rest, share,
+        AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, job_of, numbers_of, rest, share,
         standing, stored_hash, sum, terms,
     },
 };
@@ -98,7 +98,7 @@ struct Pot {
 /// Ends an audit: the claim, the bonds, the seats, the standing, and who is paid.
 pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Result<(), Error> {
     let provider = Address::stored(&audit.provider);
-    end_claim(ctx, &audit, finding)?;
+    let fee = end_claim(ctx, &audit, finding)?;
     let mut pot = Pot { shared: Amount::ZERO, burned: Amount::ZERO };
     let mut slashed = Amount::ZERO;
     if is_guilty(finding) {
@@ -108,7 +108,7 @@ pub(super) fn end(ctx: &mut Ctx<'_>, mut audit: Audit, finding: Finding) -> Resu
         slashed = market::slash_bond(ctx, provider, wanted, account())?;
         share_slash(ctx, &audit, slashed, &mut pot)?;
     }
-    take_prepaid(ctx, &audit, &mut pot)?;
+    take_prepaid(ctx, &audit, fee, &mut pot)?;
     end_bonds(ctx, &audit, finding, &mut pot)?;
     end_seats(ctx, &mut audit, finding, &mut pot)?;
     pay(ctx, &mut audit, finding, &mut pot)?;
@@ -137,48 +137,51 @@ fn is_guilty(finding: Finding) -> bool {
     matches!(finding, Finding::Convicted | Finding::Hidden | Finding::Drifted)
 }
 
-/// What becomes of the claim.
-fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<(), Error> {
-    match finding {
-        Finding::Clean => {
-            if market::settle_held(ctx, audit.id)? == market::Released::Settled {
-                drift::paid(ctx.store, audit);
-            }
-        }
+/// What becomes of the claim, and what it pays into the model's purse, now or when its window is over.
+fn end_claim(ctx: &mut Ctx<'_>, audit: &Audit, finding: Finding) -> Result<Amount, Error> {
+    let fee = Amount::stored(&job_of(ctx.store, audit).audit_fee_uxpl);
+    let released = match finding {
+        Finding::Clean => market::settle_held(ctx, audit.id)?,
         Finding::Convicted | Finding::Hidden | Finding::Drifted | Finding::Hung => {
             market::void_held(ctx, audit.id)?;
+            return Ok(Amount::ZERO);
         }
-        Finding::Silent | Finding::NoJury | Finding::Unspecified => {
-            market::release(ctx, audit.id)?;
-            drift::paid(ctx.store, audit);
-        }
+        Finding::Silent | Finding::NoJury | Finding::Unspecified => market::release(ctx, audit.id)?,
+    };
+    if released == market::Released::Voided {
+        return Ok(Amount::ZERO);
     }
-    Ok(())
+    drift::paid(ctx.store, audit);
+    Ok(fee)
+}
+
+/// What readings and carriers cost.
+fn cost(audit: &Audit) -> Amount {
+    let readings = audit.seats.iter().filter(|seat| says(seat).is_some()).count();
+    let readings = u32::try_from(readings).unwrap_or(u32::MAX);
+    let charge = Amount::stored(&audit.charge_uxpl);
+    let carried = audit.carried.iter().map(|carried| Amount::stored(&carried.owed_uxpl));
+    carried.fold(share(charge, READING_BPS.saturating_mul(readings)), sum)
 }
 
 /// From the model's purse comes what readings and carriers cost and jurors' part of a slash, which is there already, does not pay;
-/// no more than the claim pays into it and a part of what was there, so that one audit leaves something for the next. Who
+/// no more than the claim pays into it, `fee`, and a part of what is there, so that one audit leaves something for the next. Who
 /// disputes what the lot had not selected pays for that himself.
-fn take_prepaid(ctx: &mut Ctx<'_>, audit: &Audit, pot: &mut Pot) -> Result<(), Error> {
-    let readings = audit.seats.iter().filter(|seat| says(seat).is_some()).count();
-    let readings = u32::try_from(readings).unwrap_or(u32::MAX);
-    if readings == 0 || !audit.is_of_lot {
+fn take_prepaid(ctx: &mut Ctx<'_>, audit: &Audit, fee: Amount, pot: &mut Pot) -> Result<(), Error> {
+    if !audit.is_of_lot || !audit.seats.iter().any(|seat| says(seat).is_some()) {
         return Ok(());
     }
-    let charge = Amount::stored(&audit.charge_uxpl);
-    let carried = audit.carried.iter().map(|carried| Amount::stored(&carried.owed_uxpl));
-    let cost = carried.fold(share(charge, READING_BPS.saturating_mul(readings)), sum);
     let purse = market::audit_purse(&stored_hash(&audit.model_id));
     // Somebody may have locked money of his own there.
     let there = token::spendable(ctx, purse, &Denom::uxpl());
-    let most = sum(share(charge, numbers_of(audit).fee_bps), share(there, PURSE_BPS));
-    let taken = cost.minus(pot.shared).unwrap_or_default().min(most).min(there);
+    let most = sum(fee, share(there, PURSE_BPS));
+    let taken = cost(audit).minus(pot.shared).unwrap_or_default().min(most).min(there);
     token::transfer(ctx, purse, account(), taken)?;
     pot.shared = sum(pot.shared, taken);
     Ok(())
 }
 
-/// A tenth is the jurors', a tenth goes to who found the cheat, the rest is burned.
+/// A tenth, or what their readings cost, is the jurors', a tenth goes to who found the cheat, the rest is burned.
 fn share_slash(
     ctx: &mut Ctx<'_>,
     audit: &Audit,
@@ -186,8 +189,10 @@ fn share_slash(
     pot: &mut Pot,
 ) -> Result<(), Error> {
     let part = bonds::slash_part(slashed);
-    pot.shared = sum(pot.shared, part);
-    let mut left = rest(slashed, part);
+    let finder = if audit.disputer.is_empty() { Amount::ZERO } else { part };
+    let shared = part.max(cost(audit)).min(rest(slashed, finder));
+    pot.shared = sum(pot.shared, shared);
+    let mut left = rest(slashed, shared);
     if !audit.disputer.is_empty() {
         token::transfer(ctx, account(), Address::stored(&audit.disputer), part)?;
         left = rest(left, part);
