@@ -237,7 +237,7 @@ fn two_nodes_with_the_same_blocks_agree() {
     // Golden: a fixed list of blocks has a fixed app hash. A change of it is a release note.
     assert_eq!(
         hex::encode(app_hash),
-        "b60826eab48618006878c2ee44e375141f5e9852de958c673beecc99b553e010"
+        "8f7183848570c28f90bb7f98460607975038ed2170b349760ef51ba8c8b86cdf"
     );
 }
 
