@@ -226,13 +226,13 @@ fn after<'a>(prefix: &[u8], key: &'a [u8]) -> &'a [u8] {
 }
 
 /// Whether a page says how many entries there are in all. As in the SDK also for who names no limit.
-pub fn counts(request: &PageRequest) -> bool {
+fn counts(request: &PageRequest) -> bool {
     (request.count_total || request.limit == 0) && request.key.is_empty()
 }
 
 /// Entries of a page for which so many were asked: wallets ask for 1,000 validators, get as many as
 /// a page has, and a key with which they go on.
-pub fn page_limit(asked: u64) -> usize {
+fn page_limit(asked: u64) -> usize {
     match usize::try_from(asked) {
         Ok(0) => PAGE_MAX,
         Ok(limit) => limit.min(PAGE_MAX),

@@ -64,6 +64,12 @@ fn receipts_to_99(caught: usize, of: usize) -> String {
     }
 }
 
+/// Part of a charge that is its provider's, less what it pays in advance for audits.
+fn provider_share() -> f64 {
+    let split = market::default_params().split.unwrap_or_default();
+    f64::from(split.provider_bps - audit::default_params().fee_bps) / 1e4
+}
+
 /// What a receipt for [`AT_RISK_XPL`] brings a cheat on average, XPL, if cheating costs it nothing and a part `caught` of
 /// its audited receipts is told: `(1 - ad) * share - ad * slash`, with the chain's own slash at its default parameters.
 fn profit(caught: f64) -> f64 {
@@ -71,9 +77,7 @@ fn profit(caught: f64) -> f64 {
     let at_risk = Amount::new(u128::from(AT_RISK_XPL) * UXPL_PER_XPL as u128);
     let terms = audit::terms(&audit::default_params());
     let slash = audit::stakes::slash(&terms, rate_bps, at_risk, Amount::new(u128::MAX));
-    let split = market::default_params().split.unwrap_or_default();
-    let prepaid_bps = audit::default_params().fee_bps;
-    let earned = f64::from(AT_RISK_XPL) * f64::from(split.provider_bps - prepaid_bps) / 10_000.0;
+    let earned = f64::from(AT_RISK_XPL) * provider_share();
     let told = AUDITED_PERCENT / 100.0 * caught;
     (1.0 - told) * earned - told * slash.units() as f64 / UXPL_PER_XPL
 }
@@ -136,8 +140,7 @@ pub fn career(all: &[&Judged], profile: &Profile, seed: u64) -> Option<Career> {
 pub fn losing_price(careers: &[Career]) -> f64 {
     let market = market::default_params();
     let terms = audit::terms(&audit::default_params());
-    let split = market.split.unwrap_or_default();
-    let share = f64::from(split.provider_bps - audit::default_params().fee_bps) / 1e4;
+    let share = provider_share();
     let bond = Amount::new(u128::from(market.bond_min_uxpl));
     let profit = |price: f64| {
         let of = |career: &Career| {

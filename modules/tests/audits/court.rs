@@ -15,6 +15,10 @@ pub use plasma_proto::plasma::attestation::v1::*;
 
 pub use crate::net::*;
 
+/// What a juror says of a claim.
+pub const P: Option<bool> = Some(true);
+pub const F: Option<bool> = Some(false);
+
 /// Who serves the model, and is audited.
 pub const PROVIDER: Address = OPERATORS[0];
 pub const DISPUTER: Address = USERS[1];

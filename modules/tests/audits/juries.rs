@@ -2,9 +2,6 @@
 
 use crate::court::*;
 
-const P: Option<bool> = Some(true);
-const F: Option<bool> = Some(false);
-
 /// Five judge, four decide.
 fn five() -> AuditParams {
     AuditParams { jury: 5, threshold: 4, ..numbers() }

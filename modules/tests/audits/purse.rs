@@ -5,9 +5,6 @@ use plasma_proto::cosmos::vesting::v1beta1::MsgCreatePermanentLockedAccount;
 
 use crate::court::*;
 
-const P: Option<bool> = Some(true);
-const F: Option<bool> = Some(false);
-
 /// Claims until the lot selects one, and that; the others have paid for it.
 fn selected(court: &mut Court) -> u64 {
     for _ in 0..60 {

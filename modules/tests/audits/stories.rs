@@ -1,8 +1,5 @@
 use crate::court::*;
 
-const P: Option<bool> = Some(true);
-const F: Option<bool> = Some(false);
-
 fn ended(court: &Court, id: u64) -> Audit {
     let audit = court.audit(id);
     assert_eq!(audit.state(), AuditState::Ended);

@@ -235,6 +235,14 @@ fn wait_for_jury(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     Ok(())
 }
 
+/// A larger jury is to judge: it is drawn two blocks later, by a beacon that nobody knows yet.
+pub(super) fn call_larger_jury(ctx: &mut Ctx<'_>, mut audit: Audit) {
+    audit.state = AuditState::Appeal.into();
+    audit.round = 1;
+    due_in(&mut audit, ctx.block, lot::FIRST_BLOCK, 0);
+    AUDITS.set(ctx.store, &audit.id, &audit);
+}
+
 /// The larger jury, if so many can lock what the first one did; else as many as can lock the least, from as many on as it takes
 /// to decide. `false` if there are fewer by now.
 pub(super) fn seat_appeal(ctx: &mut Ctx<'_>, audit: &mut Audit) -> Result<bool, Error> {

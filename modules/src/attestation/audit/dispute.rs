@@ -7,7 +7,7 @@ use plasma_proto::plasma::{
 
 use super::{
     Appeal, Dispute, Error, bonds,
-    claim::{candidates, is_sure, least_seat, open},
+    claim::{call_larger_jury, candidates, is_sure, least_seat, open},
     duty::at_phase,
     event::Event,
     lot,
@@ -70,10 +70,8 @@ pub fn appeal(ctx: &mut Ctx<'_>, msg: Appeal) -> Result<MsgAppealResponse, Error
         return Err(Error::NoJury(numbers.appeal_threshold));
     }
     put_down(ctx, operator, bond, numbers.appeal_bond_uxpl.into())?;
-    audit.round = 1;
     audit.appeal_bond_uxpl = bond.text();
-    due_in(&mut audit, ctx.block, lot::FIRST_BLOCK, 0);
-    AUDITS.set(ctx.store, &audit_id, &audit);
+    call_larger_jury(ctx, audit);
     ctx.emit(&Event::AuditAppealed { audit_id, bond });
     Ok(MsgAppealResponse {})
 }

@@ -5,9 +5,9 @@ use plasma_proto::plasma::attestation::v1::{
 };
 
 use super::{
-    Error, bonds, drift,
+    Error, bonds, claim, drift,
     event::Event,
-    lot, profile, question, stakes,
+    profile, question, stakes,
     state::{
         AUDITS, COUNTS, STANDINGS, account, due_in, forget_leaves, job_of, numbers_of, rest, share,
         standing, stored_hash, sum, terms,
@@ -52,10 +52,7 @@ pub(super) fn tally(ctx: &mut Ctx<'_>, mut audit: Audit) -> Result<(), Error> {
     }
     if is_split {
         // A few who say what is not so must neither keep an honest claim from its pay nor a false one from its slash.
-        audit.state = AuditState::Appeal.into();
-        audit.round = 1;
-        due_in(&mut audit, ctx.block, lot::FIRST_BLOCK, 0);
-        AUDITS.set(ctx.store, &audit.id, &audit);
+        claim::call_larger_jury(ctx, audit);
         return Ok(());
     }
     let finding = if fail >= threshold {
@@ -189,15 +186,14 @@ fn share_slash(
     pot: &mut Pot,
 ) -> Result<(), Error> {
     let part = bonds::slash_part(slashed);
-    let finder = if audit.disputer.is_empty() { Amount::ZERO } else { part };
-    let shared = part.max(cost(audit)).min(rest(slashed, finder));
-    pot.shared = sum(pot.shared, shared);
-    let mut left = rest(slashed, shared);
+    let mut left = slashed;
     if !audit.disputer.is_empty() {
         token::transfer(ctx, account(), Address::stored(&audit.disputer), part)?;
         left = rest(left, part);
     }
-    pot.burned = sum(pot.burned, left);
+    let shared = part.max(cost(audit)).min(left);
+    pot.shared = sum(pot.shared, shared);
+    pot.burned = sum(pot.burned, rest(left, shared));
     Ok(())
 }
 
